@@ -1,0 +1,85 @@
+"""Augmentation: the same performance in another key and at another speed, on lists of ids.
+
+Performance RNN was trained on pieces stretched by up to 5 % and transposed by up to a major third
+(Simon & Oore 2017). Both are done here on ids, keeping the order of events, so nothing but the
+original is stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from espressivo.codec import event_steps, insert_shifts
+from espressivo.vocabulary import NOTE_OFF, NOTE_ON, TIME_SHIFT, Ids, Vocabulary
+
+__all__ = ["Augmentation", "stretch", "transpose"]
+
+
+def transpose(ids: Ids, semitones: int, vocabulary: Vocabulary) -> Ids:
+    """Move every note by a number of semitones.
+
+    A list that would leave the vocabulary's range of pitches is moved only as far as it fits.
+    """
+    v = vocabulary
+    notes = (v.kinds[ids] == NOTE_ON) | (v.kinds[ids] == NOTE_OFF)
+    if not notes.any():
+        return ids.copy()
+    pitches = v.values[ids[notes]]
+    down, up = v.lowest_pitch - int(pitches.min()), v.highest_pitch - int(pitches.max())
+    moved = ids.copy()
+    moved[notes] += min(max(semitones, down), up)
+    return moved
+
+
+def stretch(ids: Ids, factor: float, vocabulary: Vocabulary) -> Ids:
+    """Make a list last `factor` times as long; above 1 is slower.
+
+    Times are scaled from the beginning of the list and rounded to the grid. Events that stood in
+    different steps stay in different steps, so no note vanishes; time after the last event that
+    is not a time-shift is dropped.
+    """
+    v = vocabulary
+    event = np.flatnonzero(v.kinds[ids] != TIME_SHIFT)
+    if not len(event):
+        return ids[:0].copy()
+    step = event_steps(ids, v)[event]
+    new_step = step > np.concatenate(([0], step[:-1]))
+    group = np.cumsum(new_step)  # 0 for events at the very beginning
+    wanted = np.floor(step * factor + 0.5).astype(np.int64)
+    # Strictly increasing from group to group: never below the group before plus one step.
+    scaled = np.maximum.accumulate(np.maximum(wanted, 0) - group) + group
+    gap = np.diff(scaled, prepend=0)
+    return insert_shifts(ids[event], gap, v)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Ranges from which a transposition and a stretch are drawn, uniformly.
+
+    Parameters
+    ----------
+    semitones : int
+        Transpose by a whole number of semitones within ``-semitones .. semitones``.
+    stretch : float
+        Stretch by a factor within ``1 - stretch .. 1 + stretch``, drawn from five equal steps as
+        Magenta's pipeline does ({0.95, 0.975, 1, 1.025, 1.05} for 0.05).
+    """
+
+    semitones: int = 4
+    stretch: float = 0.05
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.semitones <= 24:
+            raise ValueError("semitones must be within 0..24")
+        if not 0 <= self.stretch < 0.5:
+            raise ValueError("stretch must be at least 0 and less than 0.5")
+
+    def __call__(self, ids: Ids, vocabulary: Vocabulary, rng: np.random.Generator) -> Ids:
+        """Return a randomly augmented list; the generator is advanced by two draws."""
+        semitones = int(rng.integers(-self.semitones, self.semitones + 1))
+        factor = 1 + self.stretch * int(rng.integers(-2, 3)) / 2
+        if factor != 1:
+            ids = stretch(ids, factor, vocabulary)
+        return transpose(ids, semitones, vocabulary) if semitones else ids

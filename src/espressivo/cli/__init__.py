@@ -1,0 +1,52 @@
+"""The command line. The only package that prints or exits.
+
+``play`` holds the commands that need no torch, ``learn`` those that do, and ``options`` what they
+share.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from espressivo import __version__
+from espressivo.cli import learn, play
+from espressivo.errors import EspressivoError
+
+__all__ = ["cli", "main"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.version_option(__version__, prog_name="espressivo")
+def cli() -> None:
+    """Learn how people play the piano from MIDI performances, and play."""
+
+
+for command in (*play.COMMANDS, *learn.COMMANDS):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command line; exit 1 with one line on bad input, 2 on bad usage."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except click.UsageError as error:
+        error.show()
+        sys.exit(2)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("espressivo: interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone, as in `espressivo events | head`
+        sys.exit(0)
+    except (EspressivoError, click.ClickException) as error:
+        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        click.echo(f"espressivo: {message}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"espressivo: {where}{error.strerror or error}", err=True)
+        sys.exit(1)

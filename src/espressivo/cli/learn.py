@@ -1,0 +1,310 @@
+"""Commands of the learning half: they need the extra ``train``."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from espressivo import __version__
+from espressivo.cli.options import JSON, PATH, VOCABULARY, Duration, Example
+from espressivo.vocabulary import vocabulary as preset
+
+if TYPE_CHECKING:
+    from espressivo.checkpoint import TrainingConfig
+
+__all__ = ["COMMANDS"]
+
+_COUNT = click.IntRange(1)
+_POSITIVE = click.FloatRange(0, min_open=True)
+
+
+@click.command(
+    cls=Example,
+    epilog="""
+    espressivo prepare maestro-v3.0.0 --csv maestro-v3.0.0/maestro-v3.0.0.csv --out data
+    espressivo prepare recordings more-recordings --out data --vocabulary magenta
+    """,
+)
+@click.argument("folders", type=PATH, nargs=-1, required=True)
+@click.option("--out", type=PATH, required=True, help="Folder to write the dataset in.")
+@click.option(
+    "--csv",
+    "splits",
+    type=PATH,
+    help="Table that gives each file its split: MAESTRO's own, or one with columns path, split "
+    "and composition. Without it, pieces are recognised and split by composition.",
+)
+@VOCABULARY
+@click.option(
+    "--program",
+    "programs",
+    type=click.IntRange(0, 127),
+    multiple=True,
+    help="Keep only tracks of this General MIDI program (repeatable). Default: all but drums.",
+)
+@click.option("--workers", type=_COUNT, help="Processes; one for each core if not given.")
+@JSON
+def prepare(
+    folders: Sequence[Path],
+    out: Path,
+    splits: Path | None,
+    vocabulary_name: str,
+    programs: Sequence[int],
+    workers: int | None,
+    as_json: bool,
+) -> None:
+    """Make a dataset for training from FOLDERS of MIDI files.
+
+    Files are found recursively. Exact and near duplicates are dropped; all performances of one
+    composition fall into one split. A run that was stopped continues where it was, and a second
+    run reuses what is there. DIR/account.csv says of every file what became of it.
+    """
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    from espressivo.corpus import prepare as prepare_corpus
+    from espressivo.progress import Console
+
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as executor:
+        account = prepare_corpus(
+            folders,
+            out,
+            vocabulary=preset(vocabulary_name),
+            splits=splits,
+            programs=programs or None,
+            executor=executor,
+            progress=Console(sys.stderr),
+        )
+    click.echo(json.dumps(account.to_dict()) if as_json else "\n".join(account.lines()))
+
+
+@click.command(
+    cls=Example,
+    epilog="""
+    espressivo train data --network gru --out runs/gru
+    espressivo train data --out runs/gru --carry --window 128 --max-time 02:30:00
+    espressivo train data --out runs/gru --resume
+    """,
+)
+@click.argument("dataset", type=PATH)
+@click.option("--out", type=PATH, required=True, help="Folder of the run.")
+@click.option("--resume", is_flag=True, help="Go on with the run in that folder.")
+@click.option(
+    "--network",
+    type=click.Choice(["gru", "lstm"]),
+    default="gru",
+    help="gru: 2 x 512, the post's; lstm: 3 x 512, Magenta's.",
+)
+@click.option("--hidden", type=_COUNT, help="Units of a layer, instead of 512.")
+@click.option("--layers", type=_COUNT, help="Layers, instead of the network's.")
+@click.option("--dropout", type=click.FloatRange(0, 1, max_open=True), default=0.0)
+@click.option("--rounds", type=_POSITIVE, default=10.0, help="Passes over the training split.")
+@click.option("--max-time", type=Duration(), help="Time for the whole run, as HH:MM:SS.")
+@click.option("--batch", type=_COUNT, default=64, help="Windows learned from at once.")
+@click.option("--window", type=click.IntRange(2), default=500, help="Events of a window.")
+@click.option("--window-seconds", type=_POSITIVE, help="Cut windows by seconds instead.")
+@click.option("--carry", is_flag=True, help="Carry the state from window to window of a piece.")
+@click.option(
+    "--transpose", type=click.IntRange(0, 24), default=4, help="At random, up to so many semitones."
+)
+@click.option(
+    "--stretch",
+    type=click.FloatRange(0, 0.5, max_open=True),
+    default=0.05,
+    help="At random, up to so much longer or shorter.",
+)
+@click.option("--optimizer", type=click.Choice(["adamw", "adam"]), default="adamw")
+@click.option("--learning-rate", type=_POSITIVE, default=1e-3, help="The highest one.")
+@click.option("--weight-decay", type=click.FloatRange(0), default=0.01, help="With adamw.")
+@click.option("--clip", type=_POSITIVE, default=1.0, help="Largest norm of the gradient.")
+@click.option("--warmup-steps", type=click.IntRange(0), default=100, help="Rising learning rate.")
+@click.option(
+    "--decay", type=click.FloatRange(0, 1), default=0.3, help="Share of steps with falling rate."
+)
+@click.option("--validate-every", type=_COUNT, default=500, help="Steps between validations.")
+@click.option(
+    "--validation-events",
+    type=click.IntRange(0),
+    default=2000,
+    help="Events of each piece to validate on; 0 for all.",
+)
+@click.option("--patience", type=_COUNT, help="Stop after so many validations without a new best.")
+@click.option(
+    "--checkpoint-every", type=click.FloatRange(0), default=300.0, help="Seconds in between."
+)
+@click.option("--seed", type=click.IntRange(0), default=0, help="Of weights, order, augmentation.")
+@click.option("--precision", default="auto", help="auto, 32-true, bf16-mixed, ...")
+@click.option("--accelerator", default="auto", help="auto, cpu, cuda, mps.")
+@click.option("--devices", default="auto", help="Number of devices.")
+@click.option("--strategy", default="auto", help="As Lightning names it: ddp, fsdp, ...")
+@JSON
+def train(
+    dataset: Path,
+    out: Path,
+    resume: bool,
+    accelerator: str,
+    devices: str,
+    strategy: str,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Train a network on a prepared DATASET.
+
+    The run's folder holds last.ckpt and best.ckpt, log.csv, curves.png and TensorBoard's log. A
+    run that was stopped, however it was, goes on with --resume, with the settings it began with;
+    only options about its length (--rounds, --max-time, --patience) may be given anew.
+    """
+    _need("torch", "lightning")
+    from espressivo.checkpoint import Checkpoint
+    from espressivo.dataset import Dataset
+    from espressivo.progress import Console
+    from espressivo.training import train
+
+    ctx = click.get_current_context()
+    given = {
+        name: value
+        for name, value in options.items()
+        if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    }
+    if resume:
+        config = _resumed(Checkpoint.load(out / "last.ckpt").config, given)
+    else:
+        config = _configured(options)
+    outcome = train(
+        Dataset(dataset),
+        out,
+        config,
+        resume=resume,
+        accelerator=accelerator,
+        devices=int(devices) if devices.isdigit() else devices,
+        strategy=strategy,
+        progress=Console(sys.stderr),
+    )
+    if as_json:
+        click.echo(json.dumps({**vars(outcome), "nats": _finite(outcome.nats)}))
+        return
+    click.echo(
+        f"{outcome.ended} after {outcome.steps} steps, {outcome.events} events, "
+        f"{outcome.seconds / 60:.1f} minutes; best validation {outcome.nats:.4f} nats/event at "
+        f"step {outcome.step}: {out / 'best.ckpt'}"
+    )
+
+
+def _configured(options: dict[str, Any]) -> TrainingConfig:
+    """Make the settings of a run from the options of `train`."""
+    import dataclasses
+
+    from espressivo.augment import Augmentation
+    from espressivo.checkpoint import TrainingConfig
+    from espressivo.dataset import Cut
+    from espressivo.networks import NETWORKS
+
+    sizes = {name: options[name] for name in ("hidden", "layers") if options[name]}
+    if options["window_seconds"] and options["carry"]:
+        raise click.UsageError("--carry needs windows of events: leave --window-seconds out")
+    return TrainingConfig(
+        network=dataclasses.replace(
+            NETWORKS[options["network"]], dropout=options["dropout"], **sizes
+        ),
+        cut=Cut(options["batch"], options["window"], options["window_seconds"], options["carry"]),
+        augmentation=Augmentation(options["transpose"], options["stretch"]),
+        rounds=options["rounds"],
+        max_time_s=options["max_time"],
+        validation_events=options["validation_events"] or None,
+        checkpoint_every_s=options["checkpoint_every"],
+        **{
+            name: options[name]
+            for name in (
+                "optimizer",
+                "learning_rate",
+                "weight_decay",
+                "clip",
+                "warmup_steps",
+                "decay",
+                "validate_every",
+                "patience",
+                "seed",
+                "precision",
+            )
+        },
+    )
+
+
+def _resumed(config: TrainingConfig, given: dict[str, Any]) -> TrainingConfig:
+    """Return the settings of a run to resume, with the options about its length given anew."""
+    import dataclasses
+
+    names = {
+        "rounds": "rounds",
+        "max_time": "max_time_s",
+        "patience": "patience",
+        "validate_every": "validate_every",
+        "checkpoint_every": "checkpoint_every_s",
+    }
+    others = sorted(set(given) - set(names))
+    if others:
+        listed = ", ".join("--" + name.replace("_", "-") for name in others)
+        raise click.UsageError(f"a resumed run keeps its settings: leave out {listed}")
+    return dataclasses.replace(config, **{names[name]: value for name, value in given.items()})
+
+
+def _finite(nats: float) -> float | None:
+    """Return None for the infinity of a run that was never validated, which JSON cannot hold."""
+    return round(nats, 4) if math.isfinite(nats) else None
+
+
+def _need(*modules: str) -> None:
+    """Refuse a command of the learning half where its libraries are not installed."""
+    from importlib.util import find_spec
+
+    missing = [module for module in modules if find_spec(module) is None]
+    if missing:
+        raise click.ClickException(
+            f"this needs {' and '.join(missing)}: pip install 'espressivo[train]'"
+        )
+
+
+@click.command(cls=Example, epilog="espressivo export runs/gru -o gru.onnx")
+@click.argument("run", type=PATH)
+@click.option("-o", "--output", type=PATH, required=True, help="Model file to write (.onnx).")
+@click.option("--name", help="Name of the model; the output's if not given.")
+@click.option("--licence", default="unspecified", help="Licence of the weights.")
+@click.option("--trained-on", default="unspecified", help="What it was trained on.")
+@click.option(
+    "--full", is_flag=True, help="Store weights in 32 bits instead of 16, in twice the space."
+)
+def export(
+    run: Path, output: Path, name: str | None, licence: str, trained_on: str, full: bool
+) -> None:
+    """Write the network of a RUN as one model file that plays without torch.
+
+    RUN is the folder of a training run, whose best checkpoint is taken, or a checkpoint.
+    """
+    _need("torch", "onnx")
+    from espressivo.checkpoint import load_network
+    from espressivo.export import export as write_model
+
+    network, checkpoint = load_network(run / "best.ckpt" if run.is_dir() else run)
+    card = {
+        "name": name or output.stem,
+        "licence": licence,
+        "trained_on": trained_on,
+        "espressivo": __version__,
+        "steps": checkpoint.step,
+        "events": checkpoint.events,
+        "seconds": round(checkpoint.seconds),
+        "validation_nats_per_event": _finite(checkpoint.best_nats),
+        "validation_events_per_piece": checkpoint.config.validation_events,
+        "training": checkpoint.config.to_dict(),
+    }
+    write_model(network, checkpoint.vocabulary, output, card=card, half=not full)
+    click.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
+
+
+COMMANDS = (prepare, train, export)

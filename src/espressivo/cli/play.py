@@ -1,0 +1,283 @@
+"""Commands of the playing half: they need no torch."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from espressivo.cli.options import JSON, ONE_BASED, PATH, VOCABULARY, Example, Numbers
+from espressivo.errors import CodecError
+from espressivo.vocabulary import vocabulary as preset
+
+if TYPE_CHECKING:
+    from espressivo.generation import Model
+    from espressivo.performance import Performance
+    from espressivo.vocabulary import Ids, Vocabulary
+
+__all__ = ["COMMANDS"]
+
+_MODEL = click.option(
+    "--model",
+    "model_name",
+    default="seed",
+    help="A bundled model's name, or a model file.",
+)
+_TEMPERATURE = click.option(
+    "--temperature",
+    type=click.FloatRange(0),
+    default=1.0,
+    help="Below 1 plays safer, above 1 wilder; 0 always takes the likeliest event.",
+)
+_PRIMER_EVENTS = click.option(
+    "--primer-events", type=Numbers(), help="Events to begin with, like '60,216,148'."
+)
+
+
+@click.command(
+    cls=Example,
+    epilog="""
+    espressivo events performance.mid --vocabulary seed
+    espressivo events --decode "300,60,64,67,226,148,152,155" --one-based -o chord.mid
+    """,
+)
+@click.argument("file", type=PATH, required=False)
+@click.option("--decode", type=Numbers(), help="Events to play instead of a file to read.")
+@click.option("-o", "--output", type=PATH, help="MIDI file to write, with --decode.")
+@VOCABULARY
+@ONE_BASED
+@JSON
+def events(
+    file: Path | None,
+    decode: list[int] | None,
+    output: Path | None,
+    vocabulary_name: str,
+    one_based: bool,
+    as_json: bool,
+) -> None:
+    """Show the events of a MIDI FILE, or write a list of events as MIDI.
+
+    Each line shows a number, the time in seconds, the event, and what it means.
+    """
+    if (file is None) == (decode is None):
+        raise click.UsageError("give either a MIDI file or --decode with a list of events")
+    if output is not None and decode is None:
+        raise click.UsageError("-o goes with --decode")
+    v = preset(vocabulary_name)
+    if file is not None:
+        from espressivo import midi
+
+        performance = midi.read(file)
+        ids = v.encode(performance)
+        lost = int(
+            (
+                (performance.notes["pitch"] < v.lowest_pitch)
+                | (performance.notes["pitch"] > v.highest_pitch)
+            ).sum()
+        )
+        if lost:
+            click.echo(
+                f"espressivo: {file}: {lost} notes outside pitches {v.lowest_pitch}.."
+                f"{v.highest_pitch} are left out",
+                err=True,
+            )
+    else:
+        ids = v.from_one_based(decode or []) if one_based else v.check(decode or [])
+    if output is not None:
+        performance = v.decode(ids)
+        performance.write(output)
+        if not as_json:
+            click.echo(_written(output, performance))
+            return
+    _show_events(ids, v, one_based, as_json)
+
+
+def _show_events(ids: Ids, v: Vocabulary, one_based: bool, as_json: bool) -> None:
+    from espressivo.codec import event_steps
+
+    seconds = (event_steps(ids, v) / v.steps_per_second).tolist()
+    numbers = (ids + one_based).tolist()
+    if as_json:
+        about = {"vocabulary": v.name, "one_based": one_based, "events": numbers, "time_s": seconds}
+        click.echo(json.dumps(about))
+        return
+    words = {id_: v.describe(id_) for id_ in set(ids.tolist())}
+    for index, (number, time_s, id_) in enumerate(zip(numbers, seconds, ids.tolist(), strict=True)):
+        click.echo(f"{index:7d} {time_s:9.2f} {number:4d}  {words[id_]}")
+
+
+@click.command(
+    cls=Example,
+    epilog="""
+    espressivo generate --seconds 30 --temperature 1.0 --seed 7 -o out.mid
+    espressivo generate --primer mine.mid --seconds 60 --include-primer -o continued.mid
+    espressivo generate --primer-events "60,216,148,62,200,150" --one-based --events 500 -o out.mid
+    espressivo generate --count 10 --seed 1 -o take.mid
+    """,
+)
+@_MODEL
+@click.option(
+    "--seconds", type=click.FloatRange(0, min_open=True), help="Length; 30 if neither is given."
+)
+@click.option("--events", type=click.IntRange(1), help="Length in events instead.")
+@_TEMPERATURE
+@click.option("--top-k", type=click.IntRange(1), help="Choose among the k likeliest events.")
+@click.option(
+    "--top-p", type=click.FloatRange(0, 1, min_open=True), help="Choose among the likeliest p."
+)
+@click.option("--seed", type=click.IntRange(0), help="The same seed gives the same file.")
+@click.option("--primer", type=PATH, help="MIDI file to continue.")
+@_PRIMER_EVENTS
+@ONE_BASED
+@click.option(
+    "--include-primer/--no-include-primer", default=False, help="Write the primer too, or not."
+)
+@click.option("--count", type=click.IntRange(1), default=1, help="Files: out-1.mid, out-2.mid, ...")
+@click.option("-o", "--output", type=PATH, required=True, help="MIDI file to write.")
+@JSON
+def generate(
+    model_name: str,
+    primer: Path | None,
+    primer_events: list[int] | None,
+    one_based: bool,
+    count: int,
+    output: Path,
+    seed: int | None,
+    as_json: bool,
+    **settings: Any,
+) -> None:
+    """Play: generate a performance, from nothing or as the continuation of a primer.
+
+    With --count, take number n is played with the seed plus n - 1. Without --seed one is drawn and
+    shown.
+    """
+    if settings["seconds"] and settings["events"]:
+        raise click.UsageError("give --seconds or --events, not both")
+    model = _model(model_name)
+    begin = _primer(model, primer, primer_events, one_based)
+    seed = secrets.randbelow(2**31) if seed is None else seed
+    takes = []
+    for number in range(count):
+        name = f"{output.stem}-{number + 1}{output.suffix}" if count > 1 else output.name
+        path = output.with_name(name)
+        performance = model.generate(seed=seed + number, primer=begin, **settings)
+        performance.write(path)
+        takes.append(
+            {
+                "file": str(path),
+                "seed": seed + number,
+                "notes": len(performance),
+                "seconds": round(performance.seconds, 3),
+            }
+        )
+        if not as_json:
+            click.echo(f"{_written(path, performance)}, seed {seed + number}")
+    if as_json:
+        click.echo(json.dumps({"model": model_name, "takes": takes}))
+
+
+@click.command(
+    "next",
+    cls=Example,
+    epilog='espressivo next --primer-events "60,216,148" --one-based --top 5',
+)
+@_MODEL
+@click.option("--primer", type=PATH, help="MIDI file to begin with.")
+@_PRIMER_EVENTS
+@ONE_BASED
+@click.option("--top", type=click.IntRange(1), default=5)
+@JSON
+def next_(
+    model_name: str,
+    primer: Path | None,
+    primer_events: list[int] | None,
+    one_based: bool,
+    top: int,
+    as_json: bool,
+) -> None:
+    """Show the most probable next events after a primer, in words and numbers."""
+    model = _model(model_name)
+    likeliest = model.next(_primer(model, primer, primer_events, one_based), top=top)
+    rows = [
+        {
+            "event": id_ + one_based,
+            "probability": probability,
+            "meaning": model.vocabulary.describe(id_),
+        }
+        for id_, probability in likeliest
+    ]
+    if as_json:
+        click.echo(json.dumps({"model": model_name, "one_based": one_based, "next": rows}))
+        return
+    for row in rows:
+        click.echo(f"{row['probability']:8.4f} {row['event']:4d}  {row['meaning']}")
+
+
+@click.command(
+    cls=Example,
+    epilog="""
+    espressivo models
+    espressivo models gru.onnx --json
+    """,
+)
+@click.argument("model_name", metavar="[MODEL]", required=False)
+@JSON
+def models(model_name: str | None, as_json: bool) -> None:
+    """List the bundled models, or show the card of one, or of a model file."""
+    from espressivo.generation import bundled
+
+    names = [model_name] if model_name else bundled()
+    cards = {name: _model(name).card for name in names}
+    if as_json:
+        click.echo(json.dumps(cards))
+        return
+    for name, card in cards.items():
+        click.echo(name)
+        for key, value in card.items():
+            click.echo(f"  {key}: {value}")
+
+
+@click.command(cls=Example, epilog="espressivo plot performance.mid -o roll.png")
+@click.argument("file", type=PATH)
+@click.option("-o", "--output", type=PATH, required=True, help="Picture to write: png, svg, pdf.")
+def plot(file: Path, output: Path) -> None:
+    """Draw the piano roll of a MIDI FILE, with loudness as colour."""
+    from espressivo import midi
+    from espressivo.plots import piano_roll
+
+    piano_roll(midi.read(file), output)
+    click.echo(str(output))
+
+
+def _model(name: str) -> Model:
+    from espressivo.generation import load
+
+    return load(name)
+
+
+def _primer(
+    model: Model, file: Path | None, numbers: list[int] | None, one_based: bool
+) -> Performance | Ids | None:
+    if file is not None and numbers is not None:
+        raise click.UsageError("give --primer or --primer-events, not both")
+    if file is not None:
+        from espressivo import midi
+
+        return midi.read(file)
+    if numbers is None:
+        return None
+    try:
+        v: Vocabulary = model.vocabulary
+        return v.from_one_based(numbers) if one_based else v.check(numbers)
+    except CodecError as error:
+        raise click.BadParameter(str(error), param_hint="--primer-events") from error
+
+
+def _written(path: Path, performance: Performance) -> str:
+    return f"{path}: {len(performance)} notes, {performance.seconds:.1f} s"
+
+
+COMMANDS = (events, generate, next_, models, plot)

@@ -1,0 +1,368 @@
+"""A prepared dataset, memory-mapped, and its batches in an order that can be resumed anywhere.
+
+Two ways to cut pieces for training:
+
+- **carried**: each row of a batch follows one piece from its beginning to its end, window after
+  window, so a network can carry its state along; a finished piece is followed by another.
+- **segments**: each piece is cut into segments of so many events (the post: 500) or seconds
+  (Magenta: 30), which are shuffled; each begins with the events that restore loudness, pedal and
+  sounding notes (`espressivo.codec.restore`).
+
+The order of pieces, and the augmentation of each, depends on the seed and the round alone.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from espressivo.augment import Augmentation
+from espressivo.codec import event_steps, restore
+from espressivo.errors import DataError
+from espressivo.vocabulary import Ids, Vocabulary
+
+__all__ = ["FORMAT", "IGNORED", "Batch", "Cut", "Dataset", "Piece", "batches", "whole_pieces"]
+
+FORMAT = 1
+"""Version of the layout of a prepared dataset."""
+
+IGNORED = -1
+"""Target of places that are not scored: padding, and events that only restore a state."""
+
+_POOL = 256  # pieces whose segments are shuffled together
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One performance of a prepared dataset: where its ids are, and what it is."""
+
+    path: str
+    split: str
+    composition: str
+    shard: str
+    start: int
+    events: int
+    notes: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Windows of ids, time-major.
+
+    Parameters
+    ----------
+    inputs : int64 array, shape (T, B)
+        The event before each target; the size of the vocabulary (one past the last id) stands
+        for "no event yet".
+    targets : int64 array, shape (T, B)
+        The event to predict, or `IGNORED`.
+    fresh : bool array, shape (B,)
+        Whether the row begins anew, so that any carried state must be cleared first.
+    position : list
+        Plain numbers from which `batches` continues after this batch.
+    """
+
+    inputs: NDArray[np.int64]
+    targets: NDArray[np.int64]
+    fresh: NDArray[np.bool_]
+    position: list[Any]
+
+    @cached_property
+    def events(self) -> int:
+        """Number of targets that count."""
+        return int((self.targets != IGNORED).sum())
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How pieces are cut into the windows of a batch.
+
+    Parameters
+    ----------
+    rows : int
+        Windows in a batch.
+    events : int
+        Events of a window or segment.
+    seconds : float, optional
+        Length of segments in seconds instead; the shorter ones of a batch are padded.
+    carried : bool
+        Follow pieces from window to window instead of shuffling segments.
+    """
+
+    rows: int = 64
+    events: int = 500
+    seconds: float | None = None
+    carried: bool = False
+
+    def __post_init__(self) -> None:
+        if self.rows < 1 or self.events < 2:
+            raise ValueError("a batch needs at least 1 row of 2 events")
+        if self.seconds is not None and (self.carried or self.seconds <= 0):
+            raise ValueError("segments in seconds must be longer than 0, and cannot be carried")
+
+
+class Dataset:
+    """A folder written by ``espressivo prepare``, opened for reading.
+
+    Parameters
+    ----------
+    folder : path
+
+    Raises
+    ------
+    DataError
+        If the folder is not a prepared dataset, is incomplete, or is of another version.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        try:
+            text = (self.folder / "dataset.json").read_text(encoding="utf-8")
+            about = json.loads(text)
+            if about["format"] != FORMAT:
+                raise DataError(
+                    f"{self.folder}: format {about['format']}, this version reads {FORMAT}; "
+                    "run 'espressivo prepare' again"
+                )
+            self.vocabulary = Vocabulary(**about["vocabulary"])
+            with (self.folder / "account.csv").open(encoding="utf-8", newline="") as file:
+                self.pieces = tuple(
+                    Piece(
+                        row["path"],
+                        row["split"],
+                        row["composition"],
+                        row["shard"],
+                        int(row["start"]),
+                        int(row["events"]),
+                        int(row["notes"]),
+                        float(row["seconds"]),
+                    )
+                    for row in csv.DictReader(file)
+                    if row["status"] == "kept"
+                )
+        except FileNotFoundError as error:
+            raise DataError(
+                f"{self.folder}: not a prepared dataset, {Path(error.filename).name} is missing; "
+                "make one with 'espressivo prepare'"
+            ) from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{self.folder}: damaged ({error}); prepare it again") from error
+        self.about: dict[str, Any] = about
+        self._shards: dict[str, NDArray[np.uint16]] = {}
+
+    def split(self, name: str) -> tuple[Piece, ...]:
+        """Return the pieces of a split, in the order of the account; `DataError` if none."""
+        pieces = tuple(piece for piece in self.pieces if piece.split == name)
+        if not pieces:
+            raise DataError(f"{self.folder}: no piece is in the split {name!r}")
+        return pieces
+
+    def ids(self, piece: Piece) -> Ids:
+        """Read the ids of a piece from its shard."""
+        shard = self._shards.get(piece.shard)
+        if shard is None:
+            path = self.folder / "shards" / f"{piece.shard}.ids"
+            try:
+                shard = np.memmap(path, "<u2", "r")
+            except (OSError, ValueError) as error:
+                raise DataError(f"{path}: cannot be read ({error}); prepare it again") from error
+            self._shards[piece.shard] = shard
+        ids = shard[piece.start : piece.start + piece.events].astype(np.int32)
+        if len(ids) != piece.events or (len(ids) and ids.max() >= self.vocabulary.size):
+            raise DataError(f"{self.folder}: shard {piece.shard} is damaged; prepare it again")
+        return ids
+
+
+def whole_pieces(
+    dataset: Dataset, split: str, cut: Cut, first_events: int | None = None
+) -> Iterator[Batch]:
+    """Go once through the pieces of a split, carried, each target scored once.
+
+    Parameters
+    ----------
+    first_events : int, optional
+        Score only so many events from the beginning of each piece.
+    """
+    pieces = sorted(dataset.split(split), key=lambda piece: -piece.events)
+    source: Iterator[tuple[list[int], Ids]] = (
+        ([], dataset.ids(piece)[:first_events]) for piece in pieces
+    )
+    lanes: list[_Lane | None] = [None] * min(cut.rows, len(pieces))
+    yield from _follow(source, lanes, cut.events, dataset.vocabulary.size)
+
+
+def batches(
+    dataset: Dataset,
+    cut: Cut,
+    augmentation: Augmentation | None = None,
+    *,
+    seed: int,
+    position: list[Any] | None = None,
+    part: int = 0,
+    parts: int = 1,
+) -> Iterator[Batch]:
+    """Yield training batches without end.
+
+    Parameters
+    ----------
+    seed : int
+        With the round and the piece it fixes the order and the augmentation.
+    position : list, optional
+        The `position` of the last batch used, to continue after it.
+    part, parts : int
+        This process and the number of processes that share each round's pieces.
+    """
+    rounds = _Rounds(dataset, augmentation, seed, part, parts)
+    if cut.carried:
+        yield from _carried(rounds, cut, position)
+    else:
+        yield from _segments(rounds, cut, position)
+
+
+@dataclass(frozen=True)
+class _Rounds:
+    """The pieces of the training split in the order of each round, each augmented anew."""
+
+    dataset: Dataset
+    augmentation: Augmentation | None
+    seed: int
+    part: int
+    parts: int
+
+    @cached_property
+    def pieces(self) -> tuple[Piece, ...]:
+        return self.dataset.split("train")
+
+    def order(self, number: int) -> NDArray[np.int64]:
+        shuffled = np.random.default_rng([self.seed, number]).permutation(len(self.pieces))
+        share = shuffled[self.part :: self.parts]
+        if not len(share):
+            raise DataError(
+                f"{self.dataset.folder}: {len(self.pieces)} training pieces are too few for "
+                f"{self.parts} processes"
+            )
+        return share
+
+    def ids(self, number: int, index: int) -> Ids:
+        """Return the ids of piece `index` as they are in round `number`."""
+        ids = self.dataset.ids(self.pieces[index])
+        if self.augmentation is None:
+            return ids
+        rng = np.random.default_rng([self.seed, number, index])
+        return self.augmentation(ids, self.dataset.vocabulary, rng)
+
+    def walk(self, number: int, place: int) -> Iterator[tuple[list[int], Ids]]:
+        """Yield pieces without end from a place in a round on; keys are (round, place, index)."""
+        while True:
+            order = self.order(number)
+            for at in range(place, len(order)):
+                yield [number, at, int(order[at])], self.ids(number, int(order[at]))
+            number, place = number + 1, 0
+
+
+@dataclass
+class _Lane:
+    """A piece that one row of the batch is following."""
+
+    key: list[int]
+    ids: Ids
+    at: int = 0
+
+
+def _follow(
+    source: Iterator[tuple[list[int], Ids]],
+    lanes: list[_Lane | None],
+    length: int,
+    nothing: int,
+) -> Iterator[Batch]:
+    """Advance every lane by a window at a time, taking pieces from the source when one ends."""
+    while True:
+        inputs = np.full((length, len(lanes)), nothing, np.int64)
+        targets = np.full((length, len(lanes)), IGNORED, np.int64)
+        fresh = np.zeros(len(lanes), bool)
+        for row, lane in enumerate(lanes):
+            while lane is None or lane.at >= len(lane.ids):
+                key, ids = next(source, (None, None))
+                if key is None or ids is None:
+                    lane = None
+                    break
+                lane = _Lane(key, ids)
+                fresh[row] = True
+            lanes[row] = lane
+            if lane is None:
+                continue
+            window = lane.ids[lane.at : lane.at + length]
+            targets[: len(window), row] = window
+            inputs[1 : len(window), row] = window[:-1]
+            if lane.at:
+                inputs[0, row] = lane.ids[lane.at - 1]
+            lane.at += length
+        if not any(lanes):
+            return
+        position = [[*lane.key, lane.at] for lane in lanes if lane is not None]
+        yield Batch(inputs, targets, fresh, position)
+
+
+def _carried(rounds: _Rounds, cut: Cut, position: list[Any] | None) -> Iterator[Batch]:
+    lanes: list[_Lane | None] = [None] * cut.rows
+    number, place = 0, 0
+    if position is not None:
+        lanes = [_Lane([n, p, i], rounds.ids(n, i), at) for n, p, i, at in position]
+        number, place = max((n, p) for n, p, _, _ in position)  # the piece taken last
+    yield from _follow(
+        rounds.walk(number, place), lanes, cut.events, rounds.dataset.vocabulary.size
+    )
+
+
+def _segments(rounds: _Rounds, cut: Cut, position: list[Any] | None) -> Iterator[Batch]:
+    v = rounds.dataset.vocabulary
+    number, pool, done = position or (0, 0, 0)
+    while True:
+        order = rounds.order(number)
+        for at in range(pool, len(order), _POOL):
+            segments = [
+                segment
+                for index in order[at : at + _POOL]
+                for segment in _cut(rounds.ids(number, int(index)), cut, v)
+            ]
+            rng = np.random.default_rng([rounds.seed, number, at, 1])
+            shuffled = [segments[i] for i in rng.permutation(len(segments))]
+            for begin in range(done * cut.rows, len(shuffled), cut.rows):
+                done += 1
+                yield _stack(shuffled[begin : begin + cut.rows], v.size, [number, at, done])
+            done = 0
+        number, pool = number + 1, 0
+
+
+def _cut(ids: Ids, cut: Cut, v: Vocabulary) -> Iterator[tuple[Ids, int]]:
+    """Cut a piece into segments; yields each with the number of its events that only restore."""
+    begin, state = 0, ids[:0]
+    step = event_steps(ids, v)
+    while begin < len(ids):
+        if cut.seconds is None:
+            end = begin + max(cut.events - len(state), 1)
+        else:
+            until = (step[begin - 1] if begin else 0) + round(cut.seconds * v.steps_per_second)
+            end = max(int(np.searchsorted(step, until)), begin + 1)
+        segment = np.concatenate((state, ids[begin:end]))
+        yield segment, len(state)
+        begin, state = end, restore(segment, v)  # a segment stands for all that came before
+
+
+def _stack(segments: list[tuple[Ids, int]], nothing: int, position: list[int]) -> Batch:
+    length = max(len(ids) for ids, _ in segments)
+    inputs = np.full((length, len(segments)), nothing, np.int64)
+    targets = np.full((length, len(segments)), IGNORED, np.int64)
+    for row, (ids, restored) in enumerate(segments):
+        inputs[1 : len(ids), row] = ids[:-1]
+        targets[restored : len(ids), row] = ids[restored:]
+    return Batch(inputs, targets, np.ones(len(segments), bool), position)

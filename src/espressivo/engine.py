@@ -1,0 +1,249 @@
+"""Engine: a model file, ready to read events and predict the next, on ONNX Runtime.
+
+`Engine` runs the graph and knows nothing of time; `State` carries what the model remembers from
+event to event, and can be copied, read and set. The layout of the file is in `espressivo.export`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from espressivo.errors import ModelError
+from espressivo.sampling import Sampling
+from espressivo.vocabulary import Vocabulary
+
+__all__ = ["FORMAT", "METADATA_KEY", "Arrays", "Engine", "State"]
+
+FORMAT = 1
+"""Version of the layout of a model file."""
+
+METADATA_KEY = "espressivo"
+"""Where in the metadata of the graph its description stands."""
+
+Arrays = tuple[NDArray[np.float32], ...]
+"""What a network remembers: hidden states and, for an LSTM, cells, each (layers, B, H)."""
+
+_CHUNK = 1024  # events read at once, so that long pieces need no more memory than short ones
+_DEFAULT = Sampling()
+
+
+class Engine:
+    """A loaded model file.
+
+    Parameters
+    ----------
+    model : path or bytes
+        A model file or its content. No code in it is run and nothing is unpickled.
+    threads : int
+        Threads for one matrix product, at least 1. One is fastest for a single sequence.
+
+    Attributes
+    ----------
+    vocabulary : Vocabulary
+        The code that the model reads and writes.
+    card : dict
+        What the model says of itself: name, licence, trained_on, and more.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, is not a whole model file, was written in another format, or
+        does not do what it says.
+    """
+
+    def __init__(self, model: str | os.PathLike[str] | bytes, *, threads: int = 1) -> None:
+        name = "the given bytes" if isinstance(model, bytes) else str(Path(model))
+        content = model if isinstance(model, bytes) else _content(Path(model))
+        self._session, metadata = _session(content, name, threads)
+        description = _description(metadata, name)
+        try:
+            self.vocabulary = Vocabulary(**description["vocabulary"])
+            self.card: dict[str, Any] = dict(description["card"])
+            network = description["network"]
+            self._state_count = {"gru": 1, "lstm": 2}[network["cell"]]
+            self._layers, self._hidden = int(network["layers"]), int(network["hidden"])
+        except (ArithmeticError, KeyError, TypeError, ValueError) as error:
+            raise ModelError(
+                f"{name}: its description is not valid ({error}): export it again"
+            ) from None
+        self._try(name)
+
+    def initial_state(self, rows: int = 1) -> Arrays:
+        """Return the state before any event: zeros."""
+        shape = (self._layers, rows, self._hidden)
+        return tuple(np.zeros(shape, np.float32) for _ in range(self._state_count))
+
+    def run(self, ids: NDArray[np.int64], state: Arrays) -> tuple[NDArray[np.float32], Arrays]:
+        """Read sequences and predict after each event.
+
+        Parameters
+        ----------
+        ids : int64 array, shape (T, B), T >= 1
+            Each within ``0 .. size``; the size of the vocabulary stands for "no event yet",
+            which begins every sequence.
+        state : tuple of float32 arrays, each (layers, B, H)
+            As left by earlier events; not changed.
+
+        Returns
+        -------
+        logits : float32 array, shape (T, B, size)
+        state : tuple of arrays
+            After the last event.
+        """
+        inputs = {"ids": ids, **{f"state_{n}": array for n, array in enumerate(state)}}
+        logits, *after = self._session.run(None, inputs)
+        return logits, tuple(after)
+
+    def _try(self, name: str) -> None:
+        """Read one event, so that a file that does not fit its description fails now."""
+        try:
+            size, state = self.vocabulary.size, self.initial_state()
+            logits, after = self.run(np.array([[size]]), state)
+        except Exception as error:  # ONNX Runtime has no common base of its errors
+            raise ModelError(
+                f"{name}: its graph does not fit its description ({_one_line(error)}): "
+                "export it again"
+            ) from None
+        expected = [(1, 1, size), *(array.shape for array in state)]
+        shapes = [array.shape for array in (logits, *after)]
+        if shapes != expected:
+            raise ModelError(
+                f"{name}: its graph gives arrays of {shapes} and its description says "
+                f"{expected}: export it again"
+            )
+
+
+class State:
+    """What a model remembers of the events fed so far, and what it expects next.
+
+    Its size does not depend on the number of events.
+
+    Parameters
+    ----------
+    engine : Engine
+        May serve any number of states.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._arrays = engine.initial_state()
+        self._logits: NDArray[np.float32]
+        self._read(np.array([engine.vocabulary.size]))
+
+    def feed(self, ids: ArrayLike) -> None:
+        """Read events; `CodecError` if one is not in the vocabulary, before any is read."""
+        checked = self._engine.vocabulary.check(ids).astype(np.int64)
+        for start in range(0, len(checked), _CHUNK):
+            self._read(checked[start : start + _CHUNK])
+
+    def logits(self) -> NDArray[np.float32]:
+        """Return the scores of the next event, shape (size,), read-only."""
+        return self._logits
+
+    def probabilities(self, temperature: float = 1.0) -> NDArray[np.float64]:
+        """Return the probability of each next event, shape (size,)."""
+        return Sampling(temperature=temperature).distribution(self._logits)
+
+    def sample(
+        self,
+        rng: np.random.Generator,
+        sampling: Sampling = _DEFAULT,
+        allowed: NDArray[np.bool_] | None = None,
+    ) -> int:
+        """Draw the next event, feed it and return its id; see `Sampling.draw`."""
+        id_ = sampling.draw(self._logits, rng, allowed)
+        self.feed([id_])
+        return id_
+
+    def copy(self) -> State:
+        """Return a state that goes its own way from here."""
+        other = State.__new__(State)
+        other._engine = self._engine
+        other._arrays, other._logits = self._arrays, self._logits  # never written to
+        return other
+
+    @property
+    def memory(self) -> dict[str, NDArray[np.float32]]:
+        """Everything remembered, as copies: ``state_0``, perhaps ``state_1``, and ``logits``.
+
+        ``numpy.savez(path, **state.memory)`` keeps it; setting it brings a state of the same
+        model back to that moment. `ModelError` if names, shapes or types do not fit.
+        """
+        named = {f"state_{n}": array.copy() for n, array in enumerate(self._arrays)}
+        return {**named, "logits": self._logits.copy()}
+
+    @memory.setter
+    def memory(self, memory: dict[str, NDArray[np.float32]]) -> None:
+        given = {name: (np.shape(array), np.asarray(array).dtype) for name, array in memory.items()}
+        expected = {name: (array.shape, array.dtype) for name, array in self.memory.items()}
+        if given != expected:
+            raise ModelError(f"the memory of another model: it holds {given}, not {expected}")
+        copies = {name: array.copy() for name, array in memory.items()}
+        self._logits = copies.pop("logits")
+        self._logits.flags.writeable = False
+        self._arrays = tuple(copies[f"state_{n}"] for n in range(len(copies)))
+
+    def _read(self, ids: NDArray[np.int64]) -> None:
+        logits, self._arrays = self._engine.run(ids[:, None], self._arrays)
+        self._logits = logits[-1, 0].copy()  # a view would keep the logits of all events alive
+        self._logits.flags.writeable = False
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise ModelError(f"{path}: there is no such file: check the name") from None
+    except IsADirectoryError:
+        raise ModelError(f"{path}: is a folder: give the model file in it") from None
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _session(content: bytes, name: str, threads: int) -> tuple[Any, dict[str, str]]:
+    """Return an `onnxruntime.InferenceSession` and the metadata of its graph."""
+    import onnxruntime  # here, since importing it takes long
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # errors are raised; nothing need be printed as well
+    try:
+        session = onnxruntime.InferenceSession(
+            content, options, ["CPUExecutionProvider"], enable_fallback=0
+        )
+        return session, session.get_modelmeta().custom_metadata_map
+    except Exception as error:  # ONNX Runtime has no common base of its errors
+        raise ModelError(
+            f"{name}: is not a whole model file ({_one_line(error)}): fetch or export it again"
+        ) from None
+
+
+def _description(metadata: dict[str, str], name: str) -> dict[str, Any]:
+    """Return what a model file says of itself, once its format is known to be ours."""
+    if METADATA_KEY not in metadata:
+        raise ModelError(
+            f"{name}: is an ONNX file without a description by espressivo: use a model file "
+            "that espressivo exported"
+        )
+    try:
+        description = json.loads(metadata[METADATA_KEY])
+        version = description["format"]
+    except (KeyError, TypeError, ValueError, RecursionError):
+        raise ModelError(f"{name}: its description is damaged: export it again") from None
+    if version != FORMAT:
+        raise ModelError(
+            f"{name}: has format {version} and this espressivo reads format {FORMAT}: "
+            "update espressivo or export the model again"
+        )
+    return dict(description)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

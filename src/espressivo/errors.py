@@ -1,0 +1,52 @@
+"""The errors that a user of the package can meet.
+
+::
+
+    EspressivoError
+    ├── MidiError         a file is not readable as MIDI, or a performance cannot be written
+    ├── CodecError        ids or indices outside a vocabulary; an unknown vocabulary
+    ├── DataError         a corpus or a prepared dataset that cannot be used
+    ├── ModelError        a model file that is damaged or does not fit
+    ├── GenerationError   settings under which nothing can be generated
+    └── TrainingError     a run that cannot be started or resumed
+
+Each message is one line that names the file (or position), the value and what is allowed.
+"""
+
+__all__ = [
+    "CodecError",
+    "DataError",
+    "EspressivoError",
+    "GenerationError",
+    "MidiError",
+    "ModelError",
+    "TrainingError",
+]
+
+
+class EspressivoError(Exception):
+    """Base of every error that this package raises on bad input."""
+
+
+class MidiError(EspressivoError):
+    """A file is not readable as MIDI, or a performance cannot be written as MIDI."""
+
+
+class CodecError(EspressivoError, ValueError):
+    """An id, an index or the name of a vocabulary is not valid."""
+
+
+class DataError(EspressivoError):
+    """A corpus or a prepared dataset cannot be used."""
+
+
+class ModelError(EspressivoError):
+    """A model file is damaged, incomplete or does not fit its vocabulary."""
+
+
+class GenerationError(EspressivoError, ValueError):
+    """The settings of a generation are out of range or contradict each other."""
+
+
+class TrainingError(EspressivoError):
+    """A training run cannot be started or resumed as asked."""

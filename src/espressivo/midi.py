@@ -1,0 +1,569 @@
+"""MIDI files to performances and back. The only owner of ticks, tempo and SMPTE divisions.
+
+Reading
+-------
+- Types 0, 1 and 2, with a division in ticks per quarter note or in SMPTE frames; also wrapped in
+  RIFF. All tracks are merged. The tracks of a type 2 file are independent patterns, each with its
+  own tempo map; they are laid one after another.
+- The tempo map is made of the tempo events of every track; of several at one tick the last in
+  the file counts. With an SMPTE division tempo has no meaning.
+- Within a track, a note-off (or note-on with velocity 0) ends the oldest sounding note of its
+  channel and pitch. Note-offs without a note, notes that are never ended and notes that end at
+  the tick where they began are left out, as pretty_midi does.
+- Channel 10 holds drums and is left out. Of the controllers the three pedals are kept. Pedals
+  belong to the notes of their channel and track: those of a channel that plays nothing are left
+  out, unless the file plays nothing at all. Where several channels or tracks move the same pedal,
+  it stands at each moment as low as the lowest of them.
+- Ticks become seconds in the same floating-point steps as in pretty_midi, so that quantised
+  times agree with note-seq to the last bit.
+
+Writing
+-------
+One track, piano (program 0), 120 quarter notes a minute, 9600 ticks each: the ticks of files with
+384 or 480 ticks per quarter note at that tempo, and steps of 10 ms, are whole numbers of ticks.
+
+symusic does the parsing. It reads beyond its buffer when a file is damaged and misreads rarer
+events, so it is only ever given whole chunks of plain channel messages: see `_plain`.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from symusic.core import ScoreTick
+
+from espressivo.errors import MidiError
+from espressivo.files import replacing
+from espressivo.performance import CONTROL_DTYPE, NOTE_DTYPE, PEDALS, Performance
+
+__all__ = [
+    "MAX_BYTES",
+    "MAX_SECONDS",
+    "TICKS_PER_SECOND",
+    "from_bytes",
+    "read",
+    "to_bytes",
+    "write",
+]
+
+MAX_BYTES = 16 << 20
+"""Larger files are refused: the longest of MAESTRO has half a megabyte."""
+
+MAX_SECONDS = 12 * 3600
+"""Longer performances are neither read nor written."""
+
+_TICKS_PER_QUARTER, _TEMPO = 9600, 500_000
+TICKS_PER_SECOND = 19_200
+"""Resolution of written files."""
+
+_DRUMS = 9
+_TEMPO_EVENT, _END_EVENT = 0x151, 0x12F  # meta events by 0x100 + type; other statuses are below
+_SYSTEM_DATA = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0, 0xF8: 0, 0xFA: 0, 0xFB: 0, 0xFC: 0, 0xFE: 0}
+"""Number of data bytes of the system messages that some files hold although they should not."""
+
+# symusic counts ticks in 32 bits and does not notice an overflow. A plain rest of a track has
+# deltas of two bytes in events of at least three, so it holds less than half of what fits.
+_MAX_TICKS, _MAX_PLAIN_BYTES = 1 << 30, 3 << 16
+
+# A zero-length note on each channel: without notes, symusic forgets a channel's controllers.
+_ANCHORS = b"".join(bytes((0, 0x90 | c, 0, 1, 0, 0x80 | c, 0, 0)) for c in range(16))
+
+_IS_PEDAL = np.isin(np.arange(128), PEDALS)
+
+_Ticks = NDArray[np.int64]
+_Segments = list[tuple[int, float, float]]
+
+
+def read(path: str | os.PathLike[str], programs: Collection[int] | None = None) -> Performance:
+    """Read a MIDI file.
+
+    Parameters
+    ----------
+    path : path
+    programs : collection of int, optional
+        Keep only notes played by these General MIDI programs, 0..127 (0..7 are pianos), as the
+        last program change on their channel and track says; without one the program is 0.
+        By default everything but drums is kept.
+
+    Returns
+    -------
+    Performance
+        Empty if the file has no such notes. What is left out is said at the top of this module.
+
+    Raises
+    ------
+    MidiError
+        If the file cannot be read, is larger than `MAX_BYTES`, is not MIDI, or is damaged or
+        truncated. The message is one line and begins with the path.
+    """
+    try:
+        status = os.stat(path)
+        if stat.S_ISDIR(status.st_mode):
+            raise MidiError(f"{path}: a folder, not a MIDI file")
+        if not stat.S_ISREG(status.st_mode):
+            raise MidiError(f"{path}: not a regular file")
+        if status.st_size > MAX_BYTES:
+            raise MidiError(
+                f"{path}: {status.st_size} bytes are too many for a MIDI file: at most {MAX_BYTES}"
+            )
+        with open(path, "rb") as file:
+            data = file.read()
+    except (OSError, ValueError) as error:  # ValueError: a path that no system allows
+        reason = getattr(error, "strerror", None) or error
+        raise MidiError(f"{path}: cannot be read: {reason}") from None
+    return from_bytes(data, str(path), programs)
+
+
+def from_bytes(
+    data: bytes, name: str = "<bytes>", programs: Collection[int] | None = None
+) -> Performance:
+    """Read the bytes of a MIDI file; see `read`. Errors begin with `name`."""
+    kept = None if programs is None else frozenset(programs)
+    if kept is not None and not kept <= frozenset(range(128)):
+        raise ValueError("programs must be within 0..127")
+    try:
+        kind, division, tracks = _chunks(_unwrap(data))
+        if kind == 2:
+            performance = _in_turn([_merged([track], division, kept, True) for track in tracks])
+        else:
+            performance, _ = _merged(tracks, division, kept, False)
+        if performance.seconds > MAX_SECONDS:
+            raise MidiError(
+                f"it would last {performance.seconds / 3600:.0f} hours, at most "
+                f"{MAX_SECONDS // 3600} are allowed: a time or tempo in it is damaged"
+            )
+    except MidiError as error:
+        raise MidiError(f"{name}: {error}") from None
+    return performance
+
+
+def write(performance: Performance, path: str | os.PathLike[str]) -> None:
+    """Write a performance as a MIDI file; an older file at `path` is replaced only when done.
+
+    Raises
+    ------
+    MidiError
+        If the performance is longer than `MAX_SECONDS`, or the file cannot be written.
+    """
+    try:
+        data = to_bytes(performance)
+        with replacing(path) as temporary:
+            temporary.write_bytes(data)
+    except MidiError as error:
+        raise MidiError(f"{path}: {error}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise MidiError(f"{path}: cannot be written: {reason}") from None
+
+
+def to_bytes(performance: Performance) -> bytes:
+    """Return a performance as the bytes of a MIDI file.
+
+    Times are rounded to `TICKS_PER_SECOND`; a note lasts at least one tick. Where notes of one
+    pitch overlap, readers pair them anew: the first to begin is the first to end. Within a tick
+    pedals come first, then note-offs, then note-ons.
+
+    Raises
+    ------
+    MidiError
+        If the performance is longer than `MAX_SECONDS`.
+    """
+    if performance.seconds > MAX_SECONDS:
+        raise MidiError(
+            f"a performance of {performance.seconds / 3600:.1f} hours is too long for a MIDI "
+            f"file: at most {MAX_SECONDS // 3600} hours can be written"
+        )
+    notes, controls = performance.notes, performance.controls
+    start = np.rint(notes["onset_s"] * TICKS_PER_SECOND).astype(np.int64)
+    end = np.maximum(np.rint(notes["offset_s"] * TICKS_PER_SECOND).astype(np.int64), start + 1)
+    moved = np.rint(controls["time_s"] * TICKS_PER_SECOND).astype(np.int64)
+
+    tick = np.concatenate((moved, end, start))
+    messages = np.empty((len(tick), 3), np.uint8)
+    pedal, off, on = np.split(messages, (len(moved), len(moved) + len(end)))
+    pedal[:] = np.stack((np.full(len(moved), 0xB0), controls["number"], controls["value"]), 1)
+    off[:] = np.stack((np.full(len(end), 0x80), notes["pitch"], np.full(len(end), 64)), 1)
+    on[:] = np.stack((np.full(len(start), 0x90), notes["pitch"], notes["velocity"]), 1)
+
+    order = np.argsort(tick, kind="stable")
+    gaps = np.diff(tick[order], prepend=0).tolist()
+    track = bytearray(b"\x00\xff\x51\x03" + _TEMPO.to_bytes(3, "big") + b"\x00\xc0\x00")
+    for gap, message in zip(gaps, messages[order], strict=True):
+        track += _event(gap, message.tobytes())
+    return _file([bytes(track + b"\x00\xff\x2f\x00")], _TICKS_PER_QUARTER)
+
+
+def _file(tracks: list[bytes], ticks_per_quarter: int) -> bytes:
+    """Put tracks into a MIDI file, of type 0 if there is one."""
+    head = (6).to_bytes(4, "big") + b"".join(
+        number.to_bytes(2, "big")
+        for number in (int(len(tracks) > 1), len(tracks), ticks_per_quarter)
+    )
+    return b"".join(
+        (b"MThd", head, *(b"MTrk" + len(track).to_bytes(4, "big") + track for track in tracks))
+    )
+
+
+def _event(gap: int, message: bytes) -> bytes:
+    """Return the bytes of an event; a gap too long for one is bridged by empty texts."""
+    bridges, gap = divmod(gap, 0x0FFFFFFF)
+    number = bytes((gap & 0x7F,))
+    while gap := gap >> 7:
+        number = bytes((gap & 0x7F | 0x80,)) + number
+    return b"\xff\xff\xff\x7f\xff\x01\x00" * bridges + number + message
+
+
+def _unwrap(data: bytes) -> bytes:
+    """Take the MIDI file out of a RIFF file; other data are returned as they are."""
+    if data[:4] != b"RIFF":
+        return data
+    if data[8:12] != b"RMID":
+        raise MidiError("a RIFF file without MIDI in it")
+    at = 12
+    while at + 8 <= len(data):
+        length = int.from_bytes(data[at + 4 : at + 8], "little")
+        if at + 8 + length > len(data):
+            break
+        if data[at : at + 4] == b"data":
+            return data[at + 8 : at + 8 + length]
+        at += 8 + length + length % 2
+    raise MidiError("truncated: the RIFF file ends before its MIDI data do")
+
+
+def _chunks(data: bytes) -> tuple[int, int, list[bytes]]:
+    """Return type, division and the data of each track; every chunk lies within the file."""
+    if not data:
+        raise MidiError("the file is empty")
+    if data[:4] != b"MThd"[: len(data)]:
+        raise MidiError(f"not a MIDI file: it begins with {data[:4]!r}, not b'MThd'")
+    if len(data) < 14:
+        raise MidiError(f"truncated: {len(data)} bytes, but the header alone has 14")
+    length, kind, count, division = (
+        int.from_bytes(data[i:j], "big") for i, j in ((4, 8), (8, 10), (10, 12), (12, 14))
+    )
+    if length < 6:
+        raise MidiError(f"damaged: the header gives its length as {length} bytes, not 6")
+    if kind > 2:
+        raise MidiError(f"MIDI files of type {kind} are unknown: types 0, 1 and 2 can be read")
+    if count == 0:
+        raise MidiError("the header says that there are no tracks")
+    tracks: list[bytes] = []
+    at = 8 + length
+    while len(tracks) < count:
+        end = at + 8 + int.from_bytes(data[at + 4 : at + 8], "big")
+        if at + 8 > len(data) or end > len(data):
+            raise MidiError(
+                f"truncated: the file ends at byte {len(data)} in track {len(tracks) + 1} of {count}"
+            )
+        if data[at : at + 4] == b"MTrk":
+            tracks.append(data[at + 8 : end])
+        at = end
+    return kind, division, tracks
+
+
+def _in_turn(parts: list[tuple[Performance, float]]) -> Performance:
+    """Lay performances of given lengths (seconds) one after another."""
+    notes, controls = [], []
+    begin_s = 0.0
+    for performance, length_s in parts:
+        notes.append(performance.notes.copy())
+        controls.append(performance.controls.copy())
+        for times in (notes[-1]["onset_s"], notes[-1]["offset_s"], controls[-1]["time_s"]):
+            times += begin_s
+        begin_s += length_s
+    return Performance(np.concatenate(notes), np.concatenate(controls))
+
+
+def _merged(
+    tracks: list[bytes], division: int, programs: frozenset[int] | None, whole: bool
+) -> tuple[Performance, float]:
+    """Merge tracks that share a tempo map.
+
+    The second value, the seconds until the last end of track, is right if `whole` is set.
+    """
+    plain: list[bytes] = []
+    tempos: list[tuple[int, int]] = []
+    length = 0
+    for number, track in enumerate(tracks, 1):
+        try:
+            rest, in_track, end = _plain(track, programs, whole)
+        except MidiError as error:
+            raise MidiError(f"damaged: track {number}, {error}") from None
+        plain.append(rest)
+        tempos += in_track
+        length = max(length, end)
+    segments = _tempo_map(division, tempos)
+    try:
+        parsed = _parse(plain)
+        if not parsed and programs is None:
+            parsed = _parse([_ANCHORS + track for track in plain])
+        played = [track for track in parsed if not track.is_drum]
+        performance = Performance(_notes(played, segments), _controls(played, segments))
+    except (RuntimeError, ValueError, MemoryError) as error:
+        for number, track in enumerate(tracks, 1):
+            try:
+                for _ in _events(track):
+                    pass
+            except MidiError as fault:
+                raise MidiError(f"damaged: track {number}, {fault}") from None
+        raise MidiError(f"cannot be parsed: {error}") from None
+    return performance, float(_seconds(np.int64(length), segments))
+
+
+def _parse(plain: list[bytes]) -> list[Any]:
+    """Give plain tracks to symusic; returns one of its tracks for each track and channel."""
+    # It looks at up to a few bytes behind the last track.
+    return list(ScoreTick.from_midi(_file(plain, 480) + bytes(16), True).tracks)
+
+
+def _plain(
+    track: bytes, programs: frozenset[int] | None, whole: bool
+) -> tuple[bytes, list[tuple[int, int]], int]:
+    """Rewrite a track so that symusic reads it safely and rightly.
+
+    In a plain track every byte with its top bit set is followed by one without, and none is in
+    the range of program changes (0xC0..0xCF) or of meta and system events (0xF0..0xFF), except
+    for the end of the track. It then holds nothing but channel messages with sound data bytes and
+    deltas of at most two bytes. A track is walked event by event up to its last byte that is not
+    plain, which in recordings mostly stands near the beginning; the rest is left as it is.
+
+    Returns
+    -------
+    plain : bytes
+        Channel messages only, of the wanted programs, without program changes.
+    tempos : list of (tick, microseconds per quarter note)
+    length : int
+        Tick of the end of the track if all of it was walked, as `whole` demands; else 0.
+    """
+    program = [0] * 16
+    every = programs is None or 0 in programs  # no channel is to be left out
+    until = len(track) if whole or not every else _last_special(track)
+    if until < 0:
+        return track, [], 0
+
+    plain, tempos = bytearray(), []
+    tick = written = begin = end = 0
+    copying = False  # a run of wanted messages, from `begin` on, is copied as it is
+    for tick, status, data, after in _events(track):
+        wanted = status < 0xF0 and status >> 4 != 0xC
+        if wanted and not every and status >> 4 == 9 and data[1]:
+            wanted = programs is None or program[status & 15] in programs
+        if wanted:
+            if not copying:  # it takes the time of what was left out before it, and a status
+                plain += _event(tick - written, bytes((status,)) + data)
+                begin, copying = after, True
+            end, written = after, tick
+            if end > until:
+                return bytes(plain + track[begin:]), tempos, 0
+        else:
+            if copying:
+                plain += track[begin:end]
+                copying = False
+            if status == _TEMPO_EVENT:
+                tempos.append((tick, int.from_bytes(data, "big")))
+            elif status >> 4 == 0xC:
+                program[status & 15] = data[0]
+                if programs is not None and not programs.issuperset(program):
+                    every, until = False, len(track)
+    if copying:
+        plain += track[begin:end]
+    return bytes(plain), tempos, tick
+
+
+def _last_special(track: bytes) -> int:
+    """Return the position of the last byte that is not plain (see `_plain`), or -1."""
+    code = np.frombuffer(track.removesuffix(b"\xff\x2f\x00"), np.uint8)
+    high = code >= 0x80
+    special = (code & 0xF0) == 0xC0
+    # Not a program change but a delta: a status follows, and two data bytes. (A program change that
+    # another one follows in running status looks the same; symusic reads both.)
+    special[:-4] &= high[4:] | ~high[2:-2]
+    special |= code >= 0xF0
+    special[:-1] |= high[:-1] & high[1:]
+    found = np.flatnonzero(special)
+    return max(int(found[-1]) if len(found) else -1, len(track) - _MAX_PLAIN_BYTES)
+
+
+def _events(track: bytes) -> Iterator[tuple[int, int, bytes, int]]:
+    """Walk a track event by event, exactly as the standard has it.
+
+    More lenient than the standard in one thing: a running status survives meta and system events.
+
+    Yields
+    ------
+    tick, status, data, end
+        Of each event, `end` being the position behind it. The status of meta events is 0x100
+        plus their type.
+
+    Raises
+    ------
+    MidiError
+        At the first event that is not valid; the message begins with its position.
+    """
+    tick = at = begin = running = 0
+    try:
+        while at < len(track):
+            begin = at
+            delta, at = _number(track, at)
+            tick += delta
+            if tick >= _MAX_TICKS:
+                raise MidiError(f"tick {tick} is too late: at most {_MAX_TICKS - 1} is allowed")
+            status = track[at]
+            if status < 0xF0:
+                if status >= 0x80:
+                    running = status
+                    at += 1
+                elif not running:
+                    raise MidiError(f"data byte {status} where an event should begin")
+                end = at + (1 if 0xC0 <= running < 0xE0 else 2)
+                data = track[at:end]
+                if end > len(track):
+                    break
+                if not data.isascii():
+                    raise MidiError(f"data byte {max(data)} is above 127")
+                yield tick, running, data, end
+            else:
+                status, length, at = _system(track, at)
+                end = at + length
+                if end > len(track):
+                    break
+                yield tick, status, track[at:end], end
+                if status == _END_EVENT:
+                    return
+            at = end
+        else:
+            return
+        raise IndexError
+    except IndexError:
+        raise MidiError(f"byte {begin}: the track ends within an event") from None
+    except MidiError as error:
+        raise MidiError(f"byte {begin}: {error}") from None
+
+
+def _system(track: bytes, at: int) -> tuple[int, int, int]:
+    """Read the head of a meta or system event; returns status, length and position of its data."""
+    status = track[at]
+    if status == 0xFF:
+        length, begin = _number(track, at + 2)
+        if track[at + 1] == _TEMPO_EVENT & 0xFF and (length != 3 or not any(track[begin : begin + 3])):
+            raise MidiError("a tempo that is not valid")
+        return 0x100 + track[at + 1], length, begin
+    if status in (0xF0, 0xF7):
+        return status, *_number(track, at + 1)
+    if status in _SYSTEM_DATA:
+        return status, _SYSTEM_DATA[status], at + 1
+    raise MidiError(f"status 0x{status:02X} has no meaning")
+
+
+def _number(track: bytes, at: int) -> tuple[int, int]:
+    """Read a number of one to four bytes; returns it and the position behind it."""
+    value = 0
+    for position in range(at, at + 4):
+        byte = track[position]
+        value = value << 7 | byte & 0x7F
+        if byte < 0x80:
+            return value, position + 1
+    raise MidiError("a number has more than four bytes")
+
+
+def _tempo_map(division: int, tempos: list[tuple[int, int]]) -> _Segments:
+    """Return tick, second and seconds per tick where each tempo begins.
+
+    Follows pretty_midi 0.2.11 (``_load_tempo_changes``, ``_update_tick_to_time``) operation by
+    operation; a tempo that repeats the one before begins no segment.
+    """
+    if division & 0x8000:
+        frames, ticks_per_frame = 256 - (division >> 8), division & 0xFF
+        if frames not in (24, 25, 29, 30) or not ticks_per_frame:
+            raise MidiError(
+                f"damaged: an SMPTE division of {frames} frames a second with {ticks_per_frame} "
+                "ticks each; 24, 25, 29 or 30 with 1..255 are allowed"
+            )
+        rate = 30000 / 1001 if frames == 29 else frames
+        return [(0, 0.0, 1.0 / (rate * ticks_per_frame))]
+    if not division:
+        raise MidiError("damaged: the header gives 0 ticks per quarter note")
+    segments = [(0, 0.0, 60.0 / (120.0 * division))]
+    for tick, tempo in sorted(tempos, key=lambda pair: pair[0]):
+        scale = 60.0 / ((6e7 / tempo) * division)
+        start, time_s, before = segments[-1]
+        if tick == 0:
+            segments = [(0, 0.0, scale)]
+        elif scale != before:
+            segments.append((tick, time_s + before * (tick - start), scale))
+    return segments
+
+
+def _seconds(ticks: _Ticks, segments: _Segments) -> NDArray[np.float64]:
+    if len(segments) == 1:
+        return segments[0][2] * ticks
+    start, time_s, scale = (np.array(column) for column in zip(*segments, strict=True))
+    inside = np.searchsorted(start, ticks, "right") - 1
+    seconds: NDArray[np.float64] = time_s[inside] + scale[inside] * (ticks - start[inside])
+    return seconds
+
+
+def _notes(tracks: list[Any], segments: _Segments) -> NDArray[np.void]:
+    columns = [track.notes.numpy() for track in tracks]
+    if not columns:
+        return np.empty(0, NOTE_DTYPE)
+    start, duration, pitch, velocity = (
+        np.concatenate([column[name] for column in columns])
+        for name in ("time", "duration", "pitch", "velocity")
+    )
+    notes = np.empty(len(start), NOTE_DTYPE)
+    notes["onset_s"] = _seconds(start, segments)
+    notes["offset_s"] = _seconds(start + duration, segments)
+    notes["pitch"], notes["velocity"] = pitch, velocity
+    return notes if duration.all() else notes[duration > 0]
+
+
+def _controls(tracks: list[Any], segments: _Segments) -> NDArray[np.void]:
+    sources = []
+    for track in tracks:
+        control = track.controls.numpy()
+        time, number, value = control["time"], control["number"], control["value"]
+        pedal = _IS_PEDAL[number]
+        if not pedal.all():
+            time, number, value = time[pedal], number[pedal], value[pedal]
+        if len(time):
+            sources.append((time, number, value))
+    if len(sources) > 1:
+        sources = [_lowest(sources)]
+    if not sources:
+        return np.empty(0, CONTROL_DTYPE)
+    time, number, value = sources[0]
+    controls = np.empty(len(time), CONTROL_DTYPE)
+    controls["time_s"] = _seconds(time, segments)
+    controls["number"], controls["value"] = number, value
+    return controls
+
+
+def _lowest(
+    sources: list[tuple[_Ticks, NDArray[Any], NDArray[Any]]],
+) -> tuple[_Ticks, NDArray[Any], NDArray[Any]]:
+    """Merge the movements of pedals from several sources.
+
+    A pedal that several move stands, at each tick where one of them does, at the highest value
+    (the most depressed) of all.
+    """
+    merged = []
+    for pedal in PEDALS:
+        moves = [(t[n == pedal], v[n == pedal]) for t, n, v in sources if (n == pedal).any()]
+        if not moves:
+            continue
+        time, value = moves[0]
+        if len(moves) > 1:
+            time = np.unique(np.concatenate([t for t, _ in moves]))
+            # Before its first movement, at index -1, a pedal is up.
+            standing = [np.append(v, 0)[np.searchsorted(t, time, "right") - 1] for t, v in moves]
+            value = np.max(standing, axis=0)
+        merged.append((time, np.full(len(time), pedal), value))
+    time, number, value = (np.concatenate(column) for column in zip(*merged, strict=True))
+    order = np.argsort(time, kind="stable")
+    return time[order], number[order], value[order]

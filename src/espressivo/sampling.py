@@ -1,0 +1,120 @@
+"""Sampling: from the scores of all ids to one id. Knows ids only, and nothing of music."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from espressivo.errors import GenerationError
+
+__all__ = ["Sampling"]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How an id is drawn. The cuts are made after the temperature, `top_k` first.
+
+    Parameters
+    ----------
+    temperature : float
+        Finite, at least 0. Logits are divided by it: below 1 the likely become likelier, above 1
+        all become more alike. 0 takes the likeliest, the lowest id of several.
+    top_k : int, optional
+        Only the so many likeliest ids can be drawn, at least 1; of equals, the lower ids stay.
+    top_p : float, optional
+        Only the likeliest ids that together have at least this probability can be drawn,
+        ``0 < top_p <= 1`` (nucleus sampling, Holtzman et al. 2020).
+
+    Raises
+    ------
+    GenerationError
+        If a value is out of range; it is a `ValueError`.
+
+    Examples
+    --------
+    >>> Sampling(top_k=2).distribution(np.log([0.5, 0.3, 0.2])).round(3).tolist()
+    [0.625, 0.375, 0.0]
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+
+    def __post_init__(self) -> None:
+        problems = []
+        if not (math.isfinite(self.temperature) and self.temperature >= 0):
+            problems.append(f"temperature must be at least 0 and finite, not {self.temperature}")
+        if self.top_k is not None and self.top_k < 1:
+            problems.append(f"top_k must be at least 1, not {self.top_k}")
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            problems.append(f"top_p must be above 0 and at most 1, not {self.top_p}")
+        if problems:
+            raise GenerationError("; ".join(problems))
+
+    def distribution(
+        self, logits: NDArray[np.floating], allowed: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.float64]:
+        """Return the probability with which each id is drawn.
+
+        Parameters
+        ----------
+        logits : float array, shape (size,)
+            Logarithms of probabilities up to a constant. ``-inf`` is impossible.
+        allowed : bool array, shape (size,), optional
+            Ids that can be drawn at all; what the others had goes to these in proportion.
+
+        Returns
+        -------
+        float64 array, shape (size,)
+            Its sum is 1.
+
+        Raises
+        ------
+        GenerationError
+            If no id is possible, or a logit is not a number or infinite.
+        """
+        x = logits.astype(np.float64)
+        if allowed is not None:
+            x[~allowed] = -np.inf
+        peak = x.max()
+        if not math.isfinite(peak):
+            raise GenerationError(
+                "no id can be drawn: none is allowed, or the model gave no numbers"
+            )
+        x -= peak
+        if self.temperature == 0:
+            p = np.zeros(len(x))
+            p[x.argmax()] = 1.0
+            return p
+        if self.temperature != 1:
+            with np.errstate(over="ignore"):  # to -inf, for a tiny temperature
+                x /= self.temperature
+        p = np.exp(x)
+        if self.top_k is not None or self.top_p is not None:
+            p[self._cut(p)] = 0.0
+        p /= p.sum()
+        return p
+
+    def draw(
+        self,
+        logits: NDArray[np.floating],
+        rng: np.random.Generator,
+        allowed: NDArray[np.bool_] | None = None,
+    ) -> int:
+        """Draw an id from `distribution`; takes one number from the generator."""
+        bounds = self.distribution(logits, allowed).cumsum()
+        # From (0, 1], so the first bound at or above it always belongs to a possible id.
+        share = 1.0 - rng.random()
+        return int(np.searchsorted(bounds, share * bounds[-1]))
+
+    def _cut(self, p: NDArray[np.float64]) -> NDArray[np.intp]:
+        """Return the ids that `top_k` and `top_p` exclude."""
+        order = np.argsort(-p, kind="stable")
+        kept = len(p) if self.top_k is None else min(self.top_k, len(p))
+        if self.top_p is not None:
+            reached = p[order[:kept]].cumsum()
+            kept = min(kept, int(np.searchsorted(reached, self.top_p * reached[-1])) + 1)
+        return order[kept:]

@@ -1,0 +1,447 @@
+"""Training: teacher forcing over a prepared dataset, on Lightning Fabric.
+
+A run is a folder::
+
+    last.ckpt     everything needed to continue, as of the last checkpoint
+    best.ckpt     the same, as of the best validation
+    log.csv       a row for every report: step, events, learning rate, loss, validation
+    curves.png    the same as a picture (where matplotlib is installed)
+    tensorboard/  the same for TensorBoard (where it is installed)
+
+The learning rate rises linearly, stays, and falls linearly to nothing over the last part of the
+run ("warm-up, stable, decay"; Hägele et al. 2024). A run that is stopped at any moment and resumed
+goes on from the last checkpoint and, on a CPU, ends with the same weights, bit for bit.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor
+from torch.nn import functional
+
+from espressivo.checkpoint import Checkpoint, TrainingConfig
+from espressivo.dataset import IGNORED, Batch, Cut, Dataset, batches, whole_pieces
+from espressivo.errors import TrainingError
+from espressivo.files import replacing
+from espressivo.networks import Recurrent, State
+from espressivo.progress import Progress, Silent
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+__all__ = ["Outcome", "train", "validation_nats"]
+
+_REPORT_EVERY = 20  # steps between rows of the log
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    `ended` says why in words; `nats` is the best validation in nats per event, at `step`.
+    """
+
+    ended: str
+    steps: int
+    events: int
+    seconds: float
+    nats: float
+    step: int
+
+
+def train(
+    dataset: Dataset,
+    out: Path,
+    config: TrainingConfig,
+    *,
+    resume: bool = False,
+    accelerator: str = "auto",
+    devices: int | str = "auto",
+    strategy: str = "auto",
+    progress: Progress | None = None,
+) -> Outcome:
+    """Train a network until its rounds, its time or its patience are used up.
+
+    Parameters
+    ----------
+    out : path
+        Folder of the run; made if missing.
+    resume : bool
+        Go on from ``last.ckpt``. The settings of the run stay, but for ``rounds``,
+        ``max_time_s``, ``patience``, ``validate_every`` and ``checkpoint_every_s``.
+    accelerator, devices, strategy
+        As `lightning.fabric.Fabric` takes them. Without "ddp" or the like, one device is used.
+
+    Raises
+    ------
+    TrainingError
+        If there is a run in the folder already, or none to resume, or one with other settings.
+    """
+    if devices == "auto" and strategy == "auto":
+        devices = 1
+    fabric = Fabric(
+        accelerator=accelerator,
+        devices=devices,
+        strategy=strategy,
+        precision=_precision(config.precision, accelerator),  # type: ignore[arg-type]  # a str
+    )
+    fabric.launch()
+    return _Run(fabric, dataset, out, config, resume, progress or Silent()).go()
+
+
+def validation_nats(
+    network: torch.nn.Module,
+    dataset: Dataset,
+    split: str = "validation",
+    first_events: int | None = None,
+    device: torch.device | None = None,
+) -> float:
+    """Return nats per event over a split, each event scored given all before it in its piece.
+
+    `network` is a `Recurrent`, or one wrapped by Fabric.
+    """
+    total = torch.zeros((), dtype=torch.float64)
+    events = 0
+    state: State | None = None
+    training = network.training
+    network.eval()
+    with torch.no_grad():
+        for batch in whole_pieces(dataset, split, Cut(rows=64, events=500), first_events):
+            inputs, targets = _tensors(batch, device)
+            logits, state = network(inputs, _kept(state, batch, inputs.device))
+            total += _nats(logits, targets).double().cpu()
+            events += batch.events
+    network.train(training)
+    return float(total) / events
+
+
+class _Run:
+    """A run in progress: the checkpoint is its state, the network and optimizer are live."""
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        dataset: Dataset,
+        out: Path,
+        config: TrainingConfig,
+        resume: bool,
+        progress: Progress,
+    ) -> None:
+        self.fabric, self.dataset, self.out, self.progress = fabric, dataset, out, progress
+        last = out / "last.ckpt"
+        if last.exists() and not resume:
+            raise TrainingError(f"{out}: holds a run already; resume it, or choose another folder")
+        out.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(config.seed)
+        network = Recurrent(config.network, dataset.vocabulary.size)
+        optimizer = _optimizer(network, config)
+        per_step = config.cut.rows * config.cut.events * fabric.world_size
+        steps = math.ceil(config.rounds * sum(p.events for p in dataset.split("train")) / per_step)
+        if resume:
+            saved = Checkpoint.load(last).resumed(config, dataset.vocabulary, last)
+            network.load_state_dict(saved.network)
+            optimizer.load_state_dict(saved.optimizer)
+            if config.max_time_s is None:
+                saved.steps = steps
+            if len(saved.positions) != fabric.world_size:
+                raise TrainingError(
+                    f"{last}: was trained by {len(saved.positions)} processes; resume with as many"
+                )
+            torch.set_rng_state(saved.rng[fabric.global_rank])
+        else:
+            saved = Checkpoint(config, dataset.vocabulary, {}, {}, steps)
+        self.saved, self.config = saved, config
+        self.network, self.optimizer = fabric.setup(network, optimizer)
+        self.position: list[Any] | None = None
+        self.state: State | None = None
+        if resume:
+            self.position = saved.positions[fabric.global_rank]
+            carried = saved.carried[fabric.global_rank]
+            self.state = tuple(part.to(fabric.device) for part in carried) or None
+        self.board = _tensorboard(out, saved.step) if fabric.is_global_zero else None
+        self.began = time.monotonic() - saved.seconds
+        self.checkpointed = time.monotonic()
+
+    def go(self) -> Outcome:
+        saved, config = self.saved, self.config
+        source = batches(
+            self.dataset,
+            config.cut,
+            config.augmentation,
+            seed=config.seed,
+            position=self.position,
+            part=self.fabric.global_rank,
+            parts=self.fabric.world_size,
+        )
+        since = _Since(self.fabric.device)
+        self.progress.start(saved.steps, "steps", "training")
+        self.progress.advance(saved.step)
+        self.network.train()
+        with _stop_signals() as stop:
+            ended = self._reason_to_stop(stop)
+            while not ended:
+                batch = next(source)
+                since.add(self._step(batch), batch.events)
+                self.position = batch.position
+                saved.step += 1
+                saved.events += batch.events * self.fabric.world_size
+                saved.seconds = time.monotonic() - self.began
+                ended = self._reason_to_stop(stop)
+                validate = saved.step % config.validate_every == 0 or ended in (
+                    "finished",
+                    "time is up",
+                )
+                if saved.step % _REPORT_EVERY == 0 or validate or ended:
+                    self._report(since, validate)
+                    ended = ended or self._reason_to_stop(stop)
+                else:
+                    self.progress.advance()
+                due = time.monotonic() - self.checkpointed >= config.checkpoint_every_s
+                if self.fabric.broadcast(validate or due or bool(ended)):
+                    self._checkpoint()
+        if self.board is not None:
+            self.board.close()
+        self.progress.close()
+        return Outcome(
+            ended, saved.step, saved.events, saved.seconds, saved.best_nats, saved.best_step
+        )
+
+    def _step(self, batch: Batch) -> Tensor:
+        """Learn from one batch; return the summed nats."""
+        rate = self.config.learning_rate_at(self.saved.step, self.saved.steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        inputs, targets = _tensors(batch, self.fabric.device)
+        state = _kept(self.state, batch, inputs.device) if self.config.cut.carried else None
+        logits, state = self.network(inputs, state)
+        nats = _nats(logits, targets)
+        self.optimizer.zero_grad()
+        self.fabric.backward(nats / batch.events)
+        self.fabric.clip_gradients(self.network, self.optimizer, max_norm=self.config.clip)
+        self.optimizer.step()
+        if self.config.cut.carried:
+            self.state = tuple(part.detach() for part in state)
+        return nats.detach()
+
+    def _report(self, since: _Since, validate: bool) -> None:
+        saved, config = self.saved, self.config
+        nats, rate = since.take()
+        row = {
+            "step": saved.step,
+            "events": saved.events,
+            "seconds": round(saved.seconds, 1),
+            "events_per_s": round(rate * self.fabric.world_size),
+            "learning_rate": config.learning_rate_at(saved.step - 1, saved.steps),
+            "train_nats": nats,
+        }
+        left_s = (saved.steps - saved.step) * saved.seconds / saved.step
+        note = (
+            f"{nats:.3f} nats/event, {row['events_per_s']:.0f} events/s, {left_s / 60:.0f} min left"
+        )
+        if validate:
+            found = validation_nats(
+                self.network,
+                self.dataset,
+                "validation",
+                config.validation_events,
+                self.fabric.device,
+            )
+            since.skip_time()
+            saved.seconds = time.monotonic() - self.began
+            row["validation_nats"] = found
+            self._judge(found)
+            self._plan()
+            self.progress.note(f"step {saved.step}: {note}, validation {found:.4f}")
+        saved.log.append(row)
+        self.progress.advance(saved.step % _REPORT_EVERY or _REPORT_EVERY, note)
+        if self.fabric.is_global_zero:
+            self._draw(row)
+            if validate:
+                _write_log(self.out, saved.log)
+
+    def _draw(self, row: dict[str, float]) -> None:
+        if self.board is not None:
+            for name in row.keys() - {"step", "events", "seconds"}:
+                self.board.add_scalar(name, row[name], self.saved.step)
+
+    def _judge(self, nats: float) -> None:
+        saved = self.saved
+        if nats < saved.best_nats:
+            saved.best_nats, saved.best_step, saved.validations_since_best = nats, saved.step, 0
+            return
+        saved.validations_since_best += 1
+        self.progress.note(
+            f"warning: validation is {nats:.4f}, above its best, {saved.best_nats:.4f} at step "
+            f"{saved.best_step}: the network may have begun to learn its pieces by heart"
+        )
+
+    def _plan(self) -> None:
+        """Fit the number of steps to the time left, as long as the learning rate stays."""
+        saved, config = self.saved, self.config
+        if config.max_time_s is None or saved.step >= saved.steps * (1 - config.decay):
+            return
+        rate = saved.step / saved.seconds
+        saved.steps = self.fabric.broadcast(max(int(rate * config.max_time_s), saved.step + 1))
+        self.progress.note(f"planned: {saved.steps} steps in {config.max_time_s / 60:.0f} minutes")
+
+    def _reason_to_stop(self, stop: list[str]) -> str:
+        saved, config = self.saved, self.config
+        if saved.step >= saved.steps:
+            return "finished"
+        if config.patience is not None and saved.validations_since_best >= config.patience:
+            return "validation stopped improving"
+        reason = ""
+        if config.max_time_s is not None and saved.seconds >= config.max_time_s:
+            reason = "time is up"
+        return str(self.fabric.broadcast(stop[0] if stop else reason))
+
+    def _checkpoint(self) -> None:
+        saved = self.saved
+        saved.network = {name: t.cpu() for name, t in self.network.state_dict().items()}
+        saved.optimizer = self.optimizer.state_dict()
+        carried = [part.cpu() for part in self.state or ()]
+        mine = (self.position, carried, torch.get_rng_state())
+        every = _gathered(mine, self.fabric)
+        saved.positions = [position for position, _, _ in every]
+        saved.carried = [states for _, states, _ in every]
+        saved.rng = [rng for _, _, rng in every]
+        if self.fabric.is_global_zero:
+            if saved.best_step == saved.step:
+                saved.save(self.out / "best.ckpt")
+            saved.save(self.out / "last.ckpt")
+        self.checkpointed = time.monotonic()
+
+
+class _Since:
+    """Loss and speed since the last report."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.nats, self.events, self.time = torch.zeros((), device=device), 0, time.monotonic()
+
+    def add(self, nats: Tensor, events: int) -> None:
+        self.nats += nats
+        self.events += events
+
+    def take(self) -> tuple[float, float]:
+        """Return nats per event and events per second, and begin anew."""
+        now = time.monotonic()
+        result = (
+            float(self.nats) / max(self.events, 1),
+            self.events / max(now - self.time, 1e-9),
+        )
+        self.nats.zero_()
+        self.events, self.time = 0, now
+        return result
+
+    def skip_time(self) -> None:
+        """Leave the time until now out of the speed."""
+        self.time = time.monotonic()
+
+
+def _optimizer(network: Recurrent, config: TrainingConfig) -> torch.optim.Optimizer:
+    matrices = [p for p in network.parameters() if p.ndim > 1]
+    others = [p for p in network.parameters() if p.ndim == 1]
+    if config.optimizer == "adam":
+        return torch.optim.Adam(network.parameters(), config.learning_rate, fused=True)
+    groups = [
+        {"params": matrices, "weight_decay": config.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, config.learning_rate, fused=True)
+
+
+def _precision(wanted: str, accelerator: str) -> str:
+    if wanted != "auto":
+        return wanted
+    if torch.cuda.is_available() and accelerator in ("auto", "gpu", "cuda"):
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
+    native = torch.cpu._is_avx512_bf16_supported()  # no public name asks for it
+    on_cpu = accelerator == "cpu" or not torch.backends.mps.is_available()
+    return "bf16-mixed" if native and on_cpu else "32-true"
+
+
+def _tensors(batch: Batch, device: torch.device | None) -> tuple[Tensor, Tensor]:
+    inputs, targets = torch.from_numpy(batch.inputs), torch.from_numpy(batch.targets)
+    return inputs.to(device, non_blocking=True), targets.to(device, non_blocking=True)
+
+
+def _kept(state: State | None, batch: Batch, device: torch.device) -> State | None:
+    """Clear the state of the rows that begin anew; None stays None."""
+    if state is None:
+        return None
+    kept = torch.from_numpy(~batch.fresh).to(device)[None, :, None]  # (1, B, 1)
+    return tuple(part * kept for part in state)
+
+
+def _nats(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the summed negative log-likelihood of the targets that count."""
+    return functional.cross_entropy(
+        logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED, reduction="sum"
+    )
+
+
+def _gathered(mine: Any, fabric: Fabric) -> list[Any]:
+    """Return what each process has, in the order of their ranks."""
+    if fabric.world_size == 1:
+        return [mine]
+    every: list[Any] = [None] * fabric.world_size
+    torch.distributed.all_gather_object(every, mine)
+    return every
+
+
+@contextmanager
+def _stop_signals() -> Iterator[list[str]]:
+    """Collect interrupt and termination signals instead of dying of them in the middle of a step.
+
+    The second one of a kind acts as usual.
+    """
+    received: list[str] = []
+    before: dict[signal.Signals, Any] = {}
+
+    def receive(number: int, _: object) -> None:
+        name = signal.Signals(number)
+        received.append(f"stopped by {name.name}")
+        signal.signal(name, before[name])
+
+    for name in (signal.SIGINT, signal.SIGTERM):
+        before[name] = signal.signal(name, receive)
+    try:
+        yield received
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
+
+
+def _tensorboard(out: Path, step: int) -> SummaryWriter | None:
+    """Open TensorBoard's log, forgetting what lies after `step`; None if it is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(out / "tensorboard", purge_step=step)
+
+
+def _write_log(out: Path, log: list[dict[str, float]]) -> None:
+    """Write log.csv, and curves.png if matplotlib is installed."""
+    columns = list(dict.fromkeys(name for row in log for name in row))
+    with replacing(out / "log.csv") as temporary:
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns)
+            writer.writeheader()
+            writer.writerows(log)
+    if find_spec("matplotlib"):
+        from espressivo.plots import training_curves
+
+        training_curves(log, out / "curves.png")

@@ -1,0 +1,304 @@
+"""Vocabulary: what each id of an event code means.
+
+A performance is written as a list of events: a key goes down, a key goes up, time passes, the
+loudness of the following notes changes, and in some codes the pedal moves. A `Vocabulary` gives
+each possible event an id and holds every decision that a code takes; the presets are
+
+========== ==== ========================================================================
+name       size origin
+========== ==== ========================================================================
+``seed``   310  Apisov 2018, "Generating Music with Expressive Timing and Dynamics"
+``magenta`` 388 Performance RNN, Simon & Oore 2017; the events of note-seq 0.0.5
+``maestro`` 308 Score2Perf / Music Transformer, Huang et al. 2018
+``pedal``  312  ours: key releases and the sustain pedal apart, with start and end
+========== ==== ========================================================================
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from espressivo.errors import CodecError
+
+if TYPE_CHECKING:
+    from espressivo.performance import Performance
+
+__all__ = ["KINDS", "Ids", "Vocabulary", "presets", "vocabulary"]
+
+Ids = NDArray[np.int32]
+
+NOTE_ON, NOTE_OFF, TIME_SHIFT, VELOCITY, SUSTAIN, START, END = range(7)
+KINDS = ("note_on", "note_off", "time_shift", "velocity", "sustain", "start", "end")
+"""The kinds of events; an event's kind is an index into this tuple."""
+
+_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The events of one code, and the rules by which a performance becomes a list of them.
+
+    The ids are 0-based and run through the kinds in a fixed order: note-ons and note-offs by
+    ascending pitch, time-shifts of 1 step to ``max_shift_steps``, velocity bins ascending, then,
+    where the code has them, sustain up, sustain down, start, end.
+
+    Parameters
+    ----------
+    name : str
+        Name of the preset, or one of your own.
+    lowest_pitch, highest_pitch : int
+        Range of MIDI pitches, both inclusive. Notes outside it are dropped when encoding.
+    steps_per_second : int
+        Resolution of time; a step of the presets is 10 ms.
+    max_shift_steps : int
+        Longest single time-shift. Longer gaps are full shifts followed by the rest.
+    velocity_floors : tuple of int
+        The lowest velocity of each bin, ascending, the first being 1.
+    velocity_values : tuple of int
+        The velocity to which each bin decodes; it lies within the bin.
+    sustain : {"fold", "events"}
+        Whether the sustain pedal is folded into the ends of the notes, or written as events
+        of its own beside the releases of the keys.
+    order : {"played", "pitch"}
+        Order of notes that begin in one step: as played (by onset before rounding, then pitch;
+        note-seq's rule), or by pitch. Events of one step are sorted by their notes' place in this
+        order, pedal movements first; a note's end stands before the notes that begin after it.
+    boundaries : bool
+        Whether a list begins with a start event and ends with an end event.
+    """
+
+    name: str
+    lowest_pitch: int = 21
+    highest_pitch: int = 108
+    steps_per_second: int = 100
+    max_shift_steps: int = 100
+    velocity_floors: tuple[int, ...] = tuple(range(1, 128, 4))
+    velocity_values: tuple[int, ...] = tuple(range(1, 128, 4))
+    sustain: str = "fold"
+    order: str = "played"
+    boundaries: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("velocity_floors", "velocity_values"):  # lists, when read from JSON
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        ceilings = (*(floor - 1 for floor in self.velocity_floors[1:]), 127)
+        problems = [
+            text
+            for text, wrong in (
+                (
+                    "pitches must be within 0..127",
+                    not 0 <= self.lowest_pitch <= self.highest_pitch < 128,
+                ),
+                ("steps must be at least 1", min(self.steps_per_second, self.max_shift_steps) < 1),
+                ("velocity_floors must begin with 1", self.velocity_floors[:1] != (1,)),
+                (
+                    "each velocity value must lie in its bin",
+                    len(self.velocity_values) != len(ceilings)
+                    or any(
+                        not low <= value <= high
+                        for low, value, high in zip(
+                            self.velocity_floors, self.velocity_values, ceilings, strict=True
+                        )
+                    ),
+                ),
+                ("sustain must be 'fold' or 'events'", self.sustain not in ("fold", "events")),
+                ("order must be 'played' or 'pitch'", self.order not in ("played", "pitch")),
+            )
+            if wrong
+        ]
+        if problems:
+            raise CodecError(f"vocabulary {self.name!r}: {'; '.join(problems)}")
+
+    @cached_property
+    def counts(self) -> tuple[int, ...]:
+        """Number of ids of each kind, in the order of `KINDS`."""
+        pitches = self.highest_pitch - self.lowest_pitch + 1
+        pedal, edges = 2 * (self.sustain == "events"), int(self.boundaries)
+        velocities = len(self.velocity_floors)
+        return (pitches, pitches, self.max_shift_steps, velocities, pedal, edges, edges)
+
+    @cached_property
+    def first(self) -> tuple[int, ...]:
+        """The first id of each kind, in the order of `KINDS`."""
+        return tuple(int(n) for n in np.cumsum((0, *self.counts[:-1])))
+
+    @property
+    def size(self) -> int:
+        """Number of ids; they are ``0 .. size - 1``."""
+        return sum(self.counts)
+
+    def __len__(self) -> int:
+        return self.size
+
+    @cached_property
+    def kinds(self) -> NDArray[np.int8]:
+        """Kind of each id, shape (size,): an index into `KINDS`."""
+        return np.repeat(np.arange(len(KINDS), dtype=np.int8), self.counts)
+
+    @cached_property
+    def values(self) -> NDArray[np.int32]:
+        """Value of each id, shape (size,).
+
+        MIDI pitch of notes, steps of time-shifts, MIDI velocity of bins, 0 or 1 for the sustain
+        pedal going up or down, 0 for start and end.
+        """
+        pitches = range(self.lowest_pitch, self.highest_pitch + 1)
+        parts: Sequence[Iterable[int]] = (
+            pitches,
+            pitches,
+            range(1, self.max_shift_steps + 1),
+            self.velocity_values,
+            range(self.counts[SUSTAIN]),
+            range(self.counts[START]),
+            range(self.counts[END]),
+        )
+        return np.array([value for part in parts for value in part], np.int32)
+
+    @cached_property
+    def velocity_bins(self) -> NDArray[np.int32]:
+        """Bin (0-based) of each MIDI velocity, shape (128,); velocity 0 falls in the first bin."""
+        bins = np.searchsorted(np.array(self.velocity_floors), np.arange(128), "right") - 1
+        return np.maximum(bins, 0).astype(np.int32)
+
+    def check(self, ids: ArrayLike) -> Ids:
+        """Return ids as an array, or raise `CodecError` for the first that is not an id."""
+        array = np.asarray(ids)
+        if array.size == 0:
+            return np.empty(0, np.int32)
+        if array.ndim != 1 or array.dtype.kind not in "iu":
+            raise CodecError("ids must be a flat list of whole numbers")
+        wrong = np.flatnonzero((array < 0) | (array >= self.size))
+        if len(wrong):
+            raise CodecError(
+                f"id {array[wrong[0]]} at position {wrong[0]} is not in vocabulary "
+                f"{self.name!r}: allowed are 0..{self.size - 1}"
+            )
+        return array.astype(np.int32)
+
+    def to_one_based(self, ids: ArrayLike) -> Ids:
+        """Return the 1-based indices, as the post and the Wolfram Language write them."""
+        return self.check(ids) + 1
+
+    def from_one_based(self, indices: ArrayLike) -> Ids:
+        """Return the ids of 1-based indices; `CodecError` names the first out of range."""
+        array = np.asarray(indices)
+        if array.size and array.dtype.kind in "iu":
+            wrong = np.flatnonzero((array < 1) | (array > self.size))
+            if len(wrong):
+                raise CodecError(
+                    f"index {array[wrong[0]]} at position {wrong[0]} is not in vocabulary "
+                    f"{self.name!r}: allowed are 1..{self.size}"
+                )
+            array = array - 1
+        return self.check(array)
+
+    def describe(self, id_: int) -> str:
+        """Say in words what an id means.
+
+        >>> vocabulary("seed").describe(59)
+        'note on 80 (G#5)'
+        """
+        (checked,) = self.check([id_])
+        kind, value = int(self.kinds[checked]), int(self.values[checked])
+        if kind in (NOTE_ON, NOTE_OFF):
+            word = "on" if kind == NOTE_ON else "off"
+            return f"note {word} {value} ({_NAMES[value % 12]}{value // 12 - 1})"
+        if kind == TIME_SHIFT:
+            return f"shift {value * 1000 / self.steps_per_second:g} ms"
+        if kind == VELOCITY:
+            number = int(checked) - self.first[VELOCITY]
+            ceiling = (*self.velocity_floors[1:], 128)[number] - 1
+            return f"velocity {self.velocity_floors[number]}..{ceiling}"
+        if kind == SUSTAIN:
+            return f"sustain {'down' if value else 'up'}"
+        return KINDS[kind]
+
+    def encode(self, performance: Performance) -> Ids:
+        """Write a performance as ids; see `espressivo.codec.encode`."""
+        from espressivo import codec  # the codec knows vocabularies, not the reverse
+
+        return codec.encode(performance, self)
+
+    def decode(self, ids: ArrayLike) -> Performance:
+        """Play ids as a performance; see `espressivo.codec.decode`."""
+        from espressivo import codec
+
+        return codec.decode(ids, self)
+
+    def quantise(self, performance: Performance) -> Performance:
+        """Return what of a performance this code keeps; see `espressivo.codec.quantise`."""
+        from espressivo import codec
+
+        return codec.quantise(performance, self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the parameters as plain values, for JSON; ``Vocabulary(**d)`` reads them."""
+        return dataclasses.asdict(self)
+
+
+def _post_floors() -> tuple[int, ...]:
+    """Return the floors of the post's bins ``floor(34 v / 127)``, 1..34.
+
+    Velocities below 4 would fall in a bin 0 that has no id (in the post's code it is the id of
+    the longest time-shift); they belong to the first bin here.
+    """
+    return (1, *(-(-127 * number // 34) for number in range(2, 35)))
+
+
+def _centres(floors: Sequence[int]) -> tuple[int, ...]:
+    """Return the middle velocity of each bin."""
+    return tuple(
+        (low + high - 1) // 2 for low, high in zip(floors, (*floors[1:], 128), strict=True)
+    )
+
+
+_PRESETS = {
+    v.name: v
+    for v in (
+        Vocabulary(
+            "seed", velocity_floors=_post_floors(), velocity_values=_centres(_post_floors())
+        ),
+        Vocabulary("magenta", lowest_pitch=0, highest_pitch=127),
+        Vocabulary("maestro"),
+        Vocabulary(
+            "pedal",
+            velocity_values=_centres(range(1, 128, 4)),
+            sustain="events",
+            order="pitch",
+            boundaries=True,
+        ),
+    )
+}
+
+
+def presets() -> tuple[str, ...]:
+    """Return the names of the presets."""
+    return tuple(_PRESETS)
+
+
+def vocabulary(name: str) -> Vocabulary:
+    """Return a preset by its name: ``seed``, ``magenta``, ``maestro`` or ``pedal``.
+
+    Raises
+    ------
+    CodecError
+        If there is no preset of that name.
+
+    Examples
+    --------
+    >>> [len(vocabulary(name)) for name in presets()]
+    [310, 388, 308, 312]
+    """
+    try:
+        return _PRESETS[name]
+    except KeyError:
+        raise CodecError(
+            f"no vocabulary is named {name!r}: choose one of {', '.join(_PRESETS)}"
+        ) from None

@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from played import played
+from strategies import performances
+
+from espressivo import vocabulary
+from espressivo.augment import Augmentation, stretch, transpose
+
+V = vocabulary("seed")
+PEDAL = vocabulary("pedal")
+FACTORS = st.floats(0.5, 1.5)
+
+
+def notes_of(performance):
+    """Notes by pitch and time, so that two performances can be compared note by note."""
+    return np.sort(performance.notes, order=["pitch", "onset_s", "offset_s"])
+
+
+@given(performances(), st.integers(-24, 24))
+def test_transposing_moves_every_note_alike_and_nothing_else(performance, semitones):
+    ids = V.encode(performance)
+    before, after = V.decode(ids), V.decode(transpose(ids, semitones, V))
+    assert len(before) == len(after)
+    if len(before):
+        moved = after.notes["pitch"].astype(int) - before.notes["pitch"]
+        assert len(set(moved)) == 1
+        assert abs(moved[0]) <= abs(semitones)
+        assert moved[0] * semitones >= 0
+        # It stops short only where the vocabulary ends.
+        reach = before.notes["pitch"].astype(int) + semitones
+        inside = reach.min() >= V.lowest_pitch and reach.max() <= V.highest_pitch
+        assert (moved[0] == semitones) == inside
+        edges = {after.notes["pitch"].min(), after.notes["pitch"].max()}
+        assert inside or edges & {V.lowest_pitch, V.highest_pitch}
+    for name in ("onset_s", "offset_s", "velocity"):
+        assert (before.notes[name] == after.notes[name]).all()
+
+
+def test_transposing_never_changes_its_input():
+    ids = V.encode(played(0))
+    kept = ids.copy()
+    transpose(ids, 3, V)
+    stretch(ids, 1.05, V)
+    assert (ids == kept).all()
+
+
+@given(performances(), FACTORS)
+@example(performance=played(1), factor=0.5)
+def test_stretching_keeps_the_order_of_events_and_every_note(performance, factor):
+    for v in (V, PEDAL):
+        ids = v.encode(performance)
+        stretched = stretch(ids, factor, v)
+        shift = v.kinds == 2
+        assert (stretched[~shift[stretched]] == ids[~shift[ids]]).all()
+        before, after = notes_of(v.decode(ids)), notes_of(v.decode(stretched))
+        assert len(before) == len(after)
+        assert (after["offset_s"] > after["onset_s"]).all()
+        assert (before["pitch"] == after["pitch"]).all()
+
+
+@given(st.integers(0, 50), st.sampled_from([0.95, 0.975, 1.025, 1.05]))
+def test_times_scale_from_the_beginning_and_never_drift(piece, factor):
+    ids = V.encode(played(piece))
+    before, after = V.decode(ids), V.decode(stretch(ids, factor, V))
+    # Rounding costs half a step; keeping successive steps apart, a few more where notes crowd.
+    assert np.abs(after.notes["onset_s"] - before.notes["onset_s"] * factor).max() <= 0.03
+    assert after.seconds == pytest.approx(before.seconds * factor, abs=0.03)
+
+
+@given(performances())
+def test_a_factor_of_one_changes_nothing(performance):
+    for v in (V, PEDAL):
+        ids = v.encode(performance)
+        assert (stretch(ids, 1.0, v) == ids).all()
+
+
+def test_lists_without_notes():
+    nothing = np.empty(0, np.int32)
+    only_time = np.array([V.first[2] + 99], np.int32)
+    assert len(transpose(nothing, 3, V)) == len(stretch(nothing, 1.05, V)) == 0
+    assert (transpose(only_time, 3, V) == only_time).all()
+    assert len(stretch(only_time, 1.05, V)) == 0
+
+
+def test_an_augmentation_draws_every_transposition_and_five_stretches():
+    performance = played(2, notes=60)
+    ids = V.encode(performance)
+    lowest, last_s = int(performance.notes["pitch"].min()), V.decode(ids).seconds
+    augmentation = Augmentation(semitones=4, stretch=0.05)
+    drawn = [V.decode(augmentation(ids, V, np.random.default_rng(n))) for n in range(300)]
+    assert {int(p.notes["pitch"].min()) - lowest for p in drawn} == set(range(-4, 5))
+    assert {round(40 * (p.seconds / last_s - 1)) for p in drawn} == {-2, -1, 0, 1, 2}
+
+
+def test_the_generator_alone_decides():
+    ids = V.encode(played(3))
+    augmentation = Augmentation()
+    one, same, other = (augmentation(ids, V, np.random.default_rng(n)) for n in (1, 1, 2))
+    assert one.tolist() == same.tolist() != other.tolist()
+
+
+def test_no_augmentation_changes_nothing():
+    ids = V.encode(played(4))
+    unchanged = Augmentation(semitones=0, stretch=0.0)(ids, V, np.random.default_rng(0))
+    assert (unchanged == ids).all()
+
+
+@pytest.mark.parametrize("wrong", [{"semitones": -1}, {"semitones": 25}, {"stretch": 0.5}])
+def test_ranges_are_checked(wrong):
+    with pytest.raises(ValueError, match="must be"):
+        Augmentation(**wrong)

@@ -1,0 +1,234 @@
+"""The command line as a user meets it, in this process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import espressivo
+from espressivo import Performance
+from espressivo.cli import cli, main
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["espressivo", *map(str, arguments)])
+        status = 0
+        try:
+            main()
+        except SystemExit as end:
+            status = int(end.code or 0)
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def scale(tmp_path: Path) -> Path:
+    onset_s = np.arange(8) * 0.25
+    pitch = [60, 62, 64, 65, 67, 69, 71, 72]
+    path = tmp_path / "scale.mid"
+    Performance.from_arrays(onset_s, onset_s + 0.2, pitch, 60 + 4 * np.arange(8)).write(path)
+    return path
+
+
+@pytest.mark.parametrize("command", sorted(cli.commands))
+def test_every_command_explains_itself_with_an_example(run: Run, command: str) -> None:
+    status, out, _ = run(command, "--help")
+    assert status == 0
+    examples = out.split("Examples:")[1].strip().splitlines()
+    assert all(line.strip().startswith(f"espressivo {command}") for line in examples)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["--nonsense"], "No such option"),
+        (["compose"], "No such command"),
+        (["events"], "either a MIDI file or --decode"),
+        (["events", "a.mid", "--decode", "1"], "either a MIDI file or --decode"),
+        (["events", "a.mid", "-o", "b.mid"], "-o goes with --decode"),
+        (["events", "--decode", "1,x"], "not a list of whole numbers"),
+        (["events", "a.mid", "--vocabulary", "remi"], "seed"),
+        (["generate", "--seconds", "5", "--events", "9", "-o", "a.mid"], "not both"),
+        (["generate", "--seconds", "0", "-o", "a.mid"], "0.0"),
+        (["generate", "--temperature", "-1", "-o", "a.mid"], "-1"),
+        (["generate"], "--output"),
+        (["train", "data", "--out", "run", "--max-time", "1h"], "02:30:00"),
+        (["train", "data", "--out", "r", "--carry", "--window-seconds", "30"], "leave --window"),
+    ],
+)
+def test_wrong_usage_is_explained_with_status_2(run: Run, arguments: list[str], hint: str) -> None:
+    status, _, err = run(*arguments)
+    assert (status, "Traceback" in err) == (2, False)
+    assert hint in err
+
+
+def test_events_shows_each_event_with_time_and_meaning(run: Run, scale: Path) -> None:
+    status, out, _ = run("events", scale)
+    lines = out.splitlines()
+    v = espressivo.vocabulary("seed")
+    ids = v.encode(espressivo.read(scale))
+    assert (status, len(lines)) == (0, len(ids))
+    assert lines[1].split(maxsplit=3) == ["1", "0.00", "39", "note on 60 (C4)"]
+
+    status, out, _ = run("events", scale, "--json", "--one-based")
+    about = json.loads(out)
+    assert about["events"] == v.to_one_based(ids).tolist()
+    assert about["time_s"][-1] == 1.95
+
+
+def test_events_writes_the_posts_chord(run: Run, tmp_path: Path) -> None:
+    chord = "300,60,62,64,67,226,152,155,226,150,226,148"
+    status, out, _ = run("events", "--decode", chord, "--one-based", "-o", "chord.mid")
+    assert (status, out) == (0, "chord.mid: 4 notes, 1.5 s\n")
+    v = espressivo.vocabulary("seed")
+    heard = espressivo.read(tmp_path / "chord.mid")
+    assert v.quantise(heard) == v.decode(v.from_one_based([int(n) for n in chord.split(",")]))
+
+
+def test_events_takes_the_posts_own_brackets(run: Run) -> None:
+    status, out, _ = run("events", "--decode", "{177, 60, 90}", "--one-based")
+    assert status == 0
+    assert [line.split(maxsplit=3)[3] for line in out.splitlines()] == [
+        "shift 10 ms",
+        "note on 80 (G#5)",
+        "note off 22 (A#0)",
+    ]
+
+
+def test_events_says_what_it_leaves_out(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "low.mid"
+    Performance.from_arrays([0, 0], [1, 1], [10, 60], [70, 70]).write(path)
+    status, _, err = run("events", path)
+    assert status == 0
+    assert "1 notes outside pitches 21..108 are left out" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["events", "missing.mid"], "missing.mid: "),
+        (["events", "."], "."),
+        (["events", "bad.mid"], "bad.mid: "),
+        (["events", "--decode", "310"], "0..309"),
+        (["events", "--decode", "0", "--one-based"], "1..310"),
+        (["events", "--decode", "1", "-o", "no/such/folder/a.mid"], "no/such/folder"),
+        (["generate", "--model", "missing", "-o", "a.mid"], "no model is named 'missing'"),
+        (["generate", "--model", "bad.mid", "-o", "a.mid"], "bad.mid"),
+        (["models", "missing.onnx"], "missing.onnx"),
+        (["plot", "bad.mid", "-o", "a.png"], "bad.mid: "),
+        (["prepare", "missing", "--out", "data"], "missing"),
+        (["train", "missing", "--out", "run"], "not a prepared dataset"),
+        (["train", ".", "--out", "run", "--resume"], "no such checkpoint"),
+        (["export", "missing", "-o", "a.onnx"], "missing"),
+    ],
+)
+def test_bad_input_gives_one_line_and_status_1(
+    run: Run, tmp_path: Path, arguments: list[str], hint: str
+) -> None:
+    (tmp_path / "bad.mid").write_bytes(b"no music in here")
+    status, out, err = run(*arguments)
+    assert (status, out) == (1, "")
+    assert err.startswith("espressivo: ")
+    assert err.count("\n") == 1
+    assert hint in err
+    assert not list(tmp_path.glob(".*.partial"))
+
+
+def test_plot_draws_a_picture(run: Run, scale: Path, tmp_path: Path) -> None:
+    status, _, _ = run("plot", scale, "-o", "roll.png")
+    assert status == 0
+    assert (tmp_path / "roll.png").read_bytes().startswith(b"\x89PNG")
+    status, _, err = run("plot", scale, "-o", "roll.txt")
+    assert status == 1
+    assert ".png, .svg or .pdf" in err
+
+
+def test_from_a_folder_of_performances_to_a_model_that_plays(run: Run, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(12):
+        onset_s = np.cumsum(rng.choice([0.2, 0.3, 0.4], 80))
+        pitch = rng.integers(50, 80, 80)
+        p = Performance.from_arrays(onset_s, onset_s + 0.15, pitch, rng.integers(40, 90, 80))
+        (tmp_path / "midi").mkdir(exist_ok=True)
+        p.write(tmp_path / "midi" / f"{number}.mid")
+    rows = [f"{n}.mid,piece {n},{'validation' if n > 9 else 'train'}" for n in range(12)]
+    table = tmp_path / "midi" / "splits.csv"
+    table.write_text("path,composition,split\n" + "\n".join(rows), encoding="utf-8")
+
+    status, out, _ = run("prepare", "midi", "--csv", table, "--out", "data", "--json")
+    assert status == 0
+    assert json.loads(out)["kept"] == 12
+
+    options = "--hidden 8 --layers 1 --batch 2 --window 16 --rounds 0.3 --accelerator cpu"
+    status, out, _ = run("train", "data", "--out", "run", *options.split(), "--json")
+    assert status == 0
+    assert json.loads(out)["ended"] == "finished"
+    status, _, err = run("train", "data", "--out", "run", "--resume", "--clip", "2")
+    assert status == 2
+    assert "leave out --clip" in err
+    status, out, _ = run("train", "data", "--out", "run", "--resume", "--rounds", "0.6")
+    assert status == 0
+    assert out.startswith("finished after")
+
+    assert run("export", "run", "-o", "tiny.onnx", "--licence", "CC0-1.0")[0] == 0
+    status, out, _ = run("models", "tiny.onnx", "--json")
+    assert json.loads(out)["tiny.onnx"]["licence"] == "CC0-1.0"
+    status, out, _ = run(
+        "generate", "--model", "tiny.onnx", "--seconds", 3, "--seed", 5, "-o", "a.mid"
+    )
+    assert status == 0
+    assert espressivo.read("a.mid").seconds <= 3
+
+
+def test_generate_with_the_bundled_model(run: Run, scale: Path, tmp_path: Path) -> None:
+    for name in ("a.mid", "b.mid"):
+        assert run("generate", "--seconds", 5, "--seed", 3, "-o", name)[0] == 0
+    assert (tmp_path / "a.mid").read_bytes() == (tmp_path / "b.mid").read_bytes()
+
+    status, out, _ = run(
+        "generate", "--count", 2, "--seed", 3, "--seconds", 5, "-o", "t.mid", "--json"
+    )
+    takes = json.loads(out)["takes"]
+    assert [(take["file"], take["seed"]) for take in takes] == [("t-1.mid", 3), ("t-2.mid", 4)]
+    assert (tmp_path / "t-1.mid").read_bytes() == (tmp_path / "a.mid").read_bytes()
+    assert (tmp_path / "t-2.mid").read_bytes() != (tmp_path / "a.mid").read_bytes()
+
+    arguments = ("generate", "--primer", scale, "--seconds", 2, "--seed", 1, "-o", "c.mid")
+    assert run(*arguments, "--include-primer")[0] == 0
+    v = espressivo.vocabulary("seed")
+    begun, whole = v.quantise(espressivo.read(scale)), v.quantise(espressivo.read("c.mid"))
+    assert whole.notes[: len(begun)]["pitch"].tolist() == begun.notes["pitch"].tolist()
+    assert whole.seconds <= begun.seconds + 2
+    assert run(*arguments)[0] == 0
+    assert espressivo.read("c.mid").seconds <= 2
+
+    primer = "60,216,148,62,200,150,64,236,152,67,198,155"
+    status, out, _ = run(
+        "generate", "--primer-events", primer, "--one-based", "--events", 40, "-o", "d.mid"
+    )
+    assert status == 0
+    assert "seed" in out
+
+
+def test_next_shows_the_likeliest_events(run: Run) -> None:
+    status, out, _ = run("next", "--primer-events", "60,216,148", "--one-based", "--top", 4)
+    assert (status, len(out.splitlines())) == (0, 4)
+    status, out, _ = run("next", "--primer-events", "60,216,148", "--one-based", "--json")
+    rows = json.loads(out)["next"]
+    v = espressivo.vocabulary("seed")
+    assert [row["probability"] for row in rows] == sorted(
+        (row["probability"] for row in rows), reverse=True
+    )
+    assert rows[0]["meaning"] == v.describe(rows[0]["event"] - 1)

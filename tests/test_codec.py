@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import espressivo
+from espressivo import Performance, Vocabulary
+from espressivo.codec import event_steps, restore
+from espressivo.performance import CONTROL_DTYPE, NOTE_DTYPE
+from espressivo.vocabulary import NOTE_OFF, NOTE_ON, SUSTAIN, TIME_SHIFT, VELOCITY, presets
+from strategies import id_lists, performances
+
+ALL = [espressivo.vocabulary(name) for name in presets()]
+SEED = espressivo.vocabulary("seed")
+GOLDEN = Path(__file__).parent / "data" / "note_seq_events.json"
+every_vocabulary = pytest.mark.parametrize("v", ALL, ids=lambda v: v.name)
+
+# The two examples of the post, with its own indices.
+SCALE = [288, 60, 226, 148, 277, 62, 226, 150, 300, 64, 226, 152, 310, 67, 226, 155]
+CHORD = [300, 60, 62, 64, 67, 226, 152, 155, 226, 150, 226, 148]
+
+
+@pytest.mark.parametrize("indices", [SCALE, CHORD])
+def test_the_posts_examples_round_trip(indices: list[int]) -> None:
+    performance = SEED.decode(SEED.from_one_based(indices))
+    assert SEED.to_one_based(SEED.encode(performance)).tolist() == indices
+
+
+def test_the_posts_chord_means_what_the_post_says() -> None:
+    notes = SEED.decode(SEED.from_one_based(CHORD)).notes
+    assert notes["pitch"].tolist() == [80, 82, 84, 87]
+    assert notes["onset_s"].tolist() == [0, 0, 0, 0]
+    assert notes["offset_s"].tolist() == [1.5, 1.0, 0.5, 0.5]
+    assert set(notes["velocity"].tolist()) == {91}  # bin 24 of the post: 90..93
+
+
+@every_vocabulary
+@given(data=st.data())
+@settings(max_examples=150, deadline=None)
+def test_decoding_what_was_encoded_gives_the_quantised_performance(
+    v: Vocabulary, data: st.DataObject
+) -> None:
+    p = data.draw(performances())
+    assert v.decode(v.encode(p)) == v.quantise(p)
+
+
+@every_vocabulary
+@given(data=st.data())
+@settings(max_examples=100, deadline=None)
+def test_quantising_twice_changes_nothing(v: Vocabulary, data: st.DataObject) -> None:
+    once = v.quantise(data.draw(performances()))
+    assert v.quantise(once) == once
+
+
+@every_vocabulary
+@given(data=st.data())
+@settings(max_examples=150, deadline=None)
+def test_any_list_decodes_and_comes_out_quantised(v: Vocabulary, data: st.DataObject) -> None:
+    p = v.decode(data.draw(id_lists(v)))
+    assert (p.notes["offset_s"] > p.notes["onset_s"]).all()
+    assert v.quantise(p) == p
+    canonical = v.encode(p)
+    assert v.encode(v.decode(canonical)).tolist() == canonical.tolist()
+
+
+@every_vocabulary
+def test_canonical_lists_holding_each_id_round_trip(v: Vocabulary) -> None:
+    seen: set[int] = set()
+    for number in range(128):
+        steps = 1 + number % v.max_shift_steps
+        pitch = v.lowest_pitch + number % v.counts[0]
+        velocity = v.velocity_values[number % len(v.velocity_values)]
+        start, end = steps / 100, 2 * steps / 100
+        controls = np.array([(0.0, 64, 127), (end, 64, 0)], CONTROL_DTYPE)
+        p = v.quantise(Performance.from_arrays([start], [end], [pitch], [velocity], controls))
+        ids = v.encode(p)
+        assert v.encode(v.decode(ids)).tolist() == ids.tolist()
+        seen.update(ids.tolist())
+    assert seen == set(range(v.size))
+
+
+@given(p=performances())
+@settings(deadline=None)
+def test_the_input_is_not_changed(p: Performance) -> None:
+    notes, controls = p.notes.copy(), p.controls.copy()
+    for v in ALL:
+        v.quantise(p)
+        v.encode(p)
+    assert p == Performance(notes, controls)
+
+
+@every_vocabulary
+def test_onsets_stay_within_half_a_step_however_long_the_piece(v: Vocabulary) -> None:
+    # Gaps of 14 ms: rounding each gap by itself would lose 4 ms at each of them.
+    onset_s = np.arange(50_000) * 0.014
+    pitch = 30 + np.arange(50_000) % 40
+    p = Performance.from_arrays(onset_s, onset_s + 0.01, pitch, np.full(50_000, 64))
+    heard = v.decode(v.encode(p)).notes
+    assert len(heard) == 50_000
+    order = np.lexsort((heard["onset_s"], heard["pitch"]))
+    played = np.lexsort((onset_s, pitch))
+    error = np.abs(heard["onset_s"][order] - onset_s[played])
+    assert error.max() <= 0.005 + 1e-9
+
+
+def test_a_gap_under_half_a_step_is_no_time_shift() -> None:
+    p = Performance.from_arrays([0.0, 0.004], [1.0, 1.0], [60, 64], [70, 70])
+    ids = SEED.encode(p)
+    assert SEED.kinds[ids].tolist() == [VELOCITY, NOTE_ON, NOTE_ON, TIME_SHIFT, NOTE_OFF, NOTE_OFF]
+
+
+def test_long_gaps_are_full_shifts_and_the_rest() -> None:
+    p = Performance.from_arrays([0.0], [2.34], [60], [70])
+    words = [SEED.describe(id_) for id_ in SEED.encode(p)]
+    assert words[2:5] == ["shift 1000 ms", "shift 1000 ms", "shift 340 ms"]
+
+
+def test_velocity_is_written_only_when_its_bin_changes() -> None:
+    p = Performance.from_arrays([0, 1, 2], [0.5, 1.5, 2.5], [60, 60, 60], [90, 93, 94])
+    kinds = SEED.kinds[SEED.encode(p)].tolist()
+    assert kinds.count(VELOCITY) == 2
+
+
+@pytest.mark.parametrize("velocity", [1, 2, 3])
+def test_soft_notes_do_not_turn_into_time(velocity: int) -> None:
+    p = Performance.from_arrays([0.0], [0.5], [60], [velocity])
+    assert SEED.describe(int(SEED.encode(p)[0])) == "velocity 1..7"
+
+
+def test_notes_outside_the_range_are_dropped_and_do_not_spill() -> None:
+    p = Performance.from_arrays([0, 0, 0], [1, 1, 1], [20, 60, 109], [70, 70, 70])
+    assert SEED.quantise(p).notes["pitch"].tolist() == [60]
+    assert len(SEED.encode(p)) == 4
+
+
+def test_a_note_that_starts_as_another_of_its_pitch_ends_comes_after_it() -> None:
+    p = Performance.from_arrays([0.0, 0.5], [0.5, 1.0], [60, 60], [70, 70])
+    words = [SEED.describe(id_) for id_ in SEED.encode(p)]
+    assert words.index("note off 60 (C4)") < len(words) - 1 - words[::-1].index("note on 60 (C4)")
+
+
+def test_overlapping_notes_of_one_pitch_end_in_the_order_they_began() -> None:
+    p = Performance.from_arrays([0.0, 0.2], [1.0, 0.5], [60, 60], [30, 90])
+    notes = SEED.quantise(p).notes
+    assert notes["offset_s"].tolist() == [0.5, 1.0]
+    assert notes["velocity"].tolist() == [31, 91]
+
+
+def test_stray_note_offs_are_ignored_and_open_notes_closed() -> None:
+    v = SEED
+    on, off, shift = v.first[NOTE_ON] + 39, v.first[NOTE_OFF] + 39, v.first[TIME_SHIFT] + 49
+    notes = v.decode([off, on, shift, off, off, on, shift]).notes
+    assert notes["onset_s"].tolist() == [0.0, 0.5]
+    assert notes["offset_s"].tolist() == [0.5, 1.0]
+    assert v.decode([on]).notes["offset_s"].tolist() == [0.01]
+
+
+def test_the_pedal_code_keeps_key_releases_and_pedal_apart() -> None:
+    v = espressivo.vocabulary("pedal")
+    controls = np.array([(0.1, 64, 100), (0.9, 64, 10)], CONTROL_DTYPE)
+    p = Performance.from_arrays([0.0], [0.5], [60], [70], controls)
+    words = [v.describe(id_) for id_ in v.encode(p)]
+    assert words == [
+        "start",
+        "velocity 69..72",
+        "note on 60 (C4)",
+        "shift 100 ms",
+        "sustain down",
+        "shift 400 ms",
+        "note off 60 (C4)",
+        "shift 400 ms",
+        "sustain up",
+        "end",
+    ]
+    assert SEED.quantise(p).notes["offset_s"].tolist() == [0.9]
+
+
+def test_a_pedal_change_within_one_step_is_kept_and_a_flutter_is_not() -> None:
+    v = espressivo.vocabulary("pedal")
+    changed = np.array([(0.0, 64, 127), (0.502, 64, 0), (0.504, 64, 127)], CONTROL_DTYPE)
+    flutter = np.array([(0.502, 64, 127), (0.504, 64, 0)], CONTROL_DTYPE)
+    nothing = np.empty(0, NOTE_DTYPE)
+    kinds = v.kinds[v.encode(Performance(nothing, changed))]
+    assert (kinds == SUSTAIN).sum() == 3
+    kinds = v.kinds[v.encode(Performance(nothing, flutter))]
+    assert (kinds == SUSTAIN).sum() == 0
+
+
+def test_empty_performances_and_lists() -> None:
+    nothing = Performance.from_arrays([], [], [], [])
+    for v in ALL:
+        assert v.decode([]) == nothing
+        assert v.decode(v.encode(nothing)) == nothing
+
+
+@every_vocabulary
+@given(data=st.data())
+@settings(max_examples=100, deadline=None)
+def test_restored_state_makes_the_rest_of_a_piece_sound_as_it_did(
+    v: Vocabulary, data: st.DataObject
+) -> None:
+    ids = v.encode(data.draw(performances()))
+    cut = data.draw(st.integers(0, len(ids)))
+    state = restore(ids[:cut], v)
+    whole, rest = v.decode(ids), v.decode(np.concatenate((state, ids[cut:])))
+    begin_s = event_steps(ids, v)[cut - 1] / v.steps_per_second if cut else 0.0
+    sounding_or_later = int((whole.notes["offset_s"] >= begin_s).sum())
+    later = whole.notes[whole.notes["onset_s"] > begin_s]
+    found = rest.notes[rest.notes["onset_s"] > 0]
+    assert found["pitch"].tolist() == later["pitch"].tolist()
+    assert found["velocity"].tolist() == later["velocity"].tolist()
+    assert np.allclose(found["offset_s"], later["offset_s"] - begin_s)
+    assert len(rest.notes) <= sounding_or_later
+
+
+def test_events_equal_those_of_note_seq() -> None:
+    # The file was written by bench/note_seq_equality.py --golden with note-seq 0.0.5.
+    v = espressivo.vocabulary("magenta")
+    for case in json.loads(GOLDEN.read_text(encoding="utf-8")):
+        p = Performance(
+            np.array([tuple(note) for note in case["notes"]], NOTE_DTYPE),
+            np.array([tuple(control) for control in case["controls"]], CONTROL_DTYPE),
+        )
+        assert v.encode(p).tolist() == case["events"], case["name"]

@@ -1,0 +1,370 @@
+import csv
+import itertools
+import json
+import shutil
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from played import played
+
+from espressivo import read, vocabulary
+from espressivo.augment import Augmentation
+from espressivo.codec import event_steps
+from espressivo.corpus import prepare
+from espressivo.dataset import IGNORED, Cut, Dataset, batches, whole_pieces
+from espressivo.errors import DataError
+from espressivo.vocabulary import TIME_SHIFT, VELOCITY
+
+LENGTHS = (700, 40, 333, 5, 150, 80, 210, 260, 90, 120)  # notes of the training pieces
+CUTS = {
+    "carried": Cut(rows=4, events=64, carried=True),
+    "events": Cut(rows=4, events=64),
+    "seconds": Cut(rows=4, seconds=5.0),
+}
+
+
+@pytest.fixture(scope="module")
+def midi(tmp_path_factory):
+    """A folder of ten training and two validation pieces, and its CSV."""
+    folder = tmp_path_factory.mktemp("midi")
+    rows = []
+    for piece, notes in enumerate((*LENGTHS, 100, 300)):
+        played(piece, notes=notes).write(folder / f"{piece:02}.mid")
+        split = "train" if piece < len(LENGTHS) else "validation"
+        rows.append({"path": f"{piece:02}.mid", "split": split, "composition": f"piece {piece}"})
+    with (folder / "splits.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return folder
+
+
+def prepared(midi, out, name):
+    with ThreadPoolExecutor(1) as executor:
+        prepare(
+            [midi],
+            out,
+            vocabulary=vocabulary(name),
+            splits=midi / "splits.csv",
+            executor=executor,
+        )
+    return Dataset(out)
+
+
+@pytest.fixture(scope="module", params=["seed", "pedal"])
+def dataset(request, midi, tmp_path_factory):
+    return prepared(midi, tmp_path_factory.mktemp("prepared"), request.param)
+
+
+@pytest.fixture
+def copied(midi, tmp_path):
+    """A dataset that a test may damage."""
+    return prepared(midi, tmp_path / "prepared", "seed").folder
+
+
+def same(one, other):
+    return all(
+        (getattr(one, name) == getattr(other, name)).all()
+        for name in ("inputs", "targets", "fresh")
+    )
+
+
+def pieces_followed(source, size):
+    """Put together what the rows of carried batches follow, in the order in which it begins.
+
+    Checks on the way that the input before each target is the target before it, and that a row
+    is fresh just when it has no event before.
+    """
+    rows, begun = {}, []
+    for batch in source:
+        for row, fresh in enumerate(batch.fresh):
+            targets, inputs = batch.targets[:, row], batch.inputs[:, row]
+            targets = targets[targets != IGNORED]
+            if fresh:
+                rows[row] = []
+                begun.append(rows[row])
+            if len(targets):
+                assert fresh == (inputs[0] == size)
+                before = rows[row][-1] if rows[row] else size
+                assert inputs[: len(targets)].tolist() == [before, *targets[:-1]]
+                rows[row].extend(targets.tolist())
+    return begun
+
+
+def segments_of(source):
+    """Return the events scored in each row, and all events of the row with those that restore."""
+    found = []
+    for batch in source:
+        assert batch.fresh.all()
+        for inputs, targets in zip(batch.inputs.T, batch.targets.T, strict=True):
+            scored = np.flatnonzero(targets != IGNORED)
+            assert (np.diff(scored) == 1).all()
+            whole = [*inputs[1 : scored[-1] + 1], targets[scored[-1]]]
+            found.append((tuple(targets[scored].tolist()), [int(i) for i in whole]))
+    return found
+
+
+def tiled(pieces, segments):
+    """Lay segments end to end along each piece, each used once; return (piece, begin, segment)."""
+    left, places = Counter(tuple(scored) for scored, _ in segments), []
+    for number, piece in enumerate(pieces):
+        begin = 0
+        while begin < len(piece):
+            fits = [s for s in left if left[s] and s == tuple(piece[begin : begin + len(s)])]
+            assert fits, f"no segment goes on with event {begin} of piece {number}"
+            longest = max(fits, key=len)
+            left[longest] -= 1
+            places.append((number, begin, longest))
+            begin += len(longest)
+    assert not +left
+    return places
+
+
+def one_round(dataset, cut, **settings):
+    source = batches(dataset, cut, **settings)
+    return list(itertools.takewhile(lambda batch: batch.position[0] == 0, source))
+
+
+def train_ids(dataset):
+    return [dataset.ids(piece).tolist() for piece in dataset.split("train")]
+
+
+def test_ids_are_what_the_vocabulary_writes(dataset, midi):
+    for piece in dataset.pieces:
+        performance = read(midi / piece.path.rpartition("/")[2])
+        assert (dataset.ids(piece) == dataset.vocabulary.encode(performance)).all()
+        assert piece.notes == len(performance)
+        assert piece.seconds == pytest.approx(performance.seconds, abs=1e-3)
+    assert len(dataset.split("train")) == len(LENGTHS)
+    assert [piece.composition for piece in dataset.split("validation")] == ["piece 10", "piece 11"]
+
+
+def test_whole_pieces_score_every_event_once_given_all_before_it(dataset):
+    for split, rows in (("train", 4), ("validation", 64)):
+        source = whole_pieces(dataset, split, Cut(rows=rows, events=50, carried=True))
+        followed = pieces_followed(source, dataset.vocabulary.size)
+        expected = [dataset.ids(piece).tolist() for piece in dataset.split(split)]
+        assert sorted(followed) == sorted(expected)
+
+
+def test_whole_pieces_can_stop_after_the_first_events(dataset):
+    source = whole_pieces(dataset, "train", Cut(rows=3, events=50, carried=True), 70)
+    expected = [ids[:70] for ids in train_ids(dataset)]
+    assert sorted(pieces_followed(source, dataset.vocabulary.size)) == sorted(expected)
+
+
+def test_carried_batches_follow_every_piece_once_a_round(dataset):
+    events = sum(map(len, train_ids(dataset)))
+    source = batches(dataset, CUTS["carried"], seed=3)
+    enough = itertools.islice(source, 4 * events // 64)
+    followed = pieces_followed(enough, dataset.vocabulary.size)
+    count = len(LENGTHS)
+    first, second = followed[:count], followed[count : 2 * count]
+    assert sorted(first) == sorted(second) == sorted(train_ids(dataset))
+    assert first != second
+
+
+@pytest.mark.parametrize("name", ["events", "seconds"])
+def test_segments_score_every_event_once_a_round(dataset, name):
+    expected = train_ids(dataset)
+    orders = []
+    for seed in (0, 1):
+        found = segments_of(one_round(dataset, CUTS[name], seed=seed))
+        tiled(expected, found)
+        orders.append(found)
+    assert orders[0] != orders[1]
+
+
+def test_segments_are_as_long_as_asked_with_what_they_restore(dataset):
+    found = segments_of(one_round(dataset, CUTS["events"], seed=0))
+    assert all(len(whole) <= 64 for _, whole in found)
+    ends = {tuple(ids[-5:]) for ids in train_ids(dataset)}
+    assert all(len(whole) == 64 for _, whole in found if tuple(whole[-5:]) not in ends)
+
+
+def test_segments_in_seconds_fill_their_time(dataset):
+    v = dataset.vocabulary
+    expected = train_ids(dataset)
+    found = segments_of(one_round(dataset, CUTS["seconds"], seed=0))
+    for number, begin, scored in tiled(expected, found):
+        lasting = event_steps(np.array(scored), v)[-1]
+        assert lasting < 500 or len(scored) == 1
+        rest = np.array(expected[number][begin + len(scored) :], int)
+        if len(rest):  # the next event would have made it too long
+            following = v.values[rest[0]] if v.kinds[rest[0]] == TIME_SHIFT else 0
+            assert lasting + following >= 500
+
+
+def sounding(performance, v, since, until):
+    """Notes of a stretch of time, in steps from its beginning; and its pedal at each step."""
+    on, off = (
+        np.round(performance.notes[name] * v.steps_per_second).astype(int)
+        for name in ("onset_s", "offset_s")
+    )
+    inside = (on < until) & (off > since)
+    on, off = np.maximum(on, since) - since, np.minimum(off, until) - since
+    velocity = np.where(on > 0, performance.notes["velocity"], 0)  # long struck: no matter
+    notes = np.stack((on, off, performance.notes["pitch"], velocity), axis=1)[inside]
+    moved = np.round(performance.controls["time_s"] * v.steps_per_second)
+    latest = np.searchsorted(moved, np.arange(since, until), "right")
+    pedal = np.append(0, performance.controls["value"])[latest]
+    return Counter(map(tuple, notes.tolist())), pedal.tolist()
+
+
+@pytest.mark.parametrize("name", ["events", "seconds"])
+def test_a_segment_sounds_as_its_piece_does_there(dataset, name):
+    v = dataset.vocabulary
+    pieces = train_ids(dataset)
+    steps = [event_steps(np.array(ids), v) for ids in pieces]
+    decoded = [v.decode(ids) for ids in pieces]
+    found = segments_of(one_round(dataset, CUTS[name], seed=0))
+    wholes = dict(found)
+    assert any(len(whole) > len(scored) for scored, whole in found)
+    for number, begin, scored in tiled(pieces, found):
+        since = int(steps[number][begin - 1]) if begin else 0
+        until = int(steps[number][begin + len(scored) - 1])
+        part = sounding(v.decode(wholes[scored]), v, 0, until - since)
+        assert part == sounding(decoded[number], v, since, until)
+
+
+def test_a_segment_restores_the_loudness_in_force(dataset):
+    v = dataset.vocabulary
+    pieces = train_ids(dataset)
+    found = segments_of(one_round(dataset, CUTS["events"], seed=0))
+    wholes = dict(found)
+    for number, begin, scored in tiled(pieces, found):
+        before = [i for i in pieces[number][:begin] if v.kinds[i] == VELOCITY]
+        prefix = wholes[scored][: len(wholes[scored]) - len(scored)]
+        assert [i for i in prefix if v.kinds[i] == VELOCITY] == before[-1:]
+
+
+@pytest.mark.parametrize("name", CUTS)
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("augmentation", [None, Augmentation()])
+@pytest.mark.parametrize("parts", [1, 3])
+def test_batches_go_on_from_any_position(dataset, name, seed, augmentation, parts):
+    settings = {"seed": seed, "part": parts - 1, "parts": parts}
+    first = list(itertools.islice(batches(dataset, CUTS[name], augmentation, **settings), 120))
+    for stop in (0, 1, 17, 60, 114):
+        position = json.loads(json.dumps(first[stop].position))
+        source = batches(dataset, CUTS[name], augmentation, **settings, position=position)
+        for expected, actual in zip(first[stop + 1 : stop + 6], source, strict=False):
+            assert same(expected, actual)
+            assert expected.position == actual.position
+
+
+def test_every_position_of_a_round_can_be_resumed(dataset):
+    for cut in CUTS.values():
+        first = list(itertools.islice(batches(dataset, cut, seed=5), 90))
+        for one, following in itertools.pairwise(first):
+            resumed = batches(dataset, cut, seed=5, position=one.position)
+            assert same(next(resumed), following)
+
+
+def test_processes_share_the_pieces_of_a_round_without_overlap(dataset):
+    found = [one_round(dataset, CUTS["events"], seed=1, part=n, parts=3) for n in range(3)]
+    tiled(train_ids(dataset), [s for part in found for s in segments_of(part)])
+    followed = []
+    for part in range(3):
+        source = batches(dataset, CUTS["carried"], seed=1, part=part, parts=3)
+        share = len(range(part, len(LENGTHS), 3))
+        followed += pieces_followed(itertools.islice(source, 300), dataset.vocabulary.size)[:share]
+    assert sorted(followed) == sorted(train_ids(dataset))
+
+
+def test_more_processes_than_pieces_are_refused(dataset):
+    with pytest.raises(DataError, match="10 training pieces are too few for 11 processes"):
+        next(batches(dataset, CUTS["events"], seed=0, part=10, parts=11))
+
+
+def test_augmentation_differs_from_round_to_round(dataset):
+    source = batches(dataset, CUTS["carried"], Augmentation(), seed=0)
+    followed = pieces_followed(itertools.islice(source, 400), dataset.vocabulary.size)
+    count = len(LENGTHS)
+    assert sorted(followed[:count]) != sorted(followed[count : 2 * count])
+    assert sorted(followed[:count]) != sorted(train_ids(dataset))
+
+
+def test_a_batch_counts_its_targets(dataset):
+    found = one_round(dataset, CUTS["events"], seed=0)
+    assert sum(batch.events for batch in found) == sum(map(len, train_ids(dataset)))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"rows": 0}, {"events": 1}, {"seconds": 0.0}, {"seconds": 30.0, "carried": True}],
+)
+def test_cuts_are_checked(wrong):
+    with pytest.raises(ValueError, match="must be|needs at least"):
+        Cut(**wrong)
+
+
+def test_an_unknown_split_is_named(dataset):
+    with pytest.raises(DataError, match="no piece is in the split 'test'"):
+        dataset.split("test")
+
+
+@pytest.mark.parametrize("name", ["dataset.json", "account.csv"])
+def test_an_unfinished_dataset_is_refused(copied, name):
+    (copied / name).unlink()
+    with pytest.raises(DataError, match=f"not a prepared dataset, {name} is missing"):
+        Dataset(copied)
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(DataError, match="not a prepared dataset"):
+        Dataset(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("dataset.json", b"{"),
+        ("dataset.json", b"[]"),
+        ("dataset.json", b"\xff\xfe"),
+        ("dataset.json", b'{"format": 1}'),
+        ("dataset.json", b'{"format": 1, "vocabulary": {"shape": "round"}}'),
+        ("account.csv", b"path,status\na.mid,kept\n"),
+        ("account.csv", b"\xff\xfe"),
+    ],
+)
+def test_damaged_descriptions_are_refused(copied, name, content):
+    (copied / name).write_bytes(content)
+    with pytest.raises(DataError, match="damaged"):
+        Dataset(copied)
+
+
+def test_another_format_is_refused(copied):
+    about = json.loads((copied / "dataset.json").read_text())
+    (copied / "dataset.json").write_text(json.dumps({**about, "format": 99}))
+    with pytest.raises(DataError, match="format 99, this version reads 1"):
+        Dataset(copied)
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "odd", "foreign"])
+def test_damaged_shards_are_refused(copied, damage):
+    (shard,) = (copied / "shards").glob("*.ids")
+    data = shard.read_bytes()
+    if damage == "missing":
+        shard.unlink()
+    else:
+        shard.write_bytes(
+            {
+                "empty": b"",
+                "cut": data[: len(data) // 2 // 2 * 2],
+                "odd": data[:-1],
+                "foreign": b"\xff" * len(data),
+            }[damage]
+        )
+    dataset = Dataset(copied)
+    with pytest.raises(DataError, match="prepare it again"):
+        for piece in dataset.pieces:
+            dataset.ids(piece)
+
+
+def test_a_dataset_can_be_moved(copied, tmp_path):
+    ids = [Dataset(copied).ids(piece).tolist() for piece in Dataset(copied).pieces]
+    moved = Dataset(shutil.move(copied, tmp_path / "elsewhere"))
+    assert [moved.ids(piece).tolist() for piece in moved.pieces] == ids

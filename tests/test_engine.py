@@ -1,0 +1,431 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from espressivo import __version__
+from espressivo.engine import METADATA_KEY, Engine, State
+from espressivo.errors import CodecError, ModelError
+from espressivo.export import export
+from espressivo.networks import Recurrent, RecurrentConfig
+from espressivo.sampling import Sampling
+from espressivo.vocabulary import Vocabulary, vocabulary
+
+CARD = {"name": "tiny", "licence": "CC0", "trained_on": "nothing", "figures": {"nats": 5.7}}
+V = vocabulary("seed")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Small products are slower on several threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def network(cell="gru", layers=2, hidden=16, vocabulary=V):
+    """A random network whose weights are large enough for errors to show."""
+    torch.manual_seed(3)
+    made = Recurrent(RecurrentConfig(cell, hidden, layers), vocabulary.size).eval()
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.mul_(4)
+    return made
+
+
+def exported(path, made, vocabulary=V, **settings):
+    export(made, vocabulary, path, card=CARD, **settings)
+    return path
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return exported(tmp_path_factory.mktemp("model") / "tiny.onnx", network())
+
+
+@pytest.fixture(scope="module")
+def engine(path):
+    return Engine(path)
+
+
+def sequences(steps, rows, seed=0):
+    ids = np.random.default_rng(seed).integers(V.size, size=(steps, rows))
+    ids[0] = V.size
+    return ids
+
+
+def assert_close(actual, expected, tolerance=1e-4):
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance)
+
+
+# --- the exported graph computes what the network computes ----------------------------------------
+
+
+@pytest.mark.parametrize(("cell", "layers"), [("gru", 1), ("gru", 2), ("lstm", 1), ("lstm", 3)])
+@torch.no_grad()
+def test_forward_equals_step_equals_engine(tmp_path, cell, layers):
+    made = network(cell, layers)
+    engine = Engine(exported(tmp_path / "m.onnx", made, half=False))
+    ids = sequences(2000, 2)
+    whole, end = made(torch.tensor(ids))
+    logits, state = engine.run(ids, engine.initial_state(2))
+    assert logits.dtype == np.float32
+    assert_close(logits, whole.numpy())
+    for mine, theirs in zip(state, end, strict=True):
+        assert_close(mine, theirs.numpy())
+
+    torch_state, state = made.initial_state(2), engine.initial_state(2)
+    for t, inputs in enumerate(ids[:200]):
+        expected, torch_state = made.step(torch.tensor(inputs), torch_state)
+        logits, state = engine.run(inputs[None], state)
+        assert_close(logits[0], expected.numpy())
+        assert_close(logits[0], whole[t].numpy())
+
+
+@torch.no_grad()
+def test_half_precision_halves_the_file_and_rounds_the_weights(tmp_path):
+    made = network(hidden=64)
+    half = exported(tmp_path / "half.onnx", made)
+    full = exported(tmp_path / "full.onnx", made, half=False)
+    assert half.stat().st_size < 0.55 * full.stat().st_size
+    for parameter in made.parameters():
+        if parameter.ndim == 2 and parameter.shape[1] != V.size:  # the table includes a bias
+            parameter.copy_(parameter.half())
+    table = made.rnn.weight_ih_l0.T + made.rnn.bias_ih_l0
+    made.rnn.bias_ih_l0.copy_(made.rnn.bias_ih_l0.half())
+    made.rnn.weight_ih_l0.copy_((table.half() - made.rnn.bias_ih_l0).T)
+    ids = sequences(100, 1)
+    engine = Engine(half)
+    logits, _ = engine.run(ids, engine.initial_state())
+    assert_close(logits, made(torch.tensor(ids))[0].numpy())
+
+
+def test_exporting_changes_nothing(tmp_path):
+    made = network().train()
+    before = {name: tensor.clone() for name, tensor in made.state_dict().items()}
+    exported(tmp_path / "m.onnx", made)
+    assert made.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in made.state_dict().items())
+
+
+def test_the_file_is_valid_and_the_same_each_time(path, tmp_path):
+    onnx.checker.check_model(onnx.load(path), full_check=True)
+    again = exported(tmp_path / "again.onnx", network())
+    assert again.read_bytes() == path.read_bytes()
+
+
+def test_a_model_says_what_it_is(engine):
+    assert engine.vocabulary == V
+    assert engine.card == {"espressivo": __version__, **CARD}
+
+
+@pytest.mark.parametrize("name", ["seed", "magenta", "maestro", "pedal"])
+def test_each_vocabulary_comes_back(tmp_path, name):
+    v = vocabulary(name)
+    made = network(hidden=8, vocabulary=v)
+    assert Engine(exported(tmp_path / "m.onnx", made, v)).vocabulary == v
+
+
+@pytest.mark.parametrize("changed", [0, 9, 29])
+def test_an_event_changes_nothing_before_it(engine, changed):
+    ids = sequences(30, 1)
+    other = ids.copy()
+    other[changed] = (ids[changed] + 1) % V.size
+    before, _ = engine.run(ids, engine.initial_state())
+    after, _ = engine.run(other, engine.initial_state())
+    np.testing.assert_array_equal(before[:changed], after[:changed])
+    assert abs(before[changed] - after[changed]).max() > 1e-3
+
+
+def test_rows_do_not_touch_each_other(engine):
+    ids = sequences(20, 3)
+    together, state = engine.run(ids, engine.initial_state(3))
+    for row in range(3):
+        alone, alone_state = engine.run(ids[:, [row]], engine.initial_state())
+        assert_close(together[:, [row]], alone)
+        assert_close(state[0][:, [row]], alone_state[0])
+
+
+# --- what cannot be exported ----------------------------------------------------------------------
+
+
+def test_what_does_not_fit_is_not_exported(tmp_path):
+    broken = network()
+    with torch.no_grad():
+        broken.output.weight[0, 0] = torch.nan
+    huge = network()
+    with torch.no_grad():
+        huge.output.weight[0, 0] = 1e6
+    target = tmp_path / "m.onnx"
+    target.write_text("what was here before")
+    nameless = {key: value for key, value in CARD.items() if key != "name"}
+    for made, v, card, words in (
+        (network(), vocabulary("maestro"), CARD, "310 ids"),
+        (network(), V, nameless, "lacks name"),
+        (network(), V, {**CARD, "figures": np.float32(1)}, "JSON"),
+        (network(), V, {**CARD, "figures": float("nan")}, "JSON"),
+        (broken, V, CARD, "output.weight"),
+        (huge, V, CARD, "output.weight"),
+    ):
+        with pytest.raises(ModelError, match=words) as caught:
+            export(made, v, target, card=card)
+        assert str(target) in str(caught.value)
+        assert target.read_text() == "what was here before"
+    export(huge, V, target, card=CARD, half=False)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["m.onnx"]
+
+
+# --- the state ------------------------------------------------------------------------------------
+
+
+def test_a_new_state_expects_the_first_event(engine):
+    logits, _ = engine.run(np.array([[V.size]]), engine.initial_state())
+    np.testing.assert_array_equal(State(engine).logits(), logits[0, 0])
+
+
+@pytest.mark.parametrize("count", [1, 1023, 1024, 1025, 2500])
+def test_feeding_is_reading_in_order(engine, count):
+    ids = np.random.default_rng(1).integers(V.size, size=count)
+    state = State(engine)
+    state.feed(ids)
+    logits, end = engine.run(np.concatenate(([V.size], ids))[:, None], engine.initial_state())
+    assert_close(state.logits(), logits[-1, 0])
+    assert_close(state.memory["state_0"], end[0])
+
+
+def test_feeding_at_once_or_one_by_one_is_the_same(engine):
+    ids = np.random.default_rng(1).integers(V.size, size=100).tolist()
+    at_once, singly = State(engine), State(engine)
+    at_once.feed(ids)
+    for id_ in ids:
+        singly.feed([id_])
+    assert_close(at_once.logits(), singly.logits())
+
+
+def test_feeding_nothing_changes_nothing(engine):
+    state = State(engine)
+    before = state.logits()
+    state.feed([])
+    np.testing.assert_array_equal(state.logits(), before)
+
+
+def test_a_wrong_id_is_refused_before_any_is_read(engine):
+    state = State(engine)
+    state.feed([5])
+    before = state.memory
+    for ids in ([3, V.size], [-1], [2.5]):
+        with pytest.raises(CodecError):
+            state.feed(ids)
+    for name, array in state.memory.items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_copies_go_their_own_ways(engine):
+    one = State(engine)
+    one.feed([60, 216])
+    other = one.copy()
+    before = other.logits().copy()
+    one.feed([148])
+    np.testing.assert_array_equal(other.logits(), before)
+    other.feed([148])
+    np.testing.assert_array_equal(other.logits(), one.logits())
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_a_state_can_be_read_kept_and_set(tmp_path, cell):
+    engine = Engine(exported(tmp_path / "m.onnx", network(cell)))
+    state = State(engine)
+    state.feed([60, 216, 148])
+    np.savez(tmp_path / "memory.npz", **state.memory)
+    state.memory["state_0"][:] = 0  # a copy: nothing happens
+    expected = state.logits()
+    state.feed([10])
+    then = state.logits()
+
+    later = State(engine)
+    later.memory = dict(np.load(tmp_path / "memory.npz"))
+    np.testing.assert_array_equal(later.logits(), expected)
+    later.feed([10])
+    np.testing.assert_array_equal(later.logits(), then)
+
+
+def test_the_memory_of_another_model_is_refused(engine):
+    state = State(engine)
+    good = state.memory
+    for wrong in (
+        {},
+        {"logits": good["logits"]},
+        {**good, "state_1": good["state_0"]},
+        {**good, "state_0": good["state_0"][:1]},
+        {**good, "logits": good["logits"].astype(np.float64)},
+    ):
+        with pytest.raises(ModelError, match="another model"):
+            state.memory = wrong
+
+
+def test_logits_cannot_be_spoiled(engine):
+    with pytest.raises(ValueError, match="read-only"):
+        State(engine).logits()[0] = 1.0
+
+
+def test_probabilities_are_the_softmax_at_a_temperature(engine):
+    state = State(engine)
+    for temperature in (0.5, 1.0, 2.0):
+        weights = np.exp(state.logits().astype(np.float64) / temperature)
+        assert_close(state.probabilities(temperature), weights / weights.sum(), 1e-12)
+
+
+def test_sampling_feeds_what_it_draws(engine):
+    state, follower = State(engine), State(engine)
+    rng = np.random.default_rng(0)
+    only = np.zeros(V.size, bool)
+    only[7] = True
+    assert state.sample(rng, Sampling(), only) == 7
+    follower.feed([7])
+    np.testing.assert_array_equal(state.logits(), follower.logits())
+    greedy = state.sample(rng, Sampling(temperature=0))
+    assert greedy == follower.logits().argmax()
+
+
+# --- files that are no models ---------------------------------------------------------------------
+
+
+def refused(model, words, capfd):
+    """Check that loading fails with one line that names the file, and that nothing is printed."""
+    with pytest.raises(ModelError, match=words) as caught:
+        Engine(model)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert ("the given bytes" if isinstance(model, bytes) else str(model)) in message
+    assert capfd.readouterr() == ("", "")
+
+
+def test_missing_files_and_folders(tmp_path, capfd):
+    refused(tmp_path / "none.onnx", "no such file", capfd)
+    refused(tmp_path, "folder", capfd)
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 100, b"not a model at all", b"PK\x03\x04" * 50])
+def test_other_files(tmp_path, content, capfd):
+    file = tmp_path / "other.onnx"
+    file.write_bytes(content)
+    refused(file, "not a whole model file|without a description", capfd)
+
+
+def test_truncated_files(path, capfd):
+    content = path.read_bytes()
+    for length in (1, 10, 100, 1000, len(content) // 2, len(content) - 100, len(content) - 1):
+        refused(content[:length], "not a whole model file|without a description", capfd)
+
+
+def test_damaged_files_load_or_are_refused(path, capfd):
+    rng = np.random.default_rng(0)
+    content = path.read_bytes()
+    for _ in range(100):
+        damaged = bytearray(content)
+        for place in rng.integers(len(content), size=20):
+            damaged[place] = rng.integers(256)
+        try:
+            Engine(bytes(damaged))
+        except ModelError as error:
+            assert "\n" not in str(error)
+    assert capfd.readouterr() == ("", "")
+
+
+def described(path, change):
+    """Return the file with its description changed."""
+    model = onnx.load(path)
+    (entry,) = model.metadata_props
+    assert entry.key == METADATA_KEY
+    description = json.loads(entry.value)
+    entry.value = change(description) or json.dumps(description)
+    return model.SerializeToString()
+
+
+def test_onnx_files_of_others(path, capfd):
+    model = onnx.load(path)
+    del model.metadata_props[:]
+    refused(model.SerializeToString(), "without a description", capfd)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '"text"', "1", "{}", "[" * 100_000])
+def test_damaged_descriptions(path, text, capfd):
+    refused(described(path, lambda _: text), "description is damaged", capfd)
+
+
+@pytest.mark.parametrize("version", [0, 2, "1.0", None])
+def test_other_formats(path, version, capfd):
+    refused(described(path, lambda d: d.update(format=version)), "update espressivo", capfd)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: d.pop("vocabulary"),
+        lambda d: d.pop("card"),
+        lambda d: d.pop("network"),
+        lambda d: d.update(vocabulary=None),
+        lambda d: d.update(card=3),
+        lambda d: d.update(network=[]),
+        lambda d: d["vocabulary"].update(unknown=1),
+        lambda d: d["vocabulary"].update(order="backwards"),
+        lambda d: d["vocabulary"].update(max_shift_steps="many"),
+        lambda d: d["network"].update(cell="transformer"),
+        lambda d: d["network"].update(layers=float("inf")),
+        lambda d: d["network"].pop("hidden"),
+    ],
+)
+def test_descriptions_that_are_not_valid(path, change, capfd):
+    refused(described(path, lambda d: change(d) and None), "description is not valid", capfd)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: d.update(vocabulary=vocabulary("maestro").to_dict()),
+        lambda d: d.update(vocabulary=vocabulary("magenta").to_dict()),
+        lambda d: d["vocabulary"].update(max_shift_steps=99.5),
+        lambda d: d["vocabulary"].update(boundaries="yes"),
+        lambda d: d["network"].update(cell="lstm"),
+        lambda d: d["network"].update(hidden=17),
+        lambda d: d["network"].update(layers=1),
+        lambda d: d["network"].update(layers=-1),
+    ],
+)
+def test_graphs_that_do_not_fit_their_description(path, change, capfd):
+    refused(described(path, lambda d: change(d) and None), "its graph", capfd)
+
+
+def test_a_model_can_be_loaded_from_bytes(path, engine):
+    ids = sequences(10, 1)
+    again = Engine(path.read_bytes())
+    expected, _ = engine.run(ids, engine.initial_state())
+    np.testing.assert_array_equal(again.run(ids, again.initial_state())[0], expected)
+
+
+# --- what playing needs ---------------------------------------------------------------------------
+
+
+def test_playing_needs_neither_torch_nor_onnx(path):
+    script = f"""
+import sys
+import espressivo.generation
+assert "onnxruntime" not in sys.modules
+sys.modules.update(torch=None, onnx=None, lightning=None)  # importing them would fail
+model = espressivo.generation.load({str(path)!r})
+print(len(model.vocabulary.encode(model.generate(events=40, seed=1))) > 0)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.stdout, done.stderr, done.returncode) == ("True\n", "", 0)
+
+
+def test_a_vocabulary_of_ones_own(tmp_path):
+    own = Vocabulary("own", lowest_pitch=60, highest_pitch=71, max_shift_steps=10)
+    engine = Engine(exported(tmp_path / "m.onnx", network(vocabulary=own), own))
+    assert engine.vocabulary == own
+    assert State(engine).logits().shape == (own.size,)

@@ -1,0 +1,587 @@
+import math
+import os
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from espressivo import generation, midi
+from espressivo.engine import Engine, State
+from espressivo.errors import CodecError, GenerationError, ModelError
+from espressivo.export import export
+from espressivo.generation import LONGEST_NOTE_S, Grammar, Model, bundled, load
+from espressivo.networks import Recurrent, RecurrentConfig
+from espressivo.performance import CONTROL_DTYPE, SUSTAIN, Performance
+from espressivo.sampling import Sampling
+from espressivo.vocabulary import (
+    END,
+    NOTE_OFF,
+    NOTE_ON,
+    START,
+    TIME_SHIFT,
+    VELOCITY,
+    presets,
+    vocabulary,
+)
+from espressivo.vocabulary import SUSTAIN as PEDAL
+
+CARD = {"name": "tiny", "licence": "CC0", "trained_on": "nothing"}
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory):
+    """A tiny random model file for each preset."""
+    folder = tmp_path_factory.mktemp("models")
+    for name in presets():
+        torch.manual_seed(1)
+        v = vocabulary(name)
+        network = Recurrent(RecurrentConfig("gru", hidden=16, layers=2), v.size)
+        export(network, v, folder / f"{name}.onnx", card=CARD)
+    return {name: folder / f"{name}.onnx" for name in presets()}
+
+
+@pytest.fixture(scope="module")
+def models(paths):
+    return {name: load(path) for name, path in paths.items()}
+
+
+@pytest.fixture(scope="module")
+def model(models):
+    return models["seed"]
+
+
+class Mock:
+    """An engine whose logits depend on every event so far and on their number."""
+
+    card = CARD
+
+    def __init__(self, v, favour=None):
+        self.vocabulary, self.favour = v, favour
+
+    def initial_state(self, rows=1):
+        return (np.zeros((1, rows, 2), np.float32),)
+
+    def run(self, ids, state):
+        (memory,) = (array.copy() for array in state)
+        logits = np.empty((*ids.shape, self.vocabulary.size), np.float32)
+        for t, row in enumerate(ids):
+            for b, id_ in enumerate(row):
+                memory[0, b] = (memory[0, b, 0] * 31 + id_ + 1) % 1009, memory[0, b, 1] + 1
+                logits[t, b] = self.logits(*memory[0, b])
+        return logits, (memory,)
+
+    def logits(self, mixed, position):
+        ids = np.arange(self.vocabulary.size)
+        logits = 3 * np.sin(ids * (mixed + 2) + position).astype(np.float32)
+        if self.favour is not None:
+            logits[self.favour] += 30
+        return logits
+
+
+def kinds(ids, v):
+    return v.kinds[np.asarray(ids, int)].tolist()
+
+
+def played(ids, v):
+    """Interpret a list by itself, strictly: fail on whatever the codec would not write.
+
+    Returns a performance whose simultaneous notes are a little apart, in the order of the list,
+    and the greatest length of a note in steps.
+    """
+    now, velocity, sounding, notes, controls, longest = 0, None, {}, [], [], 0
+    for position, id_ in enumerate(ids):
+        kind, value = v.kinds[id_], int(v.values[id_])
+        if kind == NOTE_ON:
+            assert value not in sounding, "note-on of a sounding pitch"
+            assert velocity is not None, "note before any velocity"
+            sounding[value] = (now, velocity, position)
+        elif kind == NOTE_OFF:
+            assert value in sounding, "stray note-off"
+            start, loudness, order = sounding.pop(value)
+            assert now > start, "note-off in the step of its note-on"
+            longest = max(longest, now - start)
+            notes.append((start, now, value, loudness, order))
+        elif kind == TIME_SHIFT:
+            now += value
+        elif kind == VELOCITY:
+            velocity = value
+        elif kind == PEDAL:
+            controls.append((now / v.steps_per_second, SUSTAIN, 127 * value))
+    for value, (start, loudness, order) in sounding.items():
+        longest = max(longest, now - start)
+        notes.append((start, max(now, start + 1), value, loudness, order))
+    start, end, pitch, loudness, order = np.array(notes).reshape(-1, 5).T
+    apart_s = order * 0.3 / v.steps_per_second / (len(ids) + 1)
+    rate = v.steps_per_second
+    performance = Performance.from_arrays(
+        start / rate + apart_s, end / rate, pitch, loudness, np.array(controls, CONTROL_DTYPE)
+    )
+    return performance, longest
+
+
+def closed(ids, v):
+    """Return a list with its sounding notes ended as the codec would write them."""
+    ids = list(ids)
+    if ids and v.kinds[ids[-1]] == VELOCITY:
+        ids.pop()
+    while ids and v.kinds[ids[-1]] == TIME_SHIFT:
+        ids.pop()
+    sounding = []
+    for id_ in ids:
+        if v.kinds[id_] == NOTE_ON:
+            sounding.append(v.values[id_])
+        elif v.kinds[id_] == NOTE_OFF:
+            sounding.remove(v.values[id_])
+    if sounding:
+        offs = [v.first[NOTE_OFF] + pitch - v.lowest_pitch for pitch in sounding]
+        ids += [v.first[TIME_SHIFT], *offs]
+    if v.boundaries and v.kinds[ids[-1]] != END:
+        ids.append(v.first[END])
+    return ids
+
+
+# --- what is generated is what the codec writes ---------------------------------------------------
+
+
+@pytest.mark.parametrize("name", presets())
+def test_generated_lists_are_canonical(models, name):
+    v = models[name].vocabulary
+    seen = np.zeros(v.size, int)
+    for seed in range(200):
+        ids = list(models[name].stream(events=150, seed=seed))
+        seen += np.bincount(ids, minlength=v.size)
+        whole = closed(ids, v)
+        performance, _ = played(whole, v)
+        assert v.encode(performance).tolist() == whole
+        assert played(ids, v)[1] <= LONGEST_NOTE_S * v.steps_per_second
+        if v.order == "pitch":  # nothing about the order is lost in decoding
+            assert v.encode(v.decode(whole)).tolist() == whole
+        assert v.decode(whole) == v.quantise(performance)
+    assert (seen > 0).all()  # no event is ruled out for ever
+
+
+@pytest.mark.parametrize("name", presets())
+def test_whatever_the_codec_writes_is_allowed(name):
+    v = vocabulary(name)
+    rng = np.random.default_rng(5)
+    for _ in range(30):
+        ids = v.encode(random_performance(rng))
+        grammar = Grammar(v)
+        for position, id_ in enumerate(ids):
+            assert grammar.allowed()[id_], (position, v.describe(id_))
+            if v.sustain == "events":  # the pedal lengthens no note beyond ten seconds
+                assert grammar.overdue() is None
+                assert grammar.cut(id_) == id_
+            grammar.feed(id_)
+        assert grammar.now == round(v.decode(ids).seconds * v.steps_per_second)
+
+
+def random_performance(rng, notes=60):
+    """Notes of which none overlap on one pitch, many at once, with pedal, up to 9 s long."""
+    free_s = np.zeros(128)
+    rows = []
+    onset_s = 0.0
+    for _ in range(notes):
+        onset_s += rng.choice([0.0, 0.004, 0.01, 0.3, 1.0, 2.5])
+        pitch = int(rng.choice(np.flatnonzero(free_s[20:110] <= onset_s))) + 20
+        offset_s = onset_s + rng.choice([0.02, 0.2, 1.0, 2.0])
+        free_s[pitch] = offset_s + 0.02
+        rows.append((onset_s, offset_s, pitch, rng.integers(1, 128)))
+    times = np.sort(rng.random(40) * onset_s).round(1)
+    controls = [(t, SUSTAIN, v) for t, v in zip(times, rng.choice([0, 127], 40), strict=True)]
+    return Performance.from_arrays(*np.array(rows).T, controls=np.array(controls, CONTROL_DTYPE))
+
+
+def test_the_rules_one_by_one():
+    v = vocabulary("pedal")
+    start, end, up = v.first[START], v.first[END], v.first[PEDAL]
+    on, off = (lambda pitch: pitch - 21), (lambda pitch: v.first[NOTE_OFF] + pitch - 21)
+    soft, loud = v.first[VELOCITY] + 5, v.first[VELOCITY] + 20
+    shift, full = v.first[TIME_SHIFT], v.first[TIME_SHIFT] + 99
+
+    def after(*ids):
+        grammar = Grammar(v)
+        for id_ in ids:
+            grammar.feed(id_)
+        return grammar.allowed()
+
+    assert np.flatnonzero(after()).tolist() == [start]
+    begin = after(start)
+    assert begin[[soft, shift, full, up + 1, end]].all()
+    assert not begin[[start, on(60), off(60), up]].any()
+    assert np.flatnonzero(after(start, soft)).tolist() == list(range(88))
+    struck = after(start, soft, on(60))
+    assert struck[[on(61), loud, shift]].all()
+    assert not struck[[on(60), on(59), off(60), soft, up, up + 1, end]].any()
+    later = after(start, soft, on(60), shift)
+    assert later[[off(60), on(59), up + 1, loud]].all()
+    assert not later[[on(60), off(59), shift, full, soft, end]].any()
+    assert after(start, soft, on(60), full)[[shift, full]].all()
+    chord = (start, soft, on(60), on(64), shift)
+    assert not after(*chord, off(64))[[off(60), up, up + 1]].any()
+    assert after(*chord, off(60))[[off(64), on(60)]].all()
+    assert not after(*chord, off(60), on(60))[off(64)]
+    assert after(*chord, off(60), on(60), shift)[[off(64), off(60)]].all()
+    assert after(*chord, off(60), off(64))[end]
+    assert not after(*chord, off(60), off(64), shift)[end]
+    assert not after(start, up + 1)[[up, up + 1]].any()
+    down = after(start, up + 1, shift)
+    assert down[up] and not down[up + 1]
+    assert after(start, up + 1, shift, up)[up + 1]
+    assert not after(start, up + 1, shift, up, up + 1)[[up, up + 1]].any()
+    assert not after(start, soft, on(108))[: v.first[NOTE_OFF]].any()
+    assert not after(start, soft, on(108))[v.first[VELOCITY] : up].any()
+    assert not after(start, end).any()
+
+
+def test_pitches_of_a_chord_may_stand_in_any_order_as_played():
+    v = vocabulary("seed")
+    grammar = Grammar(v)
+    for id_ in (v.first[VELOCITY], 40):
+        grammar.feed(id_)
+    assert grammar.allowed()[:88].sum() == 87
+
+
+def test_any_list_can_be_fed_and_leaves_a_way_on(models):
+    rng = np.random.default_rng(2)
+    for name, model in models.items():
+        v = vocabulary(name)
+        for seed in range(20):
+            ids = rng.integers(v.size, size=200)
+            if v.boundaries:
+                ids = ids[ids != v.first[END]]
+            more = list(model.stream(primer=ids, events=50, seed=seed))
+            assert len(more) == 50 or kinds(more[-1:], v) == [END]
+    v = vocabulary("pedal")
+    stuck = [v.first[VELOCITY], 87, v.first[VELOCITY] + 1]  # no higher pitch is left in this step
+    assert len(list(models["pedal"].stream(primer=stuck, events=50, seed=0))) == 50
+
+
+def test_overlapping_notes_of_a_primer_end_one_by_one():
+    v = vocabulary("seed")
+    grammar = Grammar(v)
+    on, off = 39, v.first[NOTE_OFF] + 39
+    for id_ in (v.first[VELOCITY], on, v.first[TIME_SHIFT], on, v.first[TIME_SHIFT], off):
+        grammar.feed(id_)
+    grammar.feed(v.first[TIME_SHIFT])
+    assert grammar.allowed()[off] and not grammar.allowed()[on]
+    grammar.feed(off)
+    assert grammar.allowed()[on] and not grammar.allowed()[off]
+
+
+# --- no note hangs, and every request ends --------------------------------------------------------
+
+
+def test_a_note_is_ended_after_ten_seconds():
+    v = vocabulary("seed")
+    shift = v.first[TIME_SHIFT] + 98  # 990 ms, so that ten seconds are not a whole number of them
+    model = Model(Mock(v, favour=[shift, shift + 1, 0]))
+    ids = list(model.stream(events=400, seed=0))
+    _, longest = played(ids, v)
+    assert longest == 1000
+    assert (v.first[NOTE_OFF] + 0) in ids
+
+
+@pytest.mark.parametrize("name", presets())
+def test_silence_and_chatter_end_too(name):
+    v = vocabulary(name)
+    only_time = [v.first[TIME_SHIFT] + 99]
+    no_time = np.flatnonzero((v.kinds != TIME_SHIFT) & (v.kinds != END))
+    for favour in (only_time, no_time):
+        model = Model(Mock(v, favour))
+        assert model.generate(seconds=0.2, seed=0).seconds <= 0.2
+        assert len(list(model.stream(events=300, seed=0))) == 300
+    assert len(Model(Mock(v, only_time)).generate(seconds=20, seed=0)) < 5
+
+
+@pytest.mark.parametrize("seconds", [0.01, 0.29, 1, 2.345, 7.5, 30])
+def test_length_in_seconds(models, seconds):
+    for model in models.values():
+        v = model.vocabulary
+        for seed in range(5):
+            ids = list(model.stream(seconds=seconds, seed=seed))
+            steps = v.values[ids][v.kinds[ids] == TIME_SHIFT].sum()
+            if kinds(ids[-1:], v) == [END]:
+                continue
+            assert steps == math.floor(seconds * 100 + 1e-6)
+            assert v.kinds[ids[-1]] == TIME_SHIFT
+            performance = model.generate(seconds=seconds, seed=seed)
+            assert performance.seconds <= seconds
+            assert performance.seconds > seconds - 3  # sounding notes are closed at the end
+
+
+def test_length_in_events(models):
+    for model in models.values():
+        for seed in range(5):
+            ids = list(model.stream(events=77, seed=seed))
+            assert len(ids) == 77 or kinds(ids[-1:], model.vocabulary) == [END]
+            assert model.vocabulary.decode(ids) == model.generate(events=77, seed=seed)
+
+
+def test_the_end_of_a_piece_ends_it():
+    v = vocabulary("pedal")
+    model = Model(Mock(v, favour=[v.first[END]]))
+    assert list(model.stream(seed=0)) == [v.first[START], v.first[END]]
+    assert len(model.generate(seconds=5, seed=0)) == 0
+
+
+def test_a_stream_is_lazy_and_endless(model):
+    stream = model.stream(seed=3)
+    first = list(islice(stream, 20))
+    assert first == list(model.stream(seed=3, events=20))
+    assert len(list(islice(stream, 500))) == 500
+
+
+def test_thirty_seconds_by_default(model):
+    assert model.generate(seed=4) == model.generate(seed=4, seconds=30)
+
+
+# --- seeds ----------------------------------------------------------------------------------------
+
+
+def test_the_same_seed_gives_the_same_file_and_another_another(model, paths, tmp_path):
+    settings = {"seconds": 5, "temperature": 0.9, "top_k": 50, "top_p": 0.95}
+    for number, loaded in enumerate((model, model, load(paths["seed"]))):
+        loaded.generate(seed=11, **settings).write(tmp_path / f"{number}.mid")
+    contents = [(tmp_path / f"{number}.mid").read_bytes() for number in range(3)]
+    assert contents[0] == contents[1] == contents[2]
+    assert len({tuple(model.stream(seed=seed, events=30)) for seed in range(20)}) == 20
+    assert model.generate(seconds=5) != model.generate(seconds=5)
+
+
+# --- the very distribution ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", presets())
+@pytest.mark.parametrize("settings", [{}, {"temperature": 0.7, "top_k": 20, "top_p": 0.9}])
+def test_events_are_drawn_from_the_masked_distribution(name, settings):
+    v = vocabulary(name)
+    mock = Mock(v)
+    generated = list(Model(mock).stream(events=300, seed=9, **settings))
+    # Again, with the mock's formula and the history written out.
+    rng = np.random.Generator(np.random.PCG64(9))
+    grammar, mixed, drawn = Grammar(v), v.size + 1, 0
+    for position, id_ in enumerate(generated):
+        if grammar.overdue() is None:
+            p = Sampling(**settings).distribution(
+                mock.logits(mixed % 1009, position + 1), grammar.allowed()
+            )
+            chosen = int(np.searchsorted(p.cumsum(), (1 - rng.random()) * p.cumsum()[-1]))
+            assert id_ == grammar.cut(chosen)
+            drawn += id_ == chosen
+        mixed = (mixed % 1009) * 31 + id_ + 1
+        grammar.feed(id_)
+    assert drawn > 150
+
+
+def test_first_events_come_as_often_as_they_should():
+    v = vocabulary("seed")
+    mock, count = Mock(v), 3000
+    grammar = Grammar(v)
+    first = [next(Model(mock).stream(seed=seed)) for seed in range(count)]
+    expected = Sampling().distribution(mock.logits(v.size + 1, 1), grammar.allowed())
+    observed = np.bincount(first, minlength=v.size)
+    common = expected * count > 5
+    assert not observed[expected == 0].any()
+    chi_square = ((observed - count * expected)[common] ** 2 / (count * expected[common])).sum()
+    freedom = common.sum()
+    assert chi_square < freedom + 4 * math.sqrt(2 * freedom)
+
+
+# --- primers --------------------------------------------------------------------------------------
+
+
+def test_the_primer_is_fed_whole_as_ids_or_as_performance():
+    model = Model(Mock(vocabulary("seed")))
+    performance = Performance.from_arrays([0, 0.5], [0.4, 1.25], [60, 64], [80, 72])
+    ids = model.vocabulary.encode(performance)
+    plain = list(model.stream(events=60, seed=1))
+    primed = list(model.stream(events=60, seed=1, primer=ids))
+    assert primed == list(model.stream(events=60, seed=1, primer=performance))
+    assert primed == list(model.stream(events=60, seed=1, primer=ids.tolist()))
+    assert primed != plain
+    assert plain == list(model.stream(events=60, seed=1, primer=[]))
+    assert primed != list(model.stream(events=60, seed=1, primer=ids[:-1]))
+    assert primed != list(model.stream(events=60, seed=1, primer=ids[1:]))
+
+
+def test_with_the_primer_the_result_is_one_performance(model):
+    v = model.vocabulary
+    primer = Performance.from_arrays([0, 0.5], [0.4, 1.25], [60, 64], [80, 72])
+    whole = model.generate(seconds=3, seed=1, primer=primer, include_primer=True)
+    more = list(model.stream(seconds=3, seed=1, primer=primer))
+    assert whole == v.decode([*v.encode(primer), *more])
+    assert whole.notes[:2]["pitch"].tolist() == [60, 64]
+    assert 1.25 < whole.seconds <= 4.25
+
+
+def test_without_the_primer_time_begins_at_its_end(model):
+    v = model.vocabulary
+    primer = Performance.from_arrays([0, 0.5], [0.4, 1.25], [60, 64], [80, 72])
+    alone = model.generate(seconds=3, seed=1, primer=primer)
+    whole = model.generate(seconds=3, seed=1, primer=primer, include_primer=True)
+    assert alone.seconds <= 3
+    rest = whole.notes[2:]
+    np.testing.assert_allclose(alone.notes["onset_s"] + 1.25, rest["onset_s"])
+    np.testing.assert_allclose(alone.notes["offset_s"] + 1.25, rest["offset_s"])
+    for field in ("pitch", "velocity"):  # the loudness in force at the primer's end goes on
+        np.testing.assert_array_equal(alone.notes[field], rest[field])
+    assert v.quantise(alone) == alone
+
+
+def test_notes_left_sounding_by_a_primer_are_ended_but_not_in_the_result():
+    v = vocabulary("pedal")
+    on, off = 60 - 21, v.first[NOTE_OFF] + 60 - 21
+    pedal_down, loud = v.first[PEDAL] + 1, v.first[VELOCITY] + 20
+    primer = [v.first[START], pedal_down, loud, on, v.first[TIME_SHIFT] + 49]
+    model = Model(Mock(v, favour=[off]))
+    ids = list(model.stream(events=30, seed=0, primer=primer))
+    assert ids[0] == off and ids.count(off) < 30
+    alone = model.generate(events=30, seed=0, primer=primer)
+    assert alone == v.decode([pedal_down, loud, *ids])
+    assert alone.controls[0].tolist() == (0.0, SUSTAIN, 127)
+    assert len(alone) == kinds(ids, v).count(NOTE_ON)
+    whole = model.generate(events=30, seed=0, primer=primer, include_primer=True)
+    assert whole.notes[0].tolist()[1:3] == (0.5, 60)
+
+
+def test_a_primer_goes_on_past_its_end_event():
+    v = vocabulary("pedal")
+    model = Model(Mock(v))
+    primer = Performance.from_arrays([0.0], [0.5], [60], [80])
+    ids = v.encode(primer)
+    assert kinds(ids[-1:], v) == [END]
+    assert list(model.stream(events=40, seed=1, primer=primer)) == list(
+        model.stream(events=40, seed=1, primer=ids[:-1])
+    )
+    assert next(model.stream(seed=1, primer=Performance(primer.notes[:0]))) != v.first[START]
+
+
+def test_the_posts_primers_continue(model):
+    v = model.vocabulary
+    for indices in ([60, 216, 148, 62, 200, 150, 64, 236, 152, 67, 198, 155], [177, 60, 90]):
+        primer = v.from_one_based(indices)
+        assert len(list(model.stream(primer=primer, events=100, seed=2))) == 100
+        assert len(model.generate(primer=primer, seconds=5, seed=2)) > 0
+
+
+# --- scores and next events -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", presets())
+def test_scores_are_the_networks_log_likelihoods(models, paths, name):
+    v = vocabulary(name)
+    performance = random_performance(np.random.default_rng(3), notes=800)
+    ids = v.encode(performance)
+    assert len(ids) > 2048  # longer than what is read at once
+    scores = models[name].score(performance)
+    assert scores.dtype == np.float64 and scores.shape == ids.shape
+    state = State(Engine(paths[name]))
+    for score, id_ in zip(scores[:300], ids, strict=False):
+        assert score == pytest.approx(math.log(state.probabilities()[id_]), abs=1e-4)
+        state.feed([id_])
+    np.testing.assert_array_equal(models[name].score(ids), scores)
+    prefix = models[name].score(ids[:1100])
+    np.testing.assert_allclose(prefix, scores[:1100], atol=1e-5)
+
+
+def test_the_score_of_nothing_is_empty(model):
+    assert model.score([]).shape == (0,)
+
+
+def test_the_likeliest_next_events(model):
+    state = model.state()
+    state.feed([276, 40])
+    p = state.probabilities()
+    likeliest = model.next([276, 40], top=7)
+    assert [probability for _, probability in likeliest] == sorted(p.tolist(), reverse=True)[:7]
+    assert all(p[id_] == probability for id_, probability in likeliest)
+    assert len(model.next([276])) == 5
+    everything = model.next(top=1000)
+    assert len(everything) == 310
+    assert sum(probability for _, probability in everything) == pytest.approx(1)
+
+
+# --- arguments ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"seconds": 5, "events": 5}, "not both"),
+        ({"seconds": 0}, "seconds must be at least 0.01"),
+        ({"seconds": -1}, "seconds"),
+        ({"seconds": float("inf")}, "seconds"),
+        ({"seconds": float("nan")}, "seconds"),
+        ({"events": 0}, "events must be at least 1, not 0"),
+        ({"seed": -1}, "seed must be at least 0, not -1"),
+        ({"temperature": -1}, "temperature"),
+        ({"top_k": 0}, "top_k"),
+        ({"top_p": 2}, "top_p"),
+    ],
+)
+def test_arguments_are_checked_at_once(model, settings, words):
+    for method in (model.generate, model.stream):  # the stream before its first event
+        with pytest.raises(GenerationError, match=words):
+            method(**settings)
+
+
+def test_primers_are_checked_at_once(model):
+    for primer in ([310], [-1], [1.5]):
+        with pytest.raises(CodecError):
+            model.stream(primer=primer)
+    with pytest.raises(GenerationError, match="top"):
+        model.next(top=0)
+
+
+# --- loading --------------------------------------------------------------------------------------
+
+
+def test_models_are_loaded_by_path_or_name(paths, tmp_path, monkeypatch):
+    assert load(paths["seed"]).card["name"] == load(str(paths["seed"])).card["name"] == "tiny"
+    package = tmp_path / "espressivo"
+    (package / "models").mkdir(parents=True)
+    (package / "models" / "README.md").write_text("not a model")
+    monkeypatch.setattr(generation.importlib.resources, "files", lambda _: package)
+    assert bundled() == ()
+    for name in ("seed", "maestro"):
+        (package / "models" / f"{name}.onnx").write_bytes(Path(paths[name]).read_bytes())
+    assert bundled() == ("maestro", "seed")
+    assert load("maestro").vocabulary == vocabulary("maestro")
+    with pytest.raises(ModelError, match=r"no model is named 'other'.*maestro, seed"):
+        load("other")
+
+
+def test_unknown_models(tmp_path):
+    for missing in (tmp_path / "none.onnx", str(tmp_path / "none"), "none.onnx"):
+        with pytest.raises(ModelError, match="no such file") as caught:
+            load(missing)
+        assert str(missing) in str(caught.value)
+
+
+def test_bundled_models_play():
+    for name in bundled():
+        model = load(name)
+        assert model.card["name"] and model.card["licence"] and model.card["trained_on"]
+        assert len(model.generate(events=50, seed=0)) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("ESPRESSIVO_DATA" not in os.environ, reason="needs ESPRESSIVO_DATA")
+@pytest.mark.parametrize("name", presets())
+def test_real_performances_are_allowed(name):
+    v = vocabulary(name)
+    files = sorted(Path(os.environ["ESPRESSIVO_DATA"]).rglob("*.mid*"))
+    chosen = np.random.default_rng(0).permutation(len(files))[:30]
+    allowed = total = 0
+    for file in (files[number] for number in chosen):
+        grammar = Grammar(v)
+        for id_ in v.encode(midi.read(file)).tolist():
+            allowed += bool(grammar.allowed()[id_])
+            total += 1
+            grammar.feed(id_)
+    # The rest are notes of one pitch that overlap, mostly for the length of a step.
+    assert total > 100_000
+    assert allowed > 0.999 * total

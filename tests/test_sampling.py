@@ -1,0 +1,222 @@
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from espressivo.errors import GenerationError
+from espressivo.sampling import Sampling
+
+P = np.array([0.4, 0.1, 0.3, 0.2])
+LOGITS = np.log(P)
+
+
+def assert_close(actual, expected):
+    np.testing.assert_allclose(actual, expected, rtol=1e-12, atol=1e-15)
+
+
+# --- the distribution, exactly --------------------------------------------------------------------
+
+
+def test_without_settings_it_is_the_softmax():
+    assert_close(Sampling().distribution(LOGITS), P)
+    assert_close(Sampling().distribution(LOGITS + 1000), P)
+    assert_close(Sampling().distribution(LOGITS.astype(np.float32)).round(6), P)
+
+
+def test_temperature_divides_the_logits():
+    assert_close(Sampling(2.0).distribution(LOGITS), np.sqrt(P) / np.sqrt(P).sum())
+    assert_close(Sampling(0.5).distribution(LOGITS), P**2 / (P**2).sum())
+
+
+def test_temperature_zero_takes_the_first_of_the_likeliest():
+    assert_close(Sampling(0).distribution(LOGITS), [1, 0, 0, 0])
+    assert_close(Sampling(0).distribution(np.array([1.0, 3.0, 3.0, 2.0])), [0, 1, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("k", "expected"),
+    [(1, [1, 0, 0, 0]), (2, [4 / 7, 0, 3 / 7, 0]), (3, [4 / 9, 0, 3 / 9, 2 / 9]), (4, P), (9, P)],
+)
+def test_top_k(k, expected):
+    assert_close(Sampling(top_k=k).distribution(LOGITS), expected)
+
+
+def test_top_k_of_equals_keeps_the_lower_ids():
+    assert_close(Sampling(top_k=2).distribution(np.zeros(4)), [0.5, 0.5, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("p", "expected"),
+    [
+        (1e-9, [1, 0, 0, 0]),
+        (0.39, [1, 0, 0, 0]),
+        (0.41, [4 / 7, 0, 3 / 7, 0]),
+        (0.69, [4 / 7, 0, 3 / 7, 0]),
+        (0.71, [4 / 9, 0, 3 / 9, 2 / 9]),
+        (0.91, P),
+        (1.0, P),
+    ],
+)
+def test_top_p(p, expected):
+    assert_close(Sampling(top_p=p).distribution(LOGITS), expected)
+
+
+def test_the_cuts_follow_the_temperature_and_top_k_comes_first():
+    # Squared: 16, 1, 9, 4 of 30, so that two ids have 25/30; of the three likeliest 25/29.
+    assert_close(Sampling(0.5, top_p=0.8).distribution(LOGITS), [16 / 25, 0, 9 / 25, 0])
+    assert_close(Sampling(0.5, top_p=0.85).distribution(LOGITS), np.array([16, 0, 9, 4]) / 29)
+    assert_close(Sampling(0.5, top_k=3, top_p=0.85).distribution(LOGITS), [16 / 25, 0, 9 / 25, 0])
+
+
+def test_only_what_is_allowed_can_be_drawn():
+    allowed = np.array([False, True, True, True])
+    for sampling, expected in (
+        (Sampling(), [0, 1 / 6, 3 / 6, 2 / 6]),
+        (Sampling(0), [0, 0, 1, 0]),
+        (Sampling(top_k=2), [0, 0, 3 / 5, 2 / 5]),
+        (Sampling(top_p=0.6), [0, 0, 3 / 5, 2 / 5]),
+    ):
+        assert_close(sampling.distribution(LOGITS, allowed), expected)
+
+
+def test_the_arguments_are_not_changed():
+    logits, allowed = LOGITS.copy(), np.array([True, False, True, True])
+    Sampling(0.5, 2, 0.5).draw(logits, np.random.default_rng(0), allowed)
+    assert_close(logits, LOGITS)
+    assert allowed.tolist() == [True, False, True, True]
+
+
+# --- numbers at the edge --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("temperature", [1e-310, 1e-30, 1e-3])
+def test_tiny_temperatures_are_greedy(temperature):
+    assert_close(Sampling(temperature).distribution(LOGITS), [1, 0, 0, 0])
+    assert_close(Sampling(temperature).distribution(np.zeros(4)), [0.25] * 4)
+
+
+def test_a_huge_temperature_makes_all_alike():
+    assert_close(Sampling(1e300).distribution(LOGITS), [0.25] * 4)
+
+
+def test_huge_logits():
+    huge = np.array([1e38, -1e38, 1e38, -1e38], np.float32)
+    assert_close(Sampling().distribution(huge), [0.5, 0, 0.5, 0])
+    assert_close(Sampling(0.1).distribution(huge), [0.5, 0, 0.5, 0])
+
+
+def test_impossible_ids_are_never_drawn():
+    logits = np.array([-np.inf, 0.0, -np.inf, 0.0])
+    for sampling in (Sampling(), Sampling(2.0), Sampling(top_k=3), Sampling(top_p=1.0)):
+        assert_close(sampling.distribution(logits), [0, 0.5, 0, 0.5])
+
+
+@pytest.mark.parametrize("temperature", [0, 1])
+def test_when_nothing_can_be_drawn(temperature):
+    sampling = Sampling(temperature)
+    for logits, allowed in (
+        (LOGITS, np.zeros(4, bool)),
+        (np.full(4, -np.inf), None),
+        (np.array([0, -np.inf, 0, 0]), np.array([False, True, False, False])),
+        (np.array([0, np.nan, 0, 0]), None),
+        (np.array([0, np.inf, 0, 0]), None),
+    ):
+        with pytest.raises(GenerationError, match="no id can be drawn"):
+            sampling.draw(logits, np.random.default_rng(0), allowed)
+
+
+@given(
+    arrays(np.float32, st.integers(1, 40), elements=st.floats(-(2.0**120), 2.0**120, width=32)),
+    st.sampled_from([0, 1e-300, 0.3, 1.0, 5.0]),
+    st.sampled_from([None, 1, 3, 100]),
+    st.sampled_from([None, 1e-12, 0.5, 1.0]),
+    st.integers(0, 2**32),
+)
+def test_every_distribution_is_one_and_draws_are_possible(logits, temperature, k, p, seed):
+    rng = np.random.default_rng(seed)
+    allowed = rng.random(len(logits)) < 0.5
+    allowed[rng.integers(len(logits))] = True
+    sampling = Sampling(temperature, k, p)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        distribution = sampling.distribution(logits, allowed)
+        drawn = sampling.draw(logits, rng, allowed)
+    assert distribution.min() >= 0
+    assert abs(distribution.sum() - 1) < 1e-9
+    assert not distribution[~allowed].any()
+    assert (distribution > 0).sum() <= (k or len(logits))
+    assert distribution[drawn] > 0
+
+
+# --- drawing --------------------------------------------------------------------------------------
+
+
+class Scripted:
+    """A generator that gives one chosen number."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def random(self):
+        return self.number
+
+
+def test_even_the_extreme_numbers_draw_possible_ids():
+    logits = np.array([-np.inf, 0.0, -np.inf, 0.0, -np.inf])
+    for number, expected in ((0.0, 3), (0.49, 3), (0.51, 1), (1 - 2**-53, 1)):
+        assert Sampling().draw(logits, Scripted(number)) == expected
+
+
+@pytest.mark.parametrize(
+    "sampling", [Sampling(), Sampling(0.7), Sampling(1.8), Sampling(top_k=5), Sampling(top_p=0.8)]
+)
+def test_draws_follow_the_distribution(sampling):
+    rng = np.random.default_rng(7)
+    logits = rng.normal(size=12)
+    allowed = np.arange(12) != 3
+    expected = sampling.distribution(logits, allowed)
+    count = 20_000
+    drawn = [sampling.draw(logits, rng, allowed) for _ in range(count)]
+    observed = np.bincount(drawn, minlength=12)
+    possible = expected > 0
+    assert not observed[~possible].any()
+    chi_square = ((observed - count * expected)[possible] ** 2 / (count * expected[possible])).sum()
+    assert chi_square < 31.3  # exceeded once in a thousand with 11 degrees of freedom
+
+
+def test_the_same_generator_draws_the_same():
+    def drawn(seed):
+        rng = np.random.default_rng(seed)
+        return [Sampling().draw(LOGITS, rng) for _ in range(50)]
+
+    assert drawn(1) == drawn(1) != drawn(2)
+
+
+# --- settings -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"temperature": -0.1}, "temperature must be at least 0"),
+        ({"temperature": float("nan")}, "temperature"),
+        ({"temperature": float("inf")}, "temperature"),
+        ({"top_k": 0}, "top_k must be at least 1, not 0"),
+        ({"top_p": 0.0}, "top_p must be above 0"),
+        ({"top_p": 1.01}, "top_p"),
+        ({"top_p": float("nan")}, "top_p"),
+    ],
+)
+def test_settings_are_checked(settings, words):
+    with pytest.raises(GenerationError, match=words):
+        Sampling(**settings)
+    with pytest.raises(ValueError, match=words):
+        Sampling(**settings)
+
+
+def test_all_complaints_come_at_once():
+    with pytest.raises(GenerationError, match=r"temperature.*top_k.*top_p"):
+        Sampling(-1, 0, 2)

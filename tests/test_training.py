@@ -1,0 +1,273 @@
+"""Training on a tiny prepared dataset, made here by code."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import espressivo
+from espressivo.augment import Augmentation
+from espressivo.checkpoint import Checkpoint, TrainingConfig, load_network
+from espressivo.dataset import FORMAT, Cut, Dataset
+from espressivo.errors import TrainingError
+from espressivo.networks import RecurrentConfig
+from espressivo.training import train, validation_nats
+
+SMALL = TrainingConfig(
+    network=RecurrentConfig("gru", hidden=24, layers=2, dropout=0.1),
+    cut=Cut(rows=4, events=16, carried=True),
+    augmentation=Augmentation(2, 0.05),
+    rounds=3,
+    learning_rate=5e-3,
+    warmup_steps=5,
+    validate_every=20,
+    precision="32-true",
+)
+# Two phrases that a network can only learn by heart.
+PHRASES = ([60, 64, 67, 72, 67, 64], [62, 65, 69, 74, 69, 65])
+
+
+def write_dataset(folder: Path, pieces: int = 6, notes: int = 60) -> Dataset:
+    v = espressivo.vocabulary("seed")
+    (folder / "shards").mkdir(parents=True)
+    rows, everything, start = [], [], 0
+    for number in range(pieces):
+        onset_s = np.arange(notes) * 0.25
+        pitch = np.resize(PHRASES[number % 2], notes)
+        p = espressivo.Performance.from_arrays(onset_s, onset_s + 0.2, pitch, 60 + 8 * (pitch % 3))
+        ids = v.encode(p)
+        rows.append(
+            {
+                "path": f"{number}.mid",
+                "status": "kept",
+                "split": "validation" if number >= pieces - 2 else "train",
+                "composition": str(number),
+                "shard": "00000",
+                "start": start,
+                "events": len(ids),
+                "notes": notes,
+                "seconds": p.seconds,
+            }
+        )
+        everything.append(ids)
+        start += len(ids)
+    np.concatenate(everything).astype("<u2").tofile(folder / "shards" / "00000.ids")
+    with (folder / "account.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    about = {"format": FORMAT, "vocabulary": v.to_dict()}
+    (folder / "dataset.json").write_text(json.dumps(about), encoding="utf-8")
+    return Dataset(folder)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return write_dataset(tmp_path_factory.mktemp("data") / "set")
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return Checkpoint.load(run / "last.ckpt").network
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_tiny_network_learns_two_phrases_by_heart(dataset: Dataset, tmp_path: Path) -> None:
+    config = dataclasses.replace(
+        SMALL,
+        network=RecurrentConfig("gru", hidden=48),
+        augmentation=None,
+        rounds=80,
+        learning_rate=1e-2,
+        validate_every=1000,
+    )
+    outcome = train(dataset, tmp_path / "run", config, accelerator="cpu")
+    assert outcome.ended == "finished"
+    assert outcome.nats < 0.1
+    network, checkpoint = load_network(tmp_path / "run" / "best.ckpt")
+    v = checkpoint.vocabulary
+    ids = dataset.ids(dataset.split("train")[0])
+    state, heard = network.initial_state(1), []
+    with torch.no_grad():
+        for id_ in [v.size, *ids[:-1].tolist()]:
+            logits, state = network.step(torch.tensor([id_]), state)
+            heard.append(int(logits.argmax()))
+    assert np.mean(np.array(heard[4:]) == ids[4:]) > 0.98
+
+
+def test_a_run_leaves_its_curve_and_its_checkpoints(dataset: Dataset, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    outcome = train(dataset, run, SMALL, accelerator="cpu")
+    with (run / "log.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    validated = [float(row["validation_nats"]) for row in rows if row["validation_nats"]]
+    assert min(validated) == pytest.approx(outcome.nats)
+    assert int(rows[-1]["step"]) == outcome.steps
+    assert float(rows[-1]["train_nats"]) < float(rows[0]["train_nats"])
+    assert {"best.ckpt", "last.ckpt", "curves.png", "tensorboard"} <= {
+        p.name for p in run.iterdir()
+    }
+    assert not list(run.glob(".*"))
+    network, checkpoint = load_network(run / "best.ckpt")
+    again = validation_nats(network, dataset, first_events=SMALL.validation_events)
+    assert again == pytest.approx(checkpoint.best_nats, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"cut": Cut(rows=4, events=16)},
+        {"network": RecurrentConfig("lstm", hidden=16, layers=1), "optimizer": "adam"},
+    ],
+    ids=["carried", "segments", "lstm"],
+)
+def test_stopping_and_resuming_changes_no_bit(
+    dataset: Dataset, tmp_path: Path, change: dict[str, object]
+) -> None:
+    config = dataclasses.replace(SMALL, **change)
+    train(dataset, tmp_path / "whole", config, accelerator="cpu")
+    part = dataclasses.replace(config, patience=1, validate_every=1)
+
+    # Stop by patience, which a run that learns steadily meets at some odd step, or never.
+    outcome = train(dataset, tmp_path / "parts", part, accelerator="cpu")
+    stopped = outcome.ended != "finished"
+    train(dataset, tmp_path / "parts", config, resume=True, accelerator="cpu")
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
+    assert stopped, "the test shows nothing if the first part ran to the end"
+
+
+def test_another_seed_gives_other_weights(dataset: Dataset, tmp_path: Path) -> None:
+    config = dataclasses.replace(SMALL, rounds=0.5)
+    train(dataset, tmp_path / "a", config, accelerator="cpu")
+    train(dataset, tmp_path / "b", config, accelerator="cpu")
+    train(dataset, tmp_path / "c", dataclasses.replace(config, seed=1), accelerator="cpu")
+    assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
+    assert not same(weights(tmp_path / "a"), weights(tmp_path / "c"))
+
+
+def test_the_learning_rate_rises_stays_and_falls_to_nothing() -> None:
+    config = dataclasses.replace(SMALL, warmup_steps=9, decay=0.2, learning_rate=1.0)
+    rates = [config.learning_rate_at(step, 100) for step in range(101)]
+    assert rates[:3] == pytest.approx([0.1, 0.2, 0.3])
+    assert rates[10:80] == [1.0] * 70
+    assert rates[90] == pytest.approx(0.5)
+    assert rates[100] == 0.0
+
+
+def test_training_warns_and_stops_when_validation_turns_up(tmp_path: Path) -> None:
+    # Validation pieces that are nothing like the training pieces get worse and worse.
+    dataset = write_dataset(tmp_path / "data")
+    shard = tmp_path / "data" / "shards" / "00000.ids"
+    ids = np.fromfile(shard, "<u2")
+    begin = dataset.split("validation")[0].start
+    ids[begin:] = np.random.default_rng(0).integers(0, 310, len(ids) - begin)
+    ids.tofile(shard)
+
+    class Notes:
+        def __init__(self) -> None:
+            self.lines: list[str] = []
+
+        def start(self, total: int, unit: str, label: str) -> None: ...
+        def advance(self, n: int = 1, note: str = "") -> None: ...
+        def close(self) -> None: ...
+        def note(self, line: str) -> None:
+            self.lines.append(line)
+
+    notes = Notes()
+    config = dataclasses.replace(SMALL, rounds=200, patience=3)
+    outcome = train(
+        Dataset(tmp_path / "data"), tmp_path / "run", config, accelerator="cpu", progress=notes
+    )
+    assert outcome.ended == "validation stopped improving"
+    assert any(line.startswith("warning: validation is") for line in notes.lines)
+    assert Checkpoint.load(tmp_path / "run" / "best.ckpt").step == outcome.step
+
+
+def test_a_time_budget_ends_the_run_with_a_validation(dataset: Dataset, tmp_path: Path) -> None:
+    config = dataclasses.replace(SMALL, rounds=1e6, max_time_s=2.0, validate_every=5)
+    outcome = train(dataset, tmp_path / "run", config, accelerator="cpu")
+    saved = Checkpoint.load(tmp_path / "run" / "last.ckpt")
+    assert outcome.ended in ("finished", "time is up")
+    assert saved.steps < 1e5  # planned from the speed, not from the rounds
+    assert "validation_nats" in saved.log[-1]
+
+
+def test_runs_are_not_overwritten_and_not_resumed_with_other_settings(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(TrainingError, match="no such checkpoint"):
+        train(dataset, run, SMALL, resume=True, accelerator="cpu")
+    short = dataclasses.replace(SMALL, rounds=0.2)
+    train(dataset, run, short, accelerator="cpu")
+    with pytest.raises(TrainingError, match="holds a run already"):
+        train(dataset, run, short, accelerator="cpu")
+    other = dataclasses.replace(short, clip=0.5, seed=3)
+    with pytest.raises(TrainingError, match="other settings: clip, seed"):
+        train(dataset, run, other, resume=True, accelerator="cpu")
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", b"PK\x03\x04" + bytes(100)])
+def test_a_damaged_checkpoint_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "last.ckpt"
+    path.write_bytes(content)
+    with pytest.raises(TrainingError, match=r"last\.ckpt: not a checkpoint"):
+        Checkpoint.load(path)
+
+
+def test_loading_a_checkpoint_runs_no_code_from_it(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return os.system, (f"touch {tmp_path / 'owned'}",)
+
+    torch.save({"format": 1, "config": Evil()}, tmp_path / "last.ckpt")
+    with pytest.raises(TrainingError, match="not a checkpoint"):
+        Checkpoint.load(tmp_path / "last.ckpt")
+    assert not (tmp_path / "owned").exists()
+
+
+def test_settings_say_all_that_is_wrong_at_once() -> None:
+    with pytest.raises(ValueError, match=r"rounds .*; optimizer .*; decay"):
+        TrainingConfig(rounds=0, optimizer="sgd", decay=2)
+
+
+@pytest.mark.slow
+def test_killing_at_any_moment_and_resuming_changes_no_bit(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    write_dataset(data, pieces=8, notes=400)
+    options = (
+        "--hidden 64 --batch 4 --window 32 --carry --dropout 0.1 --rounds 12 --precision 32-true"
+    )
+    options += " --validate-every 50 --checkpoint-every 0.5 --accelerator cpu"
+    command = [sys.executable, "-m", "espressivo", "train", str(data), "--out"]
+    subprocess.run([*command, str(tmp_path / "whole"), *options.split()], check=True)
+
+    killed, rng = 0, np.random.default_rng(0)
+    arguments = options.split()
+    while True:
+        process = subprocess.Popen([*command, str(tmp_path / "parts"), *arguments])
+        while killed < 5 and not (tmp_path / "parts" / "last.ckpt").exists():
+            time.sleep(0.05)
+            assert process.poll() is None
+        if killed == 5:
+            assert process.wait() == 0
+            break
+        time.sleep(5 + rng.random() * 3)
+        process.send_signal(signal.SIGKILL)
+        killed += process.wait() == -signal.SIGKILL
+        arguments = ["--resume", "--accelerator", "cpu"]
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
