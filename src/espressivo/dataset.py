@@ -318,6 +318,7 @@ def _carried(rounds: _Rounds, cut: Cut, position: list[Any] | None) -> Iterator[
     if position is not None:
         lanes = [_Lane([n, p, i], rounds.ids(n, i), at) for n, p, i, at in position]
         number, place = max((n, p) for n, p, _, _ in position)  # the piece taken last
+        place += 1
     yield from _follow(
         rounds.walk(number, place), lanes, cut.events, rounds.dataset.vocabulary.size
     )

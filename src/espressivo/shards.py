@@ -16,7 +16,13 @@ import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed
+from concurrent.futures import (
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    as_completed,
+)
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +36,7 @@ from espressivo.fingerprint import Sketch, sketch
 from espressivo.progress import Progress
 from espressivo.vocabulary import Ids, Vocabulary
 
-__all__ = ["Entry", "Shard", "make", "make_all", "plan"]
+__all__ = ["Entry", "Shard", "make", "make_all", "plan", "processes"]
 
 _FILES = 64  # at most so many to a shard, on average
 
@@ -112,13 +118,10 @@ def make_all(
     progress.start(sum(len(shard.files) for shard in shards), "files", "preparing")
     own = None
     if executor is None:
-        executor = own = ProcessPoolExecutor(
-            min(os.cpu_count() or 1, len(shards)),
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_follow_parent,
-        )
-    futures = [executor.submit(make, shard) for shard in shards]
+        executor = own = processes(min(os.cpu_count() or 1, len(shards)))
+    futures: list[Future[list[Entry]]] = []
     try:
+        futures += [executor.submit(make, shard) for shard in shards]
         for future in as_completed(futures):
             entries = future.result()
             progress.advance(len(entries))
@@ -134,6 +137,16 @@ def make_all(
         if own is not None:
             own.shutdown()
         progress.close()
+
+
+def processes(workers: int | None = None) -> ProcessPoolExecutor:
+    """Return processes to work in, one for each core if not told how many.
+
+    They start anew rather than as copies of this process, leave an interrupt from the keyboard to
+    it, and end with it even when it is killed.
+    """
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_follow_parent)
 
 
 def make(shard: Shard) -> list[Entry]:
