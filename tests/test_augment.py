@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from played import played
-from strategies import performances
 
 from espressivo import vocabulary
 from espressivo.augment import Augmentation, stretch, transpose
+from played import played
+from strategies import performances
 
 V = vocabulary("seed")
 PEDAL = vocabulary("pedal")

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from played import played
 
 from espressivo import read, vocabulary
 from espressivo.augment import Augmentation
@@ -16,6 +15,7 @@ from espressivo.corpus import prepare
 from espressivo.dataset import IGNORED, Cut, Dataset, batches, whole_pieces
 from espressivo.errors import DataError
 from espressivo.vocabulary import TIME_SHIFT, VELOCITY
+from played import played
 
 LENGTHS = (700, 40, 333, 5, 150, 80, 210, 260, 90, 120)  # notes of the training pieces
 CUTS = {
@@ -241,9 +241,10 @@ def test_a_segment_restores_the_loudness_in_force(dataset):
 
 
 @pytest.mark.parametrize("name", CUTS)
-@pytest.mark.parametrize("seed", [0, 1])
-@pytest.mark.parametrize("augmentation", [None, Augmentation()])
-@pytest.mark.parametrize("parts", [1, 3])
+@pytest.mark.parametrize(
+    ("seed", "augmentation", "parts"),
+    [(0, None, 1), (1, Augmentation(), 1), (2, Augmentation(), 3)],
+)
 def test_batches_go_on_from_any_position(dataset, name, seed, augmentation, parts):
     settings = {"seed": seed, "part": parts - 1, "parts": parts}
     first = list(itertools.islice(batches(dataset, CUTS[name], augmentation, **settings), 120))
@@ -257,7 +258,7 @@ def test_batches_go_on_from_any_position(dataset, name, seed, augmentation, part
 
 def test_every_position_of_a_round_can_be_resumed(dataset):
     for cut in CUTS.values():
-        first = list(itertools.islice(batches(dataset, cut, seed=5), 90))
+        first = list(itertools.islice(batches(dataset, cut, seed=5), 40))
         for one, following in itertools.pairwise(first):
             resumed = batches(dataset, cut, seed=5, position=one.position)
             assert same(next(resumed), following)
@@ -297,7 +298,7 @@ def test_a_batch_counts_its_targets(dataset):
     [{"rows": 0}, {"events": 1}, {"seconds": 0.0}, {"seconds": 30.0, "carried": True}],
 )
 def test_cuts_are_checked(wrong):
-    with pytest.raises(ValueError, match="must be|needs at least"):
+    with pytest.raises(ValueError, match=r"must be|needs at least"):
         Cut(**wrong)
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from played import again, played
 
 from espressivo import Performance, read
 from espressivo.fingerprint import groups, same_composition, same_performance, sketch
+from played import again, played
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,17 @@ def test_two_players_share_the_composition_but_not_the_performance(piece):
     one, other = (sketch(played(piece, player, notes=1200)) for player in (0, 1))
     assert same_composition([one, other]) == [(0, 1)]
     assert not same_performance(one, other)
+
+
+def test_a_repeat_in_the_music_hides_no_copy():
+    first, again_s = played(0, notes=600), played(0, player=1, notes=600)
+    notes = np.concatenate((first.notes, again_s.notes))
+    notes["onset_s"][600:] += first.seconds
+    notes["offset_s"][600:] += first.seconds
+    whole = Performance(notes)
+    repeat = again(whole, part=slice(600, 1200))
+    assert same_performance(sketch(whole), sketch(repeat))
+    assert not same_performance(sketch(first), sketch(repeat))
 
 
 def test_other_pieces_share_nothing():

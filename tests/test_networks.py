@@ -1,10 +1,7 @@
-import copy
-
 import pytest
 import torch
 
 from espressivo.networks import NETWORKS, Recurrent, RecurrentConfig
-from espressivo.networks.recurrence import can_compile, run_stack
 
 SIZE = 23
 CONFIGS = [
@@ -105,26 +102,12 @@ def test_rows_do_not_touch_each_other(network):
         assert torch.equal(mine[:, [0, 2]], theirs[:, [0, 2]])
 
 
-def test_gradients_are_those_of_torch(network):
-    ids, targets = sequences(12, 4), sequences(12, 4, seed=9) % SIZE
-    reference = copy.deepcopy(network)
-    for logits, _ in (network(ids), torch_reference(reference, ids)):
-        torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten()).backward()
-    for (name, mine), theirs in zip(
-        network.named_parameters(), reference.parameters(), strict=True
-    ):
-        torch.testing.assert_close(mine.grad, theirs.grad, rtol=1e-4, atol=1e-6, msg=name)
-
-
-def test_gradients_flow_into_the_starting_state(network):
-    state = tuple(torch.randn_like(part) for part in network.initial_state(2))
-    mine = tuple(part.clone().requires_grad_() for part in state)
-    theirs = tuple(part.clone().requires_grad_() for part in state)
-    ids = sequences(8, 2)
-    network(ids, mine)[0].square().sum().backward()
-    torch_reference(network, ids, theirs)[0].square().sum().backward()
-    for a, b in zip(mine, theirs, strict=True):
-        torch.testing.assert_close(a.grad, b.grad, rtol=1e-4, atol=1e-5)
+def test_gradients_flow_through_time_and_into_the_starting_state(network):
+    state = tuple(part.requires_grad_() for part in network.initial_state(1))
+    logits, _ = network(sequences(8, 1), state)
+    logits[-1].square().sum().backward()
+    for tensor in (*network.parameters(), *state):
+        assert tensor.grad.abs().sum() > 0
 
 
 @torch.no_grad()
@@ -136,52 +119,14 @@ def test_the_given_state_is_not_changed(network):
 
 
 @torch.no_grad()
-def test_dropout_acts_in_training_only():
+@pytest.mark.parametrize("layers", [1, 2])
+def test_dropout_acts_in_training_only(layers):
     torch.manual_seed(0)
-    network = Recurrent(RecurrentConfig("gru", hidden=16, layers=2, dropout=0.5), SIZE)
+    network = Recurrent(RecurrentConfig("gru", hidden=16, layers=layers, dropout=0.5), SIZE)
     ids = sequences(6, 2)
-
-    def runs():  # two passes through the layers; compiling is not the point here
-        state = network.initial_state(2)
-        return [run_stack(network.rnn, ids, state, dtype=torch.float32)[0] for _ in range(2)]
-
-    first, second = runs()
-    assert not torch.equal(first, second)
+    assert not torch.equal(network(ids)[0], network(ids)[0])
     network.eval()
-    first, second = runs()
-    assert torch.equal(first, second)
     assert torch.equal(network(ids)[0], network(ids)[0])
-
-
-def test_bfloat16_stays_near_float32(network):
-    ids = sequences(20, 2)
-    with torch.no_grad():
-        exact, _ = network(ids)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            rough, state = network(ids)
-    assert rough.dtype == torch.bfloat16
-    assert all(part.dtype == torch.float32 for part in state)
-    torch.testing.assert_close(rough.float(), exact, rtol=0, atol=0.05)
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")  # the compiler's own
-def test_compiled_layers_equal_the_others(network):
-    if not can_compile():
-        pytest.skip("no C++ compiler")
-    ids = sequences(6, 4)
-    state = network.initial_state(4)
-    results = []
-    for compiled in (False, True):
-        network.zero_grad()
-        outputs, end = run_stack(network.rnn, ids, state, dtype=torch.float32, compiled=compiled)
-        outputs.square().sum().backward()
-        results.append((outputs.detach(), end, [p.grad.clone() for p in network.rnn.parameters()]))
-    (a, end_a, grads_a), (b, end_b, grads_b) = results
-    assert_close(a, b)
-    assert_close(end_a, end_b)
-    for x, y in zip(grads_a, grads_b, strict=True):
-        torch.testing.assert_close(x, y, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))

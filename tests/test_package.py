@@ -17,7 +17,7 @@ SOURCE = Path(espressivo.__file__).parent
 LAYERS = (
     ("errors",),
     ("files", "performance", "progress"),
-    ("vocabulary",),
+    ("vocabulary", "smf"),
     ("midi", "codec", "sampling", "plots"),
     ("augment", "fingerprint", "engine"),
     ("shards", "dataset", "generation"),

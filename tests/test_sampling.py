@@ -45,7 +45,10 @@ def test_top_k(k, expected):
 
 
 def test_top_k_of_equals_keeps_the_lower_ids():
-    assert_close(Sampling(top_k=2).distribution(np.zeros(4)), [0.5, 0.5, 0, 0])
+    p = Sampling(top_k=100).distribution(np.tile([0.0, 1.0, 0.0], 100) * 5)
+    assert np.flatnonzero(p).tolist() == list(range(1, 300, 3))
+    p = Sampling(top_k=101).distribution(np.tile([0.0, 1.0, 0.0], 100) * 5)
+    assert np.flatnonzero(p).tolist() == [0, *range(1, 300, 3)]
 
 
 @pytest.mark.parametrize(

@@ -334,7 +334,7 @@ class Model:
         state.feed(primer)
         end = None if steps is None else grammar.now + steps
         count = 0
-        while grammar.now != end and (events is None or count < events):
+        while (end is None or grammar.now < end) and (events is None or count < events):
             id_ = grammar.overdue()
             if id_ is None:
                 allowed = grammar.allowed()

@@ -13,7 +13,7 @@ Reading
 - Channel 10 holds drums and is left out. Of the controllers the three pedals are kept. Pedals
   belong to the notes of their channel and track: those of a channel that plays nothing are left
   out, unless the file plays nothing at all. Where several channels or tracks move the same pedal,
-  it stands at each moment as low as the lowest of them.
+  it is at each moment as deep as the deepest of them.
 - Ticks become seconds in the same floating-point steps as in pretty_midi, so that quantised
   times agree with note-seq to the last bit.
 
@@ -22,21 +22,21 @@ Writing
 One track, piano (program 0), 120 quarter notes a minute, 9600 ticks each: the ticks of files with
 384 or 480 ticks per quarter note at that tempo, and steps of 10 ms, are whole numbers of ticks.
 
-symusic does the parsing. It reads beyond its buffer when a file is damaged and misreads rarer
-events, so it is only ever given whole chunks of plain channel messages: see `_plain`.
+symusic does the parsing, of tracks that `espressivo.smf` has checked and made plain.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from symusic.core import ScoreTick
 
+from espressivo import smf
 from espressivo.errors import MidiError
 from espressivo.files import replacing
 from espressivo.performance import CONTROL_DTYPE, NOTE_DTYPE, PEDALS, Performance
@@ -61,22 +61,13 @@ _TICKS_PER_QUARTER, _TEMPO = 9600, 500_000
 TICKS_PER_SECOND = 19_200
 """Resolution of written files."""
 
-_DRUMS = 9
-_TEMPO_EVENT, _END_EVENT = 0x151, 0x12F  # meta events by 0x100 + type; other statuses are below
-_SYSTEM_DATA = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0, 0xF8: 0, 0xFA: 0, 0xFB: 0, 0xFC: 0, 0xFE: 0}
-"""Number of data bytes of the system messages that some files hold although they should not."""
-
-# symusic counts ticks in 32 bits and does not notice an overflow. A plain rest of a track has
-# deltas of two bytes in events of at least three, so it holds less than half of what fits.
-_MAX_TICKS, _MAX_PLAIN_BYTES = 1 << 30, 3 << 16
-
 # A zero-length note on each channel: without notes, symusic forgets a channel's controllers.
 _ANCHORS = b"".join(bytes((0, 0x90 | c, 0, 1, 0, 0x80 | c, 0, 0)) for c in range(16))
 
 _IS_PEDAL = np.isin(np.arange(128), PEDALS)
 
-_Ticks = NDArray[np.int64]
 _Segments = list[tuple[int, float, float]]
+_Moves = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
 
 
 def read(path: str | os.PathLike[str], programs: Collection[int] | None = None) -> Performance:
@@ -127,7 +118,7 @@ def from_bytes(
     if kept is not None and not kept <= frozenset(range(128)):
         raise ValueError("programs must be within 0..127")
     try:
-        kind, division, tracks = _chunks(_unwrap(data))
+        kind, division, tracks = smf.chunks(smf.unwrap(data))
         if kind == 2:
             performance = _in_turn([_merged([track], division, kept, True) for track in tracks])
         else:
@@ -194,76 +185,8 @@ def to_bytes(performance: Performance) -> bytes:
     gaps = np.diff(tick[order], prepend=0).tolist()
     track = bytearray(b"\x00\xff\x51\x03" + _TEMPO.to_bytes(3, "big") + b"\x00\xc0\x00")
     for gap, message in zip(gaps, messages[order], strict=True):
-        track += _event(gap, message.tobytes())
-    return _file([bytes(track + b"\x00\xff\x2f\x00")], _TICKS_PER_QUARTER)
-
-
-def _file(tracks: list[bytes], ticks_per_quarter: int) -> bytes:
-    """Put tracks into a MIDI file, of type 0 if there is one."""
-    head = (6).to_bytes(4, "big") + b"".join(
-        number.to_bytes(2, "big")
-        for number in (int(len(tracks) > 1), len(tracks), ticks_per_quarter)
-    )
-    return b"".join(
-        (b"MThd", head, *(b"MTrk" + len(track).to_bytes(4, "big") + track for track in tracks))
-    )
-
-
-def _event(gap: int, message: bytes) -> bytes:
-    """Return the bytes of an event; a gap too long for one is bridged by empty texts."""
-    bridges, gap = divmod(gap, 0x0FFFFFFF)
-    number = bytes((gap & 0x7F,))
-    while gap := gap >> 7:
-        number = bytes((gap & 0x7F | 0x80,)) + number
-    return b"\xff\xff\xff\x7f\xff\x01\x00" * bridges + number + message
-
-
-def _unwrap(data: bytes) -> bytes:
-    """Take the MIDI file out of a RIFF file; other data are returned as they are."""
-    if data[:4] != b"RIFF":
-        return data
-    if data[8:12] != b"RMID":
-        raise MidiError("a RIFF file without MIDI in it")
-    at = 12
-    while at + 8 <= len(data):
-        length = int.from_bytes(data[at + 4 : at + 8], "little")
-        if at + 8 + length > len(data):
-            break
-        if data[at : at + 4] == b"data":
-            return data[at + 8 : at + 8 + length]
-        at += 8 + length + length % 2
-    raise MidiError("truncated: the RIFF file ends before its MIDI data do")
-
-
-def _chunks(data: bytes) -> tuple[int, int, list[bytes]]:
-    """Return type, division and the data of each track; every chunk lies within the file."""
-    if not data:
-        raise MidiError("the file is empty")
-    if data[:4] != b"MThd"[: len(data)]:
-        raise MidiError(f"not a MIDI file: it begins with {data[:4]!r}, not b'MThd'")
-    if len(data) < 14:
-        raise MidiError(f"truncated: {len(data)} bytes, but the header alone has 14")
-    length, kind, count, division = (
-        int.from_bytes(data[i:j], "big") for i, j in ((4, 8), (8, 10), (10, 12), (12, 14))
-    )
-    if length < 6:
-        raise MidiError(f"damaged: the header gives its length as {length} bytes, not 6")
-    if kind > 2:
-        raise MidiError(f"MIDI files of type {kind} are unknown: types 0, 1 and 2 can be read")
-    if count == 0:
-        raise MidiError("the header says that there are no tracks")
-    tracks: list[bytes] = []
-    at = 8 + length
-    while len(tracks) < count:
-        end = at + 8 + int.from_bytes(data[at + 4 : at + 8], "big")
-        if at + 8 > len(data) or end > len(data):
-            raise MidiError(
-                f"truncated: the file ends at byte {len(data)} in track {len(tracks) + 1} of {count}"
-            )
-        if data[at : at + 4] == b"MTrk":
-            tracks.append(data[at + 8 : end])
-        at = end
-    return kind, division, tracks
+        track += smf.event(gap, message.tobytes())
+    return smf.file([bytes(track + b"\x00\xff\x2f\x00")], _TICKS_PER_QUARTER)
 
 
 def _in_turn(parts: list[tuple[Performance, float]]) -> Performance:
@@ -287,11 +210,11 @@ def _merged(
     The second value, the seconds until the last end of track, is right if `whole` is set.
     """
     plain: list[bytes] = []
-    tempos: list[tuple[int, int]] = []
+    tempos: list[smf.Tempo] = []
     length = 0
     for number, track in enumerate(tracks, 1):
         try:
-            rest, in_track, end = _plain(track, programs, whole)
+            rest, in_track, end = smf.plain(track, programs, whole)
         except MidiError as error:
             raise MidiError(f"damaged: track {number}, {error}") from None
         plain.append(rest)
@@ -307,7 +230,7 @@ def _merged(
     except (RuntimeError, ValueError, MemoryError) as error:
         for number, track in enumerate(tracks, 1):
             try:
-                for _ in _events(track):
+                for _ in smf.events(track):
                     pass
             except MidiError as fault:
                 raise MidiError(f"damaged: track {number}, {fault}") from None
@@ -317,161 +240,11 @@ def _merged(
 
 def _parse(plain: list[bytes]) -> list[Any]:
     """Give plain tracks to symusic; returns one of its tracks for each track and channel."""
-    # It looks at up to a few bytes behind the last track.
-    return list(ScoreTick.from_midi(_file(plain, 480) + bytes(16), True).tracks)
+    # It looks a few bytes beyond the last track.
+    return list(ScoreTick.from_midi(smf.file(plain, 480) + bytes(16), True).tracks)
 
 
-def _plain(
-    track: bytes, programs: frozenset[int] | None, whole: bool
-) -> tuple[bytes, list[tuple[int, int]], int]:
-    """Rewrite a track so that symusic reads it safely and rightly.
-
-    In a plain track every byte with its top bit set is followed by one without, and none is in
-    the range of program changes (0xC0..0xCF) or of meta and system events (0xF0..0xFF), except
-    for the end of the track. It then holds nothing but channel messages with sound data bytes and
-    deltas of at most two bytes. A track is walked event by event up to its last byte that is not
-    plain, which in recordings mostly stands near the beginning; the rest is left as it is.
-
-    Returns
-    -------
-    plain : bytes
-        Channel messages only, of the wanted programs, without program changes.
-    tempos : list of (tick, microseconds per quarter note)
-    length : int
-        Tick of the end of the track if all of it was walked, as `whole` demands; else 0.
-    """
-    program = [0] * 16
-    every = programs is None or 0 in programs  # no channel is to be left out
-    until = len(track) if whole or not every else _last_special(track)
-    if until < 0:
-        return track, [], 0
-
-    plain, tempos = bytearray(), []
-    tick = written = begin = end = 0
-    copying = False  # a run of wanted messages, from `begin` on, is copied as it is
-    for tick, status, data, after in _events(track):
-        wanted = status < 0xF0 and status >> 4 != 0xC
-        if wanted and not every and status >> 4 == 9 and data[1]:
-            wanted = programs is None or program[status & 15] in programs
-        if wanted:
-            if not copying:  # it takes the time of what was left out before it, and a status
-                plain += _event(tick - written, bytes((status,)) + data)
-                begin, copying = after, True
-            end, written = after, tick
-            if end > until:
-                return bytes(plain + track[begin:]), tempos, 0
-        else:
-            if copying:
-                plain += track[begin:end]
-                copying = False
-            if status == _TEMPO_EVENT:
-                tempos.append((tick, int.from_bytes(data, "big")))
-            elif status >> 4 == 0xC:
-                program[status & 15] = data[0]
-                if programs is not None and not programs.issuperset(program):
-                    every, until = False, len(track)
-    if copying:
-        plain += track[begin:end]
-    return bytes(plain), tempos, tick
-
-
-def _last_special(track: bytes) -> int:
-    """Return the position of the last byte that is not plain (see `_plain`), or -1."""
-    code = np.frombuffer(track.removesuffix(b"\xff\x2f\x00"), np.uint8)
-    high = code >= 0x80
-    special = (code & 0xF0) == 0xC0
-    # Not a program change but a delta: a status follows, and two data bytes. (A program change that
-    # another one follows in running status looks the same; symusic reads both.)
-    special[:-4] &= high[4:] | ~high[2:-2]
-    special |= code >= 0xF0
-    special[:-1] |= high[:-1] & high[1:]
-    found = np.flatnonzero(special)
-    return max(int(found[-1]) if len(found) else -1, len(track) - _MAX_PLAIN_BYTES)
-
-
-def _events(track: bytes) -> Iterator[tuple[int, int, bytes, int]]:
-    """Walk a track event by event, exactly as the standard has it.
-
-    More lenient than the standard in one thing: a running status survives meta and system events.
-
-    Yields
-    ------
-    tick, status, data, end
-        Of each event, `end` being the position behind it. The status of meta events is 0x100
-        plus their type.
-
-    Raises
-    ------
-    MidiError
-        At the first event that is not valid; the message begins with its position.
-    """
-    tick = at = begin = running = 0
-    try:
-        while at < len(track):
-            begin = at
-            delta, at = _number(track, at)
-            tick += delta
-            if tick >= _MAX_TICKS:
-                raise MidiError(f"tick {tick} is too late: at most {_MAX_TICKS - 1} is allowed")
-            status = track[at]
-            if status < 0xF0:
-                if status >= 0x80:
-                    running = status
-                    at += 1
-                elif not running:
-                    raise MidiError(f"data byte {status} where an event should begin")
-                end = at + (1 if 0xC0 <= running < 0xE0 else 2)
-                data = track[at:end]
-                if end > len(track):
-                    break
-                if not data.isascii():
-                    raise MidiError(f"data byte {max(data)} is above 127")
-                yield tick, running, data, end
-            else:
-                status, length, at = _system(track, at)
-                end = at + length
-                if end > len(track):
-                    break
-                yield tick, status, track[at:end], end
-                if status == _END_EVENT:
-                    return
-            at = end
-        else:
-            return
-        raise IndexError
-    except IndexError:
-        raise MidiError(f"byte {begin}: the track ends within an event") from None
-    except MidiError as error:
-        raise MidiError(f"byte {begin}: {error}") from None
-
-
-def _system(track: bytes, at: int) -> tuple[int, int, int]:
-    """Read the head of a meta or system event; returns status, length and position of its data."""
-    status = track[at]
-    if status == 0xFF:
-        length, begin = _number(track, at + 2)
-        if track[at + 1] == _TEMPO_EVENT & 0xFF and (length != 3 or not any(track[begin : begin + 3])):
-            raise MidiError("a tempo that is not valid")
-        return 0x100 + track[at + 1], length, begin
-    if status in (0xF0, 0xF7):
-        return status, *_number(track, at + 1)
-    if status in _SYSTEM_DATA:
-        return status, _SYSTEM_DATA[status], at + 1
-    raise MidiError(f"status 0x{status:02X} has no meaning")
-
-
-def _number(track: bytes, at: int) -> tuple[int, int]:
-    """Read a number of one to four bytes; returns it and the position behind it."""
-    value = 0
-    for position in range(at, at + 4):
-        byte = track[position]
-        value = value << 7 | byte & 0x7F
-        if byte < 0x80:
-            return value, position + 1
-    raise MidiError("a number has more than four bytes")
-
-
-def _tempo_map(division: int, tempos: list[tuple[int, int]]) -> _Segments:
+def _tempo_map(division: int, tempos: list[smf.Tempo]) -> _Segments:
     """Return tick, second and seconds per tick where each tempo begins.
 
     Follows pretty_midi 0.2.11 (``_load_tempo_changes``, ``_update_tick_to_time``) operation by
@@ -492,20 +265,19 @@ def _tempo_map(division: int, tempos: list[tuple[int, int]]) -> _Segments:
     for tick, tempo in sorted(tempos, key=lambda pair: pair[0]):
         scale = 60.0 / ((6e7 / tempo) * division)
         start, time_s, before = segments[-1]
-        if tick == 0:
+        if tick == 0:  # a single tempo stays a single segment, which is faster
             segments = [(0, 0.0, scale)]
         elif scale != before:
             segments.append((tick, time_s + before * (tick - start), scale))
     return segments
 
 
-def _seconds(ticks: _Ticks, segments: _Segments) -> NDArray[np.float64]:
+def _seconds(ticks: Any, segments: _Segments) -> Any:
     if len(segments) == 1:
         return segments[0][2] * ticks
     start, time_s, scale = (np.array(column) for column in zip(*segments, strict=True))
     inside = np.searchsorted(start, ticks, "right") - 1
-    seconds: NDArray[np.float64] = time_s[inside] + scale[inside] * (ticks - start[inside])
-    return seconds
+    return time_s[inside] + scale[inside] * (ticks - start[inside])
 
 
 def _notes(tracks: list[Any], segments: _Segments) -> NDArray[np.void]:
@@ -516,6 +288,12 @@ def _notes(tracks: list[Any], segments: _Segments) -> NDArray[np.void]:
         np.concatenate([column[name] for column in columns])
         for name in ("time", "duration", "pitch", "velocity")
     )
+    key = start.astype(np.int64) * 128 + pitch
+    if (key[1:] < key[:-1]).any():  # sorting whole numbers is much faster than sorting seconds
+        order = np.argsort(key, kind="stable")
+        start, duration, pitch, velocity = (
+            column[order] for column in (start, duration, pitch, velocity)
+        )
     notes = np.empty(len(start), NOTE_DTYPE)
     notes["onset_s"] = _seconds(start, segments)
     notes["offset_s"] = _seconds(start + duration, segments)
@@ -534,7 +312,7 @@ def _controls(tracks: list[Any], segments: _Segments) -> NDArray[np.void]:
         if len(time):
             sources.append((time, number, value))
     if len(sources) > 1:
-        sources = [_lowest(sources)]
+        sources = [_deepest(sources)]
     if not sources:
         return np.empty(0, CONTROL_DTYPE)
     time, number, value = sources[0]
@@ -544,13 +322,11 @@ def _controls(tracks: list[Any], segments: _Segments) -> NDArray[np.void]:
     return controls
 
 
-def _lowest(
-    sources: list[tuple[_Ticks, NDArray[Any], NDArray[Any]]],
-) -> tuple[_Ticks, NDArray[Any], NDArray[Any]]:
-    """Merge the movements of pedals from several sources.
+def _deepest(sources: list[_Moves]) -> _Moves:
+    """Merge the movements of pedals (ticks, numbers and values) from several sources.
 
-    A pedal that several move stands, at each tick where one of them does, at the highest value
-    (the most depressed) of all.
+    A pedal that several move has, at each tick where one of them does, the highest of their
+    values.
     """
     merged = []
     for pedal in PEDALS:

@@ -80,8 +80,8 @@ class Performance:
                 raise ValueError("times must be finite seconds with 0 <= onset_s <= offset_s")
             if pitch.max() > 127 or velocity.min() < 1 or velocity.max() > 127:
                 raise ValueError("pitch must be 0..127 and velocity 1..127")
-            step = np.diff(onset_s)
-            if step.min(initial=1) < 0 or ((step == 0) & (pitch[1:] < pitch[:-1])).any():
+            before, tie = onset_s[1:] < onset_s[:-1], onset_s[1:] == onset_s[:-1]
+            if (before | (tie & (pitch[1:] < pitch[:-1]))).any():
                 notes = notes[np.lexsort((pitch, onset_s))]
         if len(controls):
             time_s = controls["time_s"]
@@ -89,7 +89,7 @@ class Performance:
                 raise ValueError("times of controls must be finite seconds, at least 0")
             if max(controls["number"].max(), controls["value"].max()) > 127:
                 raise ValueError("controller numbers and values must be 0..127")
-            if np.diff(time_s).min(initial=0) < 0:
+            if (time_s[1:] < time_s[:-1]).any():
                 controls = controls[np.argsort(time_s, kind="stable")]
         notes.flags.writeable = controls.flags.writeable = False
         object.__setattr__(self, "notes", notes)
@@ -186,7 +186,7 @@ class Performance:
         later = struck[note]
         while len(note):
             again_s = onset_s[later]
-            sounding = again_s < ends[note]
+            sounding = again_s <= ends[note]
             note, later, again_s = note[sounding], later[sounding], again_s[sounding]
             cut = state_at_onset[later] % 2 == 1
             ends[note[cut]] = again_s[cut]

@@ -265,7 +265,7 @@ class _Run:
             self._plan()
             self.progress.note(f"step {saved.step}: {note}, validation {found:.4f}")
         saved.log.append(row)
-        self.progress.advance(saved.step % _REPORT_EVERY or _REPORT_EVERY, note)
+        self.progress.advance(1, note)
         if self.fabric.is_global_zero:
             self._draw(row)
             if validate:
@@ -292,8 +292,11 @@ class _Run:
         saved, config = self.saved, self.config
         if config.max_time_s is None or saved.step >= saved.steps * (1 - config.decay):
             return
-        rate = saved.step / saved.seconds
-        saved.steps = self.fabric.broadcast(max(int(rate * config.max_time_s), saved.step + 1))
+        before = [row for row in saved.log if "validation_nats" in row][-1:]
+        step, seconds = (before[0]["step"], before[0]["seconds"]) if before else (0, 0.0)
+        rate = (saved.step - step) / (saved.seconds - seconds)  # since the validation before
+        steps = saved.step + max(int(rate * (config.max_time_s - saved.seconds)), 1)
+        saved.steps = self.fabric.broadcast(steps)
         self.progress.note(f"planned: {saved.steps} steps in {config.max_time_s / 60:.0f} minutes")
 
     def _reason_to_stop(self, stop: list[str]) -> str:

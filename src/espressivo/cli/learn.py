@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from espressivo import __version__
 from espressivo.cli.options import JSON, PATH, VOCABULARY, Duration, Example
 from espressivo.vocabulary import vocabulary as preset
 
@@ -65,13 +64,11 @@ def prepare(
     composition fall into one split. A run that was stopped continues where it was, and a second
     run reuses what is there. DIR/account.csv says of every file what became of it.
     """
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
     from espressivo.corpus import prepare as prepare_corpus
     from espressivo.progress import Console
+    from espressivo.shards import processes
 
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as executor:
+    with processes(workers) as executor:
         account = prepare_corpus(
             folders,
             out,
@@ -295,7 +292,6 @@ def export(
         "name": name or output.stem,
         "licence": licence,
         "trained_on": trained_on,
-        "espressivo": __version__,
         "steps": checkpoint.step,
         "events": checkpoint.events,
         "seconds": round(checkpoint.seconds),

@@ -1,0 +1,245 @@
+"""Bytes of standard MIDI files: chunks, events, and tracks that symusic reads rightly.
+
+symusic 0.5.8 reads beyond its buffer when a file is damaged, and it misreads or loses rarer
+events: escapes and real-time messages within a track, running status after system exclusive
+messages, tempos of a wrong length, and times beyond 32 bits. It is therefore only ever given whole
+chunks of plain channel messages, which `plain` makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from espressivo.errors import MidiError
+
+__all__ = ["Tempo", "chunks", "event", "events", "file", "plain", "unwrap"]
+
+Tempo = tuple[int, int]
+"""A tick, and the microseconds per quarter note from there on."""
+
+_TEMPO_EVENT, _END_EVENT = 0x151, 0x12F  # meta events by 0x100 + type; other statuses are below
+_SYSTEM_DATA = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0, 0xF8: 0, 0xFA: 0, 0xFB: 0, 0xFC: 0, 0xFE: 0}
+"""Number of data bytes of the system messages that some files hold although they should not."""
+
+# symusic counts ticks in 32 bits and does not notice an overflow. A plain rest of a track has
+# deltas of two bytes in events of at least three, so it holds less than half of what fits.
+_MAX_TICKS, _MAX_PLAIN_BYTES = 1 << 30, 3 << 16
+
+
+def file(tracks: list[bytes], ticks_per_quarter: int) -> bytes:
+    """Put tracks into a MIDI file, of type 0 if there is one."""
+    head = (6).to_bytes(4, "big") + b"".join(
+        number.to_bytes(2, "big")
+        for number in (int(len(tracks) > 1), len(tracks), ticks_per_quarter)
+    )
+    return b"".join(
+        (b"MThd", head, *(b"MTrk" + len(track).to_bytes(4, "big") + track for track in tracks))
+    )
+
+
+def event(gap: int, message: bytes) -> bytes:
+    """Return the bytes of an event; a gap too long for one is bridged by empty texts."""
+    bridges, gap = divmod(gap, 0x0FFFFFFF)
+    number = bytes((gap & 0x7F,))
+    while gap := gap >> 7:
+        number = bytes((gap & 0x7F | 0x80,)) + number
+    return b"\xff\xff\xff\x7f\xff\x01\x00" * bridges + number + message
+
+
+def unwrap(data: bytes) -> bytes:
+    """Take the MIDI file out of a RIFF file; other data are returned as they are."""
+    if data[:4] != b"RIFF":
+        return data
+    if len(data) < 12 or 8 + int.from_bytes(data[4:8], "little") > len(data):
+        raise MidiError(f"truncated: the RIFF file ends at byte {len(data)}, before it should")
+    at = 12
+    while data[8:12] == b"RMID" and at + 8 <= len(data):
+        end = at + 8 + int.from_bytes(data[at + 4 : at + 8], "little")
+        if data[at : at + 4] == b"data" and end <= len(data):
+            return data[at + 8 : end]
+        at = end + end % 2
+    raise MidiError("a RIFF file without MIDI data in it")
+
+
+def chunks(data: bytes) -> tuple[int, int, list[bytes]]:
+    """Return type, division and the data of each track; every chunk lies within the file."""
+    if not data:
+        raise MidiError("the file is empty")
+    if data[:4] != b"MThd"[: len(data)]:
+        raise MidiError(f"not a MIDI file: it begins with {data[:4]!r}, not b'MThd'")
+    if len(data) < 14:
+        raise MidiError(f"truncated: {len(data)} bytes, but the header alone has 14")
+    length, kind, count, division = (
+        int.from_bytes(data[i:j], "big") for i, j in ((4, 8), (8, 10), (10, 12), (12, 14))
+    )
+    if length < 6:
+        raise MidiError(f"damaged: the header gives its length as {length} bytes, not 6")
+    if kind > 2:
+        raise MidiError(f"MIDI files of type {kind} are unknown: types 0, 1 and 2 can be read")
+    if count == 0:
+        raise MidiError("the header says that there are no tracks")
+    tracks: list[bytes] = []
+    at = 8 + length
+    while len(tracks) < count:
+        end = at + 8 + int.from_bytes(data[at + 4 : at + 8], "big")
+        if at + 8 > len(data) or end > len(data):
+            raise MidiError(
+                f"truncated: the file ends at byte {len(data)}, "
+                f"in track {len(tracks) + 1} of {count}"
+            )
+        if data[at : at + 4] == b"MTrk":
+            tracks.append(data[at + 8 : end])
+        at = end
+    return kind, division, tracks
+
+
+def plain(
+    track: bytes, programs: frozenset[int] | None, whole: bool
+) -> tuple[bytes, list[Tempo], int]:
+    """Rewrite a track so that symusic reads it safely and rightly.
+
+    In a plain track every byte with its top bit set is followed by one without, and none is in
+    the range of program changes (0xC0..0xCF) or of meta and system events (0xF0..0xFF), except
+    for the end of the track. It then holds nothing but channel messages with sound data bytes and
+    deltas of at most two bytes. A track is walked event by event up to its last byte that is not
+    plain, which in recordings mostly stands near the beginning; the rest is left as it is.
+
+    Returns
+    -------
+    plain : bytes
+        Channel messages only, of the wanted programs, without program changes.
+    tempos : list of `Tempo`
+    length : int
+        Tick of the end of the track if all of it was walked, as `whole` demands; else 0.
+    """
+    program = [0] * 16
+    every = programs is None or 0 in programs  # no channel is to be left out
+    until = len(track) if whole or not every else _last_special(track)
+    if until < 0:
+        return track, [], 0
+
+    out, tempos = bytearray(), list[Tempo]()
+    tick = written = begin = end = 0
+    copying = False  # a run of wanted messages, from `begin` on, is copied as it is
+    for tick, status, data, after in events(track):
+        wanted = status < 0xF0 and status >> 4 != 0xC
+        if wanted and not every and status >> 4 == 9 and data[1]:
+            wanted = programs is None or program[status & 15] in programs
+        if wanted:
+            if not copying:  # it takes the time of what was left out before it, and a status
+                out += event(tick - written, bytes((status,)) + data)
+                begin, copying = after, True
+            end, written = after, tick
+            if end > until:
+                return bytes(out + track[begin:]), tempos, 0
+        else:
+            if copying:
+                out += track[begin:end]
+                copying = False
+            if status == _TEMPO_EVENT:
+                tempos.append((tick, int.from_bytes(data, "big")))
+            elif status >> 4 == 0xC:
+                program[status & 15] = data[0]
+                if programs is not None and not programs.issuperset(program):
+                    every, until = False, len(track)
+    if copying:
+        out += track[begin:end]
+    return bytes(out), tempos, tick
+
+
+def _last_special(track: bytes) -> int:
+    """Return the position of the last byte that is not plain (see `plain`), or -1."""
+    code = np.frombuffer(track.removesuffix(b"\xff\x2f\x00"), np.uint8)
+    high = code >= 0x80
+    special = (code & 0xF0) == 0xC0
+    # Not a program change but a delta: a status follows, and two data bytes. (A program change that
+    # another one follows in running status looks the same; symusic reads both.)
+    special[:-4] &= high[4:] | ~high[2:-2]
+    special |= code >= 0xF0
+    special[:-1] |= high[:-1] & high[1:]
+    found = np.flatnonzero(special)
+    return max(int(found[-1]) if len(found) else -1, len(track) - _MAX_PLAIN_BYTES)
+
+
+def events(track: bytes) -> Iterator[tuple[int, int, bytes, int]]:
+    """Walk a track event by event, exactly as the standard has it.
+
+    More lenient than the standard in one thing: a running status survives meta and system events.
+
+    Yields
+    ------
+    tick, status, data, end
+        Of each event, `end` being the position behind it. The status of meta events is 0x100
+        plus their type.
+
+    Raises
+    ------
+    MidiError
+        At the first event that is not valid; the message begins with its position.
+    """
+    tick = at = begin = running = 0
+    try:
+        while at < len(track):
+            begin = at
+            delta, at = _number(track, at)
+            tick += delta
+            if tick >= _MAX_TICKS:
+                raise MidiError(f"tick {tick} is too late: at most {_MAX_TICKS - 1} is allowed")
+            status = track[at]
+            if status < 0xF0:
+                if status >= 0x80:
+                    running = status
+                    at += 1
+                elif not running:
+                    raise MidiError(f"data byte {status} where an event should begin")
+                end = at + (1 if 0xC0 <= running < 0xE0 else 2)
+                data = track[at:end]
+                if end > len(track):
+                    break
+                if not data.isascii():
+                    raise MidiError(f"data byte {max(data)} is above 127")
+                yield tick, running, data, end
+            else:
+                status, length, at = _system(track, at)
+                end = at + length
+                if end > len(track):
+                    break
+                if status == _TEMPO_EVENT and (length != 3 or not any(track[at:end])):
+                    raise MidiError("a tempo must have three bytes and a value above 0")
+                yield tick, status, track[at:end], end
+                if status == _END_EVENT:
+                    return
+            at = end
+        else:
+            return
+        raise IndexError
+    except IndexError:
+        raise MidiError(f"byte {begin}: the track ends within an event") from None
+    except MidiError as error:
+        raise MidiError(f"byte {begin}: {error}") from None
+
+
+def _system(track: bytes, at: int) -> tuple[int, int, int]:
+    """Read the head of a meta or system event; returns status, length and position of its data."""
+    status = track[at]
+    if status == 0xFF:
+        length, begin = _number(track, at + 2)
+        return 0x100 + track[at + 1], length, begin
+    if status in (0xF0, 0xF7):
+        return status, *_number(track, at + 1)
+    if status in _SYSTEM_DATA:
+        return status, _SYSTEM_DATA[status], at + 1
+    raise MidiError(f"0x{status:02X} is not the status of any event")
+
+
+def _number(track: bytes, at: int) -> tuple[int, int]:
+    """Read a number of one to four bytes; returns it and the position behind it."""
+    value = 0
+    for position in range(at, at + 4):
+        byte = track[position]
+        value = value << 7 | byte & 0x7F
+        if byte < 0x80:
+            return value, position + 1
+    raise MidiError("a number has more than four bytes")
