@@ -12,7 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from espressivo.performance import CONTROL_DTYPE, NOTE_DTYPE, PEDAL_THRESHOLD, Performance
+from espressivo.performance import (
+    CONTROL_DTYPE,
+    NOTE_DTYPE,
+    PEDAL_THRESHOLD,
+    Performance,
+    sustained_notes,
+)
 from espressivo.performance import SUSTAIN as SUSTAIN_PEDAL
 from espressivo.vocabulary import (
     END,
@@ -71,36 +77,27 @@ def encode(performance: Performance, vocabulary: Vocabulary) -> Ids:
     notes = _kept_notes(performance, v)
     start, end = _note_steps(notes, v)
     pitch, count = notes["pitch"].astype(np.int64), len(notes)
-
-    # One sortable key per event: step, then pedal before notes, then the note's place, on < off.
-    width = 2 * count + 2
-    place = np.arange(2, width, 2)
-    moved, down = _pedal_moves(performance, v)
-    key = np.concatenate((start * width + place, end * width + place + 1, moved * width))
-    event = np.concatenate(
-        (
-            pitch + (v.first[NOTE_ON] - v.lowest_pitch),
-            pitch + (v.first[NOTE_OFF] - v.lowest_pitch),
-            down + v.first[SUSTAIN],
-        )
-    )
-    order = np.argsort(key, kind="stable")  # stable: pedal movements keep their order in a step
-    step, event = key[order] // width, event[order]
-
     velocity_bin = v.velocity_bins[notes["velocity"]]
-    is_on = order < count
-    on_bins = velocity_bin[order[is_on]]
-    louder = np.zeros(len(order), bool)
-    louder[is_on] = np.diff(on_bins, prepend=-1) != 0
+    louder = np.flatnonzero(np.diff(velocity_bin, prepend=-1))
+    moved, down = _pedal_moves(performance, v)
 
-    # The velocity events stand before their note-ons, in the same step.
-    position = np.arange(len(order)) + np.cumsum(louder)
-    events = np.empty(len(order) + int(louder.sum()), np.int32)
-    events[position] = event
-    events[position[louder] - 1] = v.first[VELOCITY] + on_bins[louder[is_on]]
-    gap = np.zeros(len(events), np.int64)
-    gap[position - louder] = np.diff(step, prepend=0)
-    ids = insert_shifts(events, gap, v)
+    # One number per event, to be sorted: its step, its place within the step, its id. Pedal
+    # movements come first, up before down; each note has a place for velocity, on and off.
+    first_on, first_off = (v.first[kind] - v.lowest_pitch for kind in (NOTE_ON, NOTE_OFF))
+    place = np.arange(2, 3 * count + 2, 3)
+    events = (
+        (moved, down, down + v.first[SUSTAIN]),
+        (start[louder], place[louder], velocity_bin[louder] + v.first[VELOCITY]),
+        (start, place + 1, pitch + first_on),
+        (end, place + 2, pitch + first_off),
+    )
+    id_bits, place_bits = v.size.bit_length(), (3 * count + 2).bit_length()
+    key = np.concatenate(
+        [(((step << place_bits) | place) << id_bits) | id_ for step, place, id_ in events]
+    )
+    key.sort(kind="stable")  # merges: each part is sorted already, or nearly
+    step = key >> (place_bits + id_bits)
+    ids = insert_shifts(key & ((1 << id_bits) - 1), np.diff(step, prepend=0), v)
     if v.boundaries:
         ids = np.concatenate(([v.first[START]], ids, [v.first[END]])).astype(np.int32)
     return ids
@@ -196,13 +193,15 @@ def insert_shifts(events: Ids, gap: _Steps, vocabulary: Vocabulary) -> Ids:
         Steps by which each event comes after the one before; the first, after the beginning.
     """
     longest = vocabulary.max_shift_steps
-    full, rest = np.divmod(gap, longest)
-    position = np.cumsum(full + (rest > 0) + 1) - 1
-    first_shift = vocabulary.first[TIME_SHIFT]
-    ids = np.full(int(position[-1]) + 1 if len(events) else 0, first_shift + longest - 1, np.int32)
+    shifts = (gap + (longest - 1)) // longest
+    position = np.cumsum(shifts + 1) - 1
+    full_shift = vocabulary.first[TIME_SHIFT] + longest - 1
+    ids = np.full(int(position[-1]) + 1 if len(events) else 0, full_shift, np.int32)
     ids[position] = events
-    partial = rest > 0
-    ids[position[partial] - 1] = first_shift + rest[partial] - 1
+    # The last shift before an event is not a full one, mostly.
+    missing = shifts * longest - gap
+    partial = np.flatnonzero(missing > 0)
+    ids[position.take(partial) - 1] = full_shift - missing.take(partial)
     return ids
 
 
@@ -236,9 +235,8 @@ def restore(ids: Ids, vocabulary: Vocabulary) -> Ids:
 
 def _kept_notes(performance: Performance, v: Vocabulary) -> NDArray[np.void]:
     """Return the notes that a vocabulary can write, in the order of their events."""
-    if v.sustain == "fold":
-        performance = performance.sustained()
-    notes, pitch = performance.notes, performance.notes["pitch"]
+    notes = sustained_notes(performance) if v.sustain == "fold" else performance.notes
+    pitch = notes["pitch"]
     inside = (pitch >= v.lowest_pitch) & (pitch <= v.highest_pitch)
     if not inside.all():
         notes = notes[inside]
@@ -259,9 +257,9 @@ def _note_steps(notes: NDArray[np.void], v: Vocabulary) -> tuple[_Steps, _Steps]
 
 def _pedal_moves(performance: Performance, v: Vocabulary) -> tuple[_Steps, _Steps]:
     """Return step and state (1 down, 0 up) of the sustain pedal's movements that are written."""
-    pedal = performance.controls[performance.controls["number"] == SUSTAIN_PEDAL]
     if v.sustain == "fold":
-        pedal = pedal[:0]
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    pedal = performance.controls[performance.controls["number"] == SUSTAIN_PEDAL]
     return _written_moves(_to_step(pedal["time_s"], v), pedal["value"] >= PEDAL_THRESHOLD)
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "SOSTENUTO",
     "SUSTAIN",
     "Performance",
+    "sustained_notes",
 ]
 
 NOTE_DTYPE = np.dtype(
@@ -160,49 +161,52 @@ class Performance:
         Performance
             Without controls; its notes end where they stop sounding.
         """
-        pedal = self.controls[self.controls["number"] == SUSTAIN]
-        if not len(pedal) or not len(self.notes):
-            return Performance(self.notes)
-        onset_s, offset_s = self.notes["onset_s"], self.notes["offset_s"]
-        time_s, down = pedal["time_s"], pedal["value"] >= PEDAL_THRESHOLD
-        end_of_all = max(float(offset_s.max()), float(time_s[-1]))
-
-        if (np.diff(time_s) == 0).any():
-            order = np.lexsort((~down, time_s))  # down before up where simultaneous
-            time_s, down = time_s[order], down[order]
-        moved = np.flatnonzero(np.diff(down, prepend=False))  # alternating: down, up, down, ...
-        time_s = time_s[moved]
-        state_at_onset = np.searchsorted(time_s, onset_s, "right")  # odd: the pedal is down
-        state_at_offset = np.searchsorted(time_s, offset_s, "right")
-        # Index 0 would be "before the first movement"; the sentinel is "never released".
-        release_s = np.append(time_s, end_of_all)[np.minimum(state_at_offset, len(time_s))]
-
-        held = state_at_offset % 2 == 1
-        ends = np.where(held, release_s, offset_s)
-        struck = _next_of_same_pitch(self.notes["pitch"])
-        kept = np.ones(len(ends), bool)
-        # Follow each note along the later notes of its pitch until one of them ends it.
-        note = np.flatnonzero(struck < len(ends))
-        later = struck[note]
-        while len(note):
-            again_s = onset_s[later]
-            sounding = again_s <= ends[note]
-            note, later, again_s = note[sounding], later[sounding], again_s[sounding]
-            cut = state_at_onset[later] % 2 == 1
-            ends[note[cut]] = again_s[cut]
-            kept[note[cut]] = again_s[cut] > onset_s[note[cut]]
-            note, later = note[~cut], struck[later[~cut]]
-            inside = later < len(ends)
-            note, later = note[inside], later[inside]
-        notes = self.notes.copy()
-        notes["offset_s"] = ends
-        return Performance(notes[kept])
+        return Performance(sustained_notes(self))
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the performance as a standard MIDI file; see `espressivo.midi.write`."""
         from espressivo import midi  # the MIDI half knows this module, not the reverse
 
         midi.write(self, path)
+
+
+def sustained_notes(performance: Performance) -> NDArray[np.void]:
+    """Return the notes of `Performance.sustained`, without making a performance of them."""
+    notes, controls = performance.notes, performance.controls
+    pedal = controls["number"] == SUSTAIN
+    if not len(notes) or not pedal.any():
+        return notes
+    onset_s, offset_s = notes["onset_s"].copy(), notes["offset_s"].copy()
+    time_s, down = controls["time_s"][pedal], controls["value"][pedal] >= PEDAL_THRESHOLD
+    end_of_all = max(float(offset_s.max()), float(time_s[-1]))
+
+    if (time_s[1:] == time_s[:-1]).any():
+        order = np.lexsort((~down, time_s))  # down before up where simultaneous
+        time_s, down = time_s[order], down[order]
+    moves_s = time_s[np.flatnonzero(np.diff(down, prepend=False))]  # down, up, down, ...
+    moved = np.searchsorted(moves_s, offset_s, "right")  # odd: the pedal is down
+    release_s = np.append(moves_s, end_of_all)  # the pedal that stays down never goes up
+    ends_s = np.where(moved & 1, release_s[moved], offset_s)
+
+    # Follow each note along the later notes of its pitch until one of them ends it.
+    kept = np.ones(len(notes), bool)
+    following = _next_of_same_pitch(notes["pitch"])
+    strikes_s = np.append(onset_s, np.inf)
+    note = np.arange(len(notes))
+    later = following
+    while True:
+        again_s = strikes_s.take(later)
+        sounding = np.flatnonzero(again_s <= ends_s.take(note))
+        if not len(sounding):
+            break
+        note, later, again_s = (x.take(sounding) for x in (note, later, again_s))
+        cut = np.searchsorted(moves_s, again_s, "right") & 1 == 1
+        ends_s[note[cut]] = again_s[cut]
+        kept[note[cut]] = again_s[cut] > onset_s[note[cut]]
+        note, later = note[~cut], following[later[~cut]]
+    folded = notes.copy()
+    folded["offset_s"] = ends_s
+    return folded if kept.all() else folded[kept]
 
 
 def _next_of_same_pitch(pitch: NDArray[np.uint8]) -> NDArray[np.int64]:
