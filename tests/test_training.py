@@ -183,6 +183,7 @@ def test_training_warns_and_stops_when_validation_turns_up(tmp_path: Path) -> No
 
         def start(self, total: int, unit: str, label: str) -> None: ...
         def advance(self, n: int = 1, note: str = "") -> None: ...
+        def expect(self, total: int) -> None: ...
         def close(self) -> None: ...
         def note(self, line: str) -> None:
             self.lines.append(line)
@@ -243,6 +244,20 @@ def test_loading_a_checkpoint_runs_no_code_from_it(tmp_path: Path) -> None:
 def test_settings_say_all_that_is_wrong_at_once() -> None:
     with pytest.raises(ValueError, match=r"rounds .*; optimizer .*; decay"):
         TrainingConfig(rounds=0, optimizer="sgd", decay=2)
+
+
+def test_two_processes_train_one_network(dataset: Dataset, tmp_path: Path) -> None:
+    options = "--hidden 8 --batch 2 --window 16 --carry --rounds 2 --validate-every 20 --precision"
+    options += " 32-true --accelerator cpu --devices 2 --strategy ddp"
+    command = [sys.executable, "-m", "espressivo", "train", str(dataset.folder), "--out"]
+    command += [str(tmp_path / "run"), *options.split(), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["ended"] == "finished"
+    saved = Checkpoint.load(tmp_path / "run" / "last.ckpt")
+    assert len(saved.positions) == len(saved.carried) == 2
+    assert saved.positions[0] != saved.positions[1]
+    assert saved.log[-1]["train_nats"] < saved.log[0]["train_nats"]
 
 
 @pytest.mark.slow

@@ -194,5 +194,8 @@ def load_network(path: Path) -> tuple[Recurrent, Checkpoint]:
     """Load the network of a checkpoint, ready to use."""
     checkpoint = Checkpoint.load(path)
     network = Recurrent(checkpoint.config.network, checkpoint.vocabulary.size)
-    network.load_state_dict(checkpoint.network)
+    try:
+        network.load_state_dict(checkpoint.network)
+    except RuntimeError as error:
+        raise TrainingError(f"{path}: its weights do not fit its settings; train anew") from error
     return network.eval(), checkpoint

@@ -22,6 +22,9 @@ class Progress(Protocol):
     def advance(self, n: int = 1, note: str = "") -> None:
         """Say that `n` more units are done; `note` is a short word on how it stands."""
 
+    def expect(self, total: int) -> None:
+        """Say that there are `total` units after all."""
+
     def note(self, line: str) -> None:
         """Say a line that stays in view."""
 
@@ -36,6 +39,9 @@ class Silent:
         """Say nothing."""
 
     def advance(self, n: int = 1, note: str = "") -> None:
+        """Say nothing."""
+
+    def expect(self, total: int) -> None:
         """Say nothing."""
 
     def note(self, line: str) -> None:
@@ -82,6 +88,13 @@ class Console:
             self._bar.update(n)
         elif time.monotonic() - self._said_s >= _LINE_EVERY_S:
             self._say()
+
+    def expect(self, total: int) -> None:
+        """Count towards another total from now on."""
+        self._total = total
+        if self._bar is not None:
+            self._bar.total = total
+            self._bar.refresh()
 
     def note(self, line: str) -> None:
         """Write a line, above the bar where there is one."""

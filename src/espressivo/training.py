@@ -98,7 +98,9 @@ def train(
         precision=_precision(config.precision, accelerator),  # type: ignore[arg-type]  # a str
     )
     fabric.launch()
-    return _Run(fabric, dataset, out, config, resume, progress or Silent()).go()
+    if progress is None or not fabric.is_global_zero:
+        progress = Silent()
+    return _Run(fabric, dataset, out, config, resume, progress).go()
 
 
 def validation_nats(
@@ -208,8 +210,7 @@ class _Run:
                     ended = ended or self._reason_to_stop(stop)
                 else:
                     self.progress.advance()
-                due = time.monotonic() - self.checkpointed >= config.checkpoint_every_s
-                if self.fabric.broadcast(validate or due or bool(ended)):
+                if validate or ended or self._checkpoint_due():
                     self._checkpoint()
         if self.board is not None:
             self.board.close()
@@ -296,8 +297,8 @@ class _Run:
         step, seconds = (before[0]["step"], before[0]["seconds"]) if before else (0, 0.0)
         rate = (saved.step - step) / (saved.seconds - seconds)  # since the validation before
         steps = saved.step + max(int(rate * (config.max_time_s - saved.seconds)), 1)
-        saved.steps = self.fabric.broadcast(steps)
-        self.progress.note(f"planned: {saved.steps} steps in {config.max_time_s / 60:.0f} minutes")
+        saved.steps = int(self.fabric.broadcast(steps))
+        self.progress.expect(saved.steps)
 
     def _reason_to_stop(self, stop: list[str]) -> str:
         saved, config = self.saved, self.config
@@ -305,10 +306,21 @@ class _Run:
             return "finished"
         if config.patience is not None and saved.validations_since_best >= config.patience:
             return "validation stopped improving"
+        if not self._together:
+            return ""
         reason = ""
         if config.max_time_s is not None and saved.seconds >= config.max_time_s:
             reason = "time is up"
         return str(self.fabric.broadcast(stop[0] if stop else reason))
+
+    @property
+    def _together(self) -> bool:
+        """Whether processes compare clocks and signals now; one by itself does at every step."""
+        return self.fabric.world_size == 1 or self.saved.step % _REPORT_EVERY == 0
+
+    def _checkpoint_due(self) -> bool:
+        due = time.monotonic() - self.checkpointed >= self.config.checkpoint_every_s
+        return self._together and bool(self.fabric.broadcast(due))
 
     def _checkpoint(self) -> None:
         saved = self.saved

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from espressivo.vocabulary import vocabulary as preset
 
 if TYPE_CHECKING:
     from espressivo.checkpoint import TrainingConfig
+    from espressivo.training import Outcome
 
 __all__ = ["COMMANDS"]
 
@@ -158,11 +160,14 @@ def train(
     only options about its length (--rounds, --max-time, --patience) may be given anew.
     """
     _need("torch", "lightning")
+    from lightning.fabric.utilities import rank_zero_only
+
     from espressivo.checkpoint import Checkpoint
     from espressivo.dataset import Dataset
     from espressivo.progress import Console
     from espressivo.training import train
 
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # our own lines say enough
     ctx = click.get_current_context()
     given = {
         name: value
@@ -183,10 +188,14 @@ def train(
         strategy=strategy,
         progress=Console(sys.stderr),
     )
-    if as_json:
-        click.echo(json.dumps({**vars(outcome), "nats": _finite(outcome.nats)}))
-        return
-    click.echo(
+    said = json.dumps({**vars(outcome), "nats": _finite(outcome.nats)})
+    rank_zero_only(click.echo)(said if as_json else _summary(outcome, out))
+    if outcome.ended.startswith("stopped by"):
+        click.get_current_context().exit(130)
+
+
+def _summary(outcome: Outcome, out: Path) -> str:
+    return (
         f"{outcome.ended} after {outcome.steps} steps, {outcome.events} events, "
         f"{outcome.seconds / 60:.1f} minutes; best validation {outcome.nats:.4f} nats/event at "
         f"step {outcome.step}: {out / 'best.ckpt'}"
