@@ -340,8 +340,9 @@ def test_absurdly_long_files_are_refused():
         midi.from_bytes(one_track(*[(0x0FFFFFFF, control(1, 1))] * 9, *NOTE))
 
 
-def test_times_beyond_32_bits_are_refused():
-    data = b"".join((b"\x00\xd0\x01", b"\xef\x7f\x01" * 160_000, track(NOTE)[8:]))
+@pytest.mark.parametrize("count", [160_000, 300_000])  # beyond 31 bits, and once around 32
+def test_times_beyond_32_bits_are_refused(count):
+    data = b"".join((b"\x00\xd0\x01", b"\xef\x7f\x01" * count, track(NOTE)[8:]))
     with pytest.raises(MidiError, match="too late"):
         midi.from_bytes(midi_file(chunk(b"MTrk", data), division=32767))
 

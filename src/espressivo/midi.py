@@ -39,7 +39,15 @@ from symusic.core import ScoreTick
 from espressivo import smf
 from espressivo.errors import MidiError
 from espressivo.files import replacing
-from espressivo.performance import CONTROL_DTYPE, NOTE_DTYPE, PEDALS, Performance
+from espressivo.performance import (
+    CONTROL_DTYPE,
+    NOTE_DTYPE,
+    PEDALS,
+    SOFT,
+    SOSTENUTO,
+    SUSTAIN,
+    Performance,
+)
 
 __all__ = [
     "MAX_BYTES",
@@ -64,9 +72,8 @@ TICKS_PER_SECOND = 19_200
 # A zero-length note on each channel: without notes, symusic forgets a channel's controllers.
 _ANCHORS = b"".join(bytes((0, 0x90 | c, 0, 1, 0, 0x80 | c, 0, 0)) for c in range(16))
 
-_IS_PEDAL = np.isin(np.arange(128), PEDALS)
-
 _Segments = list[tuple[int, float, float]]
+_Columns = dict[str, NDArray[Any]]
 _Moves = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
 
 
@@ -102,8 +109,8 @@ def read(path: str | os.PathLike[str], programs: Collection[int] | None = None) 
             raise MidiError(
                 f"{path}: {status.st_size} bytes are too many for a MIDI file: at most {MAX_BYTES}"
             )
-        with open(path, "rb") as file:
-            data = file.read()
+        with open(path, "rb", buffering=0) as file:
+            data = file.read(status.st_size)
     except (OSError, ValueError) as error:  # ValueError: a path that no system allows
         reason = getattr(error, "strerror", None) or error
         raise MidiError(f"{path}: cannot be read: {reason}") from None
@@ -225,8 +232,11 @@ def _merged(
         parsed = _parse(plain)
         if not parsed and programs is None:
             parsed = _parse([_ANCHORS + track for track in plain])
-        played = [track for track in parsed if not track.is_drum]
-        performance = Performance(_notes(played, segments), _controls(played, segments))
+        played = [(notes, controls) for is_drum, notes, controls in parsed if not is_drum]
+        performance = Performance._of_valid(
+            _notes([notes for notes, _ in played], segments),
+            _controls([controls for _, controls in played], segments),
+        )
     except (RuntimeError, ValueError, MemoryError) as error:
         for number, track in enumerate(tracks, 1):
             try:
@@ -238,10 +248,14 @@ def _merged(
     return performance, float(_seconds(np.int64(length), segments))
 
 
-def _parse(plain: list[bytes]) -> list[Any]:
-    """Give plain tracks to symusic; returns one of its tracks for each track and channel."""
+def _parse(plain: list[bytes]) -> list[tuple[bool, _Columns, _Columns]]:
+    """Let symusic parse plain tracks.
+
+    Returns for each track and channel whether it holds drums, its notes and its controls.
+    """
     # It looks a few bytes beyond the last track.
-    return list(ScoreTick.from_midi(smf.file(plain, 480) + bytes(16), True).tracks)
+    score = ScoreTick.from_midi(smf.file(plain, 480, bytes(16)), True)
+    return [(part.is_drum, part.notes.numpy(), part.controls.numpy()) for part in score.tracks]
 
 
 def _tempo_map(division: int, tempos: list[smf.Tempo]) -> _Segments:
@@ -280,8 +294,7 @@ def _seconds(ticks: Any, segments: _Segments) -> Any:
     return time_s[inside] + scale[inside] * (ticks - start[inside])
 
 
-def _notes(tracks: list[Any], segments: _Segments) -> NDArray[np.void]:
-    columns = [track.notes.numpy() for track in tracks]
+def _notes(columns: list[_Columns], segments: _Segments) -> NDArray[np.void]:
     if not columns:
         return np.empty(0, NOTE_DTYPE)
     start, duration, pitch, velocity = (
@@ -294,19 +307,20 @@ def _notes(tracks: list[Any], segments: _Segments) -> NDArray[np.void]:
         start, duration, pitch, velocity = (
             column[order] for column in (start, duration, pitch, velocity)
         )
+    if len(start) and (start[0] < 0 or pitch.min() < 0 or velocity.min() < 1):
+        raise ValueError("a note has an impossible time, pitch or velocity")
     notes = np.empty(len(start), NOTE_DTYPE)
     notes["onset_s"] = _seconds(start, segments)
     notes["offset_s"] = _seconds(start + duration, segments)
     notes["pitch"], notes["velocity"] = pitch, velocity
-    return notes if duration.all() else notes[duration > 0]
+    return notes if duration.min(initial=1) > 0 else notes[duration > 0]
 
 
-def _controls(tracks: list[Any], segments: _Segments) -> NDArray[np.void]:
+def _controls(columns: list[_Columns], segments: _Segments) -> NDArray[np.void]:
     sources = []
-    for track in tracks:
-        control = track.controls.numpy()
-        time, number, value = control["time"], control["number"], control["value"]
-        pedal = _IS_PEDAL[number]
+    for column in columns:
+        time, number, value = column["time"], column["number"], column["value"]
+        pedal = (number == SUSTAIN) | (number == SOSTENUTO) | (number == SOFT)
         if not pedal.all():
             time, number, value = time[pedal], number[pedal], value[pedal]
         if len(time):
@@ -316,6 +330,8 @@ def _controls(tracks: list[Any], segments: _Segments) -> NDArray[np.void]:
     if not sources:
         return np.empty(0, CONTROL_DTYPE)
     time, number, value = sources[0]
+    if time[0] < 0 or value.max() > 127 or (time[1:] < time[:-1]).any():
+        raise ValueError("a movement of a pedal has an impossible time or value")
     controls = np.empty(len(time), CONTROL_DTYPE)
     controls["time_s"] = _seconds(time, segments)
     controls["number"], controls["value"] = number, value

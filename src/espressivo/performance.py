@@ -92,9 +92,19 @@ class Performance:
                 raise ValueError("controller numbers and values must be 0..127")
             if (time_s[1:] < time_s[:-1]).any():
                 controls = controls[np.argsort(time_s, kind="stable")]
+        self._keep(notes, controls)
+
+    def _keep(self, notes: NDArray[np.void], controls: NDArray[np.void]) -> None:
         notes.flags.writeable = controls.flags.writeable = False
         object.__setattr__(self, "notes", notes)
         object.__setattr__(self, "controls", controls)
+
+    @classmethod
+    def _of_valid(cls, notes: NDArray[np.void], controls: NDArray[np.void]) -> Performance:
+        """Wrap arrays that are valid and sorted, and that nobody else holds, as they are."""
+        performance = object.__new__(cls)
+        performance._keep(notes, controls)
+        return performance
 
     @classmethod
     def from_arrays(

@@ -8,6 +8,8 @@ chunks of plain channel messages, which `plain` makes.
 
 from __future__ import annotations
 
+import re
+import struct
 from collections.abc import Iterator
 
 import numpy as np
@@ -23,20 +25,27 @@ _TEMPO_EVENT, _END_EVENT = 0x151, 0x12F  # meta events by 0x100 + type; other st
 _SYSTEM_DATA = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0, 0xF8: 0, 0xFA: 0, 0xFB: 0, 0xFC: 0, 0xFE: 0}
 """Number of data bytes of the system messages that some files hold although they should not."""
 
+_MAX_TICKS = 1 << 30
 # symusic counts ticks in 32 bits and does not notice an overflow. A plain rest of a track has
-# deltas of two bytes in events of at least three, so it holds less than half of what fits.
-_MAX_TICKS, _MAX_PLAIN_BYTES = 1 << 30, 3 << 16
+# deltas of at most 0x3FFF, in events of at least three bytes.
+_SYMUSIC_TICKS, _TICKS_PER_BYTE = 1 << 31, 0x3FFF / 3
+
+# Of the bytes from 0xC0 on these are plain: not a program change but a delta, for a status follows
+# and two data bytes (a program change that another one follows in running status looks the same;
+# symusic reads both); and a delta or status up to 0xEF.
+_PLAIN = re.compile(rb"(?s)[\xC0-\xCF][\0-\x7F][\x80-\xFF].[\0-\x7F]|[\xD0-\xEF](?![\x80-\xFF])")
 
 
-def file(tracks: list[bytes], ticks_per_quarter: int) -> bytes:
-    """Put tracks into a MIDI file, of type 0 if there is one."""
+def file(tracks: list[bytes], ticks_per_quarter: int, padding: bytes = b"") -> bytes:
+    """Put tracks into a MIDI file, of type 0 if there is one; `padding` follows the last."""
     head = (6).to_bytes(4, "big") + b"".join(
         number.to_bytes(2, "big")
         for number in (int(len(tracks) > 1), len(tracks), ticks_per_quarter)
     )
-    return b"".join(
-        (b"MThd", head, *(b"MTrk" + len(track).to_bytes(4, "big") + track for track in tracks))
-    )
+    parts = [b"MThd", head]
+    for track in tracks:
+        parts += b"MTrk", len(track).to_bytes(4, "big"), track
+    return b"".join((*parts, padding))
 
 
 def event(gap: int, message: bytes) -> bytes:
@@ -71,9 +80,7 @@ def chunks(data: bytes) -> tuple[int, int, list[bytes]]:
         raise MidiError(f"not a MIDI file: it begins with {data[:4]!r}, not b'MThd'")
     if len(data) < 14:
         raise MidiError(f"truncated: {len(data)} bytes, but the header alone has 14")
-    length, kind, count, division = (
-        int.from_bytes(data[i:j], "big") for i, j in ((4, 8), (8, 10), (10, 12), (12, 14))
-    )
+    length, kind, count, division = struct.unpack_from(">IHHH", data, 4)
     if length < 6:
         raise MidiError(f"damaged: the header gives its length as {length} bytes, not 6")
     if kind > 2:
@@ -117,8 +124,6 @@ def plain(
     program = [0] * 16
     every = programs is None or 0 in programs  # no channel is to be left out
     until = len(track) if whole or not every else _last_special(track)
-    if until < 0:
-        return track, [], 0
 
     out, tempos = bytearray(), list[Tempo]()
     tick = written = begin = end = 0
@@ -132,8 +137,9 @@ def plain(
                 out += event(tick - written, bytes((status,)) + data)
                 begin, copying = after, True
             end, written = after, tick
-            if end > until:
-                return bytes(out + track[begin:]), tempos, 0
+            rest = len(track) - begin
+            if end > until and tick + rest * _TICKS_PER_BYTE < _SYMUSIC_TICKS:
+                return b"".join((out, memoryview(track)[begin:])), tempos, 0
         else:
             if copying:
                 out += track[begin:end]
@@ -151,16 +157,15 @@ def plain(
 
 def _last_special(track: bytes) -> int:
     """Return the position of the last byte that is not plain (see `plain`), or -1."""
-    code = np.frombuffer(track.removesuffix(b"\xff\x2f\x00"), np.uint8)
-    high = code >= 0x80
-    special = (code & 0xF0) == 0xC0
-    # Not a program change but a delta: a status follows, and two data bytes. (A program change that
-    # another one follows in running status looks the same; symusic reads both.)
-    special[:-4] &= high[4:] | ~high[2:-2]
-    special |= code >= 0xF0
-    special[:-1] |= high[:-1] & high[1:]
-    found = np.flatnonzero(special)
-    return max(int(found[-1]) if len(found) else -1, len(track) - _MAX_PLAIN_BYTES)
+    track = track.removesuffix(b"\xff\x2f\x00")
+    code = np.frombuffer(track, np.uint8)
+    suspect = code >= 0xC0
+    suspect[:-1] |= code[:-1] & code[1:] >= 0x80
+    suspects = suspect.tobytes()
+    at = suspects.rfind(1)
+    while at >= 0 and _PLAIN.match(track, at):
+        at = suspects.rfind(1, 0, at)
+    return at
 
 
 def events(track: bytes) -> Iterator[tuple[int, int, bytes, int]]:
@@ -236,10 +241,9 @@ def _system(track: bytes, at: int) -> tuple[int, int, int]:
 
 def _number(track: bytes, at: int) -> tuple[int, int]:
     """Read a number of one to four bytes; returns it and the position behind it."""
-    value = 0
-    for position in range(at, at + 4):
-        byte = track[position]
-        value = value << 7 | byte & 0x7F
-        if byte < 0x80:
-            return value, position + 1
-    raise MidiError("a number has more than four bytes")
+    value, last = 0, at + 3
+    while (byte := track[at]) >= 0x80:
+        if at == last:
+            raise MidiError("a number has more than four bytes")
+        value, at = (value | byte & 0x7F) << 7, at + 1
+    return value | byte, at + 1

@@ -167,7 +167,8 @@ def train(
     from espressivo.progress import Console
     from espressivo.training import train
 
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # our own lines say enough
+    # Our own lines say enough; Fabric, too, speaks through this logger.
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     ctx = click.get_current_context()
     given = {
         name: value
