@@ -274,10 +274,13 @@ def _need(*modules: str) -> None:
 @click.option("--licence", default="unspecified", help="Licence of the weights.")
 @click.option("--trained-on", default="unspecified", help="What it was trained on.")
 @click.option(
-    "--full", is_flag=True, help="Store weights in 32 bits instead of 16, in twice the space."
+    "--weights",
+    type=click.Choice(["fp32", "fp16", "int8"]),
+    default="int8",
+    help="How weights are stored. int8 is the smallest and fastest; fp32 is exact.",
 )
 def export(
-    run: Path, output: Path, name: str | None, licence: str, trained_on: str, full: bool
+    run: Path, output: Path, name: str | None, licence: str, trained_on: str, weights: str
 ) -> None:
     """Write the network of a RUN as one model file that plays without torch.
 
@@ -299,7 +302,7 @@ def export(
         "validation_events_per_piece": checkpoint.config.validation_events,
         "training": checkpoint.config.to_dict(),
     }
-    write_model(network, checkpoint.vocabulary, output, card=card, half=not full)
+    write_model(network, checkpoint.vocabulary, output, card=card, weights=weights)
     click.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
 
 
