@@ -89,7 +89,7 @@ def test_forward_equals_step_equals_engine(tmp_path, cell, layers):
 
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
-@pytest.mark.parametrize(("weights", "tolerance"), [("fp32", 1e-5), ("fp16", 0.01), ("int8", 0.5)])
+@pytest.mark.parametrize(("weights", "tolerance"), [("fp32", 1e-5), ("fp16", 0.01), ("int8", 0.4)])
 @torch.no_grad()
 def test_compact_weights_predict_nearly_the_same(tmp_path, cell, weights, tolerance):
     made, ids = network(cell, hidden=64), sequences(500, 1)
@@ -101,7 +101,7 @@ def test_compact_weights_predict_nearly_the_same(tmp_path, cell, weights, tolera
     assert_close(logits, expected, tolerance)
     p = expected.softmax(-1)
     divergence = (p * (expected.log_softmax(-1) - logits.log_softmax(-1))).sum(-1).mean()
-    assert divergence < 0.002
+    assert divergence < 0.001
 
 
 def test_compact_weights_take_less_space(tmp_path):
