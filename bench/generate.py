@@ -1,12 +1,14 @@
-"""Generation at batch 1 on one thread: events per second and milliseconds per event.
+"""Generation on one thread: events per second, milliseconds per event, cold start, memory.
 
 Ours includes everything: the network, the rules of the vocabulary, sampling. The peer is the same
-network in eager PyTorch, with weights of the same sizes and sampling but no rules. The two take
-turns; times are of single events over all rounds.
+network in eager PyTorch, with the same weights (from the checkpoint that the model file was
+exported from) and plain sampling without rules. At batch 1 the two take turns; times are of single
+events over all rounds. At batch 32 a step is 32 events, one in each row, both with plain sampling.
+The cold start is the whole process `espressivo generate --seconds 60`.
 
-    python bench/generate.py model.onnx [--events 1000] [--rounds 5] [--json]
+    python bench/generate.py [RUN] [--weights int8] [--events 1000] [--rounds 5] [--json]
 
-Without a model file, one with random weights and the sizes of the post's network is made.
+RUN is a training run or a checkpoint. Without it the weights are random, of the post's network.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ import argparse
 import json
 import os
 import platform
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -27,80 +31,136 @@ import torch
 from torch.nn import functional
 
 from espressivo import vocabulary
-from espressivo.export import export
+from espressivo.checkpoint import load_network
+from espressivo.export import WEIGHTS, export
 from espressivo.generation import Model, load
-from espressivo.networks import NETWORKS, Recurrent, RecurrentConfig
+from espressivo.networks import NETWORKS, Recurrent
+from espressivo.vocabulary import Vocabulary
+
+BATCH = 32
 
 
-def random_model(folder: str) -> Path:
-    """Write a model file with random weights: two layers of 512, 310 ids."""
+def network_of(run: Path | None) -> tuple[Recurrent, Vocabulary]:
+    """Load a network, or make the post's with random weights."""
+    if run is not None:
+        network, checkpoint = load_network(run / "best.ckpt" if run.is_dir() else run)
+        return network, checkpoint.vocabulary
     torch.manual_seed(0)
-    path, v = Path(folder) / "random.onnx", vocabulary("seed")
-    card = {"name": "random", "licence": "none", "trained_on": "nothing"}
-    export(Recurrent(NETWORKS["gru"], v.size), v, path, card=card)
-    return path
-
-
-def sizes(model: Model) -> RecurrentConfig:
-    """Return the sizes of a model's network, which its state shows."""
-    hidden_states = model.engine.initial_state()
-    layers, _, hidden = hidden_states[0].shape
-    return RecurrentConfig(("gru", "lstm")[len(hidden_states) - 1], hidden, layers)
+    return Recurrent(NETWORKS["gru"], 310).eval(), vocabulary("seed")
 
 
 @torch.inference_mode()
-def eager(network: Recurrent) -> Iterator[int]:
+def eager(network: Recurrent, rows: int) -> Iterator[object]:
     """Generate with PyTorch as one would write it first: step, softmax, draw."""
     rnn, output, size = network.rnn, network.output, network.size
-    x, state = torch.zeros(1, 1, size), None
+    x, state = torch.zeros(1, rows, size), None
     while True:
         hidden, state = rnn(x, state)
-        id_ = int(torch.multinomial(torch.softmax(output(hidden)[0, 0], 0), 1))
-        x = functional.one_hot(torch.tensor([[id_]]), size).float()
-        yield id_
+        ids = torch.multinomial(torch.softmax(output(hidden)[0], 1), 1)[:, 0]
+        x = functional.one_hot(ids[None], size).float()
+        yield ids.tolist()
 
 
-def times_s(stream: Iterator[int], events: int) -> list[float]:
-    """Return the seconds that each event took, after some to warm up."""
+def batched(model: Model, rows: int) -> Iterator[object]:
+    """Generate many rows with the engine, each row's id drawn from the softmax."""
+    state, rng = model.engine.initial_state(rows), np.random.default_rng(0)
+    ids = np.full((1, rows), model.vocabulary.size)
+    while True:
+        logits, state = model.engine.run(ids, state)
+        bounds = np.exp(logits[0] - logits[0].max(axis=1, keepdims=True)).cumsum(axis=1)
+        share = rng.random((rows, 1)) * bounds[:, -1:]
+        ids = (bounds < share).sum(axis=1)[None]
+        yield ids
+
+
+def times_s(stream: Iterator[object], steps: int) -> list[float]:
+    """Return the seconds that each step took, after some to warm up."""
     for _ in islice(stream, 50):
         pass
     marks = [time.perf_counter()]
-    marks.extend(time.perf_counter() for _ in islice(stream, events))
+    marks.extend(time.perf_counter() for _ in islice(stream, steps))
     return np.diff(marks).tolist()
 
 
-def figures(seconds: list[float]) -> dict[str, float]:
-    """Return the rate, and the median and 99th percentile of an event's milliseconds."""
+def figures(seconds: list[float], rows: int) -> dict[str, float]:
+    """Return events per second, and the median and 99th percentile of a step's milliseconds."""
     p50, p99 = np.quantile(seconds, (0.5, 0.99)) * 1000
     return {
-        "events_per_second": round(len(seconds) / sum(seconds), 1),
+        "events_per_second": round(rows * len(seconds) / sum(seconds), 1),
         "p50_ms": round(float(p50), 4),
         "p99_ms": round(float(p99), 4),
+        "p99_over_p50": round(float(p99 / p50), 2),
     }
 
 
-def measure(path: Path, events: int, rounds: int) -> dict[str, object]:
-    """Time loading, generating and scoring with a model file, and generating with the peer."""
+def compared(
+    model: Model, network: Recurrent, steps: int, rounds: int, rows: int
+) -> dict[str, object]:
+    """Time both, taking turns."""
+    ours: list[float] = []
+    peer: list[float] = []
+    for seed in range(rounds):
+        ours += times_s(model.stream(seed=seed) if rows == 1 else batched(model, rows), steps)
+        peer += times_s(eager(network, rows), steps)
+    return {
+        "espressivo": figures(ours, rows),
+        "pytorch eager": figures(peer, rows),
+        "times_as_fast": round(sum(peer) / sum(ours), 2),
+        "times_as_fast_by_median": round(float(np.median(peer) / np.median(ours)), 2),
+    }
+
+
+def cold_start(path: Path, rounds: int) -> dict[str, float]:
+    """Time the whole process that writes 60 s of music, and the peak of its memory."""
+    generate = [sys.executable, "-m", "espressivo", "generate", "--model", str(path)]
+    generate += ["--seconds", "60", "--seed", "1", "-o", str(path.with_suffix(".mid"))]
+    # Started from a small process, since Linux counts the memory of the one that starts another.
+    script = f"""
+import resource, subprocess, time
+begin = time.perf_counter()
+subprocess.run({generate!r}, check=True, capture_output=True)
+print(time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+    seconds, peaks = [], []
+    for _ in range(rounds):
+        done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+        took_s, peak_kib = done.stdout.split()
+        seconds.append(float(took_s))
+        peaks.append(int(peak_kib))
+    return {
+        "seconds_best": round(min(seconds), 3),
+        "seconds_median": round(float(np.median(seconds)), 3),
+        "peak_memory_megabytes": round(max(peaks) * 1024 / 1e6, 1),
+    }
+
+
+def measure(
+    run: Path | None, weights: str, events: int, rounds: int, folder: Path
+) -> dict[str, object]:
+    """Measure everything."""
+    network, v = network_of(run)
+    path = folder / "model.onnx"
+    card = {"name": "bench", "licence": "none", "trained_on": "nothing"}
+    export(network, v, path, card=card, weights=weights)
+    cold = cold_start(path, rounds)
     begin = time.perf_counter()
     model = load(path)
     load_s = time.perf_counter() - begin
     torch.set_num_threads(1)
-    network = Recurrent(sizes(model), model.vocabulary.size).eval()
-    ours: list[float] = []
-    peer: list[float] = []
-    for seed in range(rounds):
-        ours += times_s(model.stream(seed=seed), events)
-        peer += times_s(eager(network), events)
-    ids = np.random.default_rng(0).integers(model.vocabulary.size, size=20_000)
+    result: dict[str, object] = {
+        "network": str(network.config),
+        "weights": weights,
+        "model_megabytes": round(path.stat().st_size / 1e6, 2),
+        "load_seconds": round(load_s, 3),
+        "batch 1": compared(model, network, events, rounds, 1),
+        f"batch {BATCH}": compared(model, network, max(events // 5, 1), rounds, BATCH),
+        "generate 60 s, whole process": cold,
+    }
+    ids = np.random.default_rng(0).integers(v.size, size=20_000)
     begin = time.perf_counter()
     model.score(ids)
     return {
-        "network": str(network.config),
-        "model_megabytes": round(path.stat().st_size / 1e6, 2),
-        "load_seconds": round(load_s, 3),
-        "espressivo": figures(ours),
-        "pytorch eager": figures(peer),
-        "times_as_fast": round(float(np.median(peer) / np.median(ours)), 2),
+        **result,
         "score_20000_events_seconds": round(time.perf_counter() - begin, 2),
         "events_timed": rounds * events,
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
@@ -115,19 +175,24 @@ def measure(path: Path, events: int, rounds: int) -> dict[str, object]:
 def main() -> None:
     """Measure and show."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", type=Path, nargs="?")
+    parser.add_argument("run", type=Path, nargs="?")
+    parser.add_argument("--weights", choices=WEIGHTS, default="int8")
     parser.add_argument("--events", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        path = arguments.model or random_model(folder)
-        result = measure(path, arguments.events, arguments.rounds)
-    if arguments.json:
+        result = measure(options.run, options.weights, options.events, options.rounds, Path(folder))
+    if options.json:
         print(json.dumps(result))
         return
     for name, value in result.items():
-        print(f"{name:28} {value}")
+        if isinstance(value, dict):
+            print(name)
+            for key, figure in value.items():
+                print(f"  {key:26} {figure}")
+        else:
+            print(f"{name:28} {value}")
 
 
 if __name__ == "__main__":

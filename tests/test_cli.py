@@ -183,8 +183,15 @@ def test_from_a_folder_of_performances_to_a_model_that_plays(run: Run, tmp_path:
     assert out.startswith("finished after")
 
     assert run("export", "run", "-o", "tiny.onnx", "--licence", "CC0-1.0")[0] == 0
+    status, out, _ = run("export", "run", "-o", "tiny/", "--licence", "CC0-1.0")
+    assert (status, out) == (0, "tiny: config.json and model.safetensors\n")
+    assert json.loads((tmp_path / "tiny/config.json").read_text())["card"]["licence"] == "CC0-1.0"
+    status, _, err = run("export", "run", "-o", "midi/0.mid")
+    assert (status, err.startswith("espressivo: midi/0.mid: ")) == (1, True)
     status, out, _ = run("models", "tiny.onnx", "--json")
-    assert json.loads(out)["tiny.onnx"]["licence"] == "CC0-1.0"
+    card = json.loads(out)["tiny.onnx"]
+    assert (card["licence"], card["vocabulary"]) == ("CC0-1.0", "seed")
+    assert card["network"] == {"cell": "gru", "hidden": 8, "layers": 1, "weights": "int8"}
     status, out, _ = run(
         "generate", "--model", "tiny.onnx", "--seconds", 3, "--seed", 5, "-o", "a.mid"
     )

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import onnx
@@ -10,7 +11,7 @@ import torch
 from espressivo import __version__
 from espressivo.engine import METADATA_KEY, Engine, State
 from espressivo.errors import CodecError, ModelError
-from espressivo.export import export
+from espressivo.export import WEIGHTS, export
 from espressivo.networks import Recurrent, RecurrentConfig
 from espressivo.sampling import Sampling
 from espressivo.vocabulary import Vocabulary, vocabulary
@@ -70,7 +71,7 @@ def assert_close(actual, expected, tolerance=1e-4):
 @torch.no_grad()
 def test_forward_equals_step_equals_engine(tmp_path, cell, layers):
     made = network(cell, layers)
-    engine = Engine(exported(tmp_path / "m.onnx", made, half=False))
+    engine = Engine(exported(tmp_path / "m.onnx", made, weights="fp32"))
     ids = sequences(2000, 2)
     whole, end = made(torch.tensor(ids))
     logits, state = engine.run(ids, engine.initial_state(2))
@@ -87,22 +88,46 @@ def test_forward_equals_step_equals_engine(tmp_path, cell, layers):
         assert_close(logits[0], whole[t].numpy())
 
 
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize(("weights", "tolerance"), [("fp32", 1e-5), ("fp16", 0.01), ("int8", 0.4)])
 @torch.no_grad()
-def test_half_precision_halves_the_file_and_rounds_the_weights(tmp_path):
-    made = network(hidden=64)
-    half = exported(tmp_path / "half.onnx", made)
-    full = exported(tmp_path / "full.onnx", made, half=False)
-    assert half.stat().st_size < 0.55 * full.stat().st_size
-    for parameter in made.parameters():
-        if parameter.ndim == 2 and parameter.shape[1] != V.size:  # the table includes a bias
-            parameter.copy_(parameter.half())
-    table = made.rnn.weight_ih_l0.T + made.rnn.bias_ih_l0
-    made.rnn.bias_ih_l0.copy_(made.rnn.bias_ih_l0.half())
-    made.rnn.weight_ih_l0.copy_((table.half() - made.rnn.bias_ih_l0).T)
-    ids = sequences(100, 1)
-    engine = Engine(half)
-    logits, _ = engine.run(ids, engine.initial_state())
-    assert_close(logits, made(torch.tensor(ids))[0].numpy())
+def test_compact_weights_predict_nearly_the_same(tmp_path, cell, weights, tolerance):
+    made, ids = network(cell, hidden=64), sequences(500, 1)
+    engine = Engine(exported(tmp_path / "m.onnx", made, weights=weights))
+    assert engine.network == {"cell": cell, "hidden": 64, "layers": 2, "weights": weights}
+    logits = torch.tensor(engine.run(ids, engine.initial_state())[0])
+    expected = made(torch.tensor(ids))[0]
+    assert expected.std() > 0.5
+    assert_close(logits, expected, tolerance)
+    p = expected.softmax(-1)
+    divergence = (p * (expected.log_softmax(-1) - logits.log_softmax(-1))).sum(-1).mean()
+    assert divergence < 0.001
+
+
+def test_compact_weights_take_less_space(tmp_path):
+    sizes = {
+        weights: exported(tmp_path / weights, network(hidden=128), weights=weights).stat().st_size
+        for weights in WEIGHTS
+    }
+    assert sizes["fp16"] < 0.55 * sizes["fp32"]
+    assert sizes["int8"] < 0.45 * sizes["fp32"]
+    assert exported(tmp_path / "m.onnx", network(hidden=128)).stat().st_size == sizes["int8"]
+
+
+def test_no_sum_of_two_8_bit_products_overflows_16_bits(path):
+    stored = {t.name: onnx.numpy_helper.to_array(t) for t in onnx.load(path).graph.initializer}
+    whole = [array for array in stored.values() if array.dtype == np.int8]
+    assert len(whole) == 4
+    assert all(255 * 2 * abs(array.astype(int)).max() < 2**15 for array in whole)
+    assert all(abs(array).max() == 64 for array in whole)
+
+
+@torch.no_grad()
+def test_units_without_weights_are_exported(tmp_path):
+    made = network()
+    made.output.weight.zero_()
+    engine = Engine(exported(tmp_path / "m.onnx", made))
+    assert_close(State(engine).logits(), made.output.bias.numpy())
 
 
 def test_exporting_changes_nothing(tmp_path):
@@ -142,7 +167,9 @@ def test_an_event_changes_nothing_before_it(engine, changed):
     assert abs(before[changed] - after[changed]).max() > 1e-3
 
 
-def test_rows_do_not_touch_each_other(engine):
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_rows_do_not_touch_each_other(tmp_path, weights):
+    engine = Engine(exported(tmp_path / "m.onnx", network(), weights=weights))
     ids = sequences(20, 3)
     together, state = engine.run(ids, engine.initial_state(3))
     for row in range(3):
@@ -176,7 +203,7 @@ def test_what_does_not_fit_is_not_exported(tmp_path):
             export(made, v, target, card=card)
         assert str(target) in str(caught.value)
         assert target.read_text() == "what was here before"
-    export(huge, V, target, card=CARD, half=False)
+    export(huge, V, target, card=CARD, weights="fp32")
     assert [entry.name for entry in tmp_path.iterdir()] == ["m.onnx"]
 
 
@@ -207,6 +234,25 @@ def test_feeding_at_once_or_one_by_one_is_the_same(engine):
     assert_close(at_once.logits(), singly.logits())
 
 
+@pytest.mark.parametrize("one", [5, np.int32(5), [5], np.array([5])])
+def test_one_event_can_be_fed_as_a_number(engine, one):
+    state, other = State(engine), State(engine)
+    state.feed(one)
+    other.feed([5])
+    np.testing.assert_array_equal(state.logits(), other.logits())
+    assert abs(state.logits() - State(engine).logits()).max() > 1e-3
+
+
+def test_threads_can_share_an_engine(engine):
+    def play(seed):
+        state, rng = State(engine), np.random.default_rng(seed)
+        return [state.sample(rng) for _ in range(200)]
+
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(play, range(16)))
+    assert together == [play(seed) for seed in range(16)]
+
+
 def test_feeding_nothing_changes_nothing(engine):
     state = State(engine)
     before = state.logits()
@@ -218,7 +264,7 @@ def test_a_wrong_id_is_refused_before_any_is_read(engine):
     state = State(engine)
     state.feed([5])
     before = state.memory
-    for ids in ([3, V.size], [-1], [2.5]):
+    for ids in ([3, V.size], [-1], [2.5], V.size, -1, 2.5, True):
         with pytest.raises(CodecError):
             state.feed(ids)
     for name, array in state.memory.items():
@@ -358,9 +404,50 @@ def test_damaged_descriptions(path, text, capfd):
     refused(described(path, lambda _: text), "description is damaged", capfd)
 
 
-@pytest.mark.parametrize("version", [0, 2, "1.0", None])
+@pytest.mark.parametrize("version", [0, 3, "1.0", None, [1]])
 def test_other_formats(path, version, capfd):
     refused(described(path, lambda d: d.update(format=version)), "update espressivo", capfd)
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_files_of_format_1_are_read(tmp_path, cell):
+    """Such a graph reads (T, B) events; here it is a loop around a graph of today."""
+    path = exported(tmp_path / "m.onnx", network(cell), weights="fp32")
+    model = onnx.load(path)
+    ids, *states = [value.name for value in model.graph.input]
+    logits, *after = [value.name for value in model.graph.output]
+    kinds = {v.name: v.type for v in (*model.graph.input, *model.graph.output)}
+    body = onnx.GraphProto()
+    body.CopyFrom(model.graph)
+    for values, names in ((body.input, [*states, ids]), (body.output, [*after, logits])):
+        del values[:]
+        values.extend(onnx.helper.make_value_info(name, kinds[name]) for name in names)
+    loop = onnx.helper.make_node(
+        "Scan", [*states, ids], [*after, logits], body=body, num_scan_inputs=1
+    )
+    del model.graph.node[:], model.graph.initializer[:]
+    model.graph.node.append(loop)
+    for value in (model.graph.input[0], model.graph.output[0]):
+        value.type.tensor_type.shape.dim.insert(0, onnx.TensorShapeProto.Dimension(dim_param="T"))
+    (entry,) = model.metadata_props
+    description = json.loads(entry.value)
+    description["format"] = 1
+    del description["network"]["weights"]
+    entry.value = json.dumps(description)
+    old = tmp_path / "old.onnx"
+    onnx.save(model, old)
+
+    ids = sequences(30, 2)
+    engine, now = Engine(old), Engine(path)
+    assert "weights" not in engine.network
+    for mine, expected in zip(
+        engine.run(ids, engine.initial_state(2)), now.run(ids, now.initial_state(2)), strict=True
+    ):
+        np.testing.assert_array_equal(mine, expected)
+    state, other = State(engine), State(now)
+    state.feed(ids[1:, 0])
+    other.feed(ids[1:, 0])
+    np.testing.assert_array_equal(state.logits(), other.logits())
 
 
 @pytest.mark.parametrize(

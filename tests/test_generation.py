@@ -72,6 +72,10 @@ class Mock:
                 logits[t, b] = self.logits(*memory[0, b])
         return logits, (memory,)
 
+    def step(self, id_, state):
+        logits, state = self.run(np.array([[id_]]), state)
+        return logits[0, 0], state
+
     def logits(self, mixed, position):
         ids = np.arange(self.vocabulary.size)
         logits = 3 * np.sin(ids * (mixed + 2) + position).astype(np.float32)

@@ -22,11 +22,11 @@ LAYERS = (
     ("augment", "fingerprint", "engine"),
     ("shards", "dataset", "generation"),
     ("corpus", "networks"),
-    ("checkpoint", "export"),
+    ("checkpoint", "export", "pretrained"),
     ("training",),
     ("cli",),
 )
-LEARN = {"networks", "checkpoint", "training", "export"}
+LEARN = {"networks", "checkpoint", "training", "export", "pretrained"}
 
 
 def imported(path: Path) -> set[str]:

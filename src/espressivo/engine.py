@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ from espressivo.vocabulary import Vocabulary
 
 __all__ = ["FORMAT", "METADATA_KEY", "Arrays", "Engine", "State"]
 
-FORMAT = 1
-"""Version of the layout of a model file."""
+FORMAT = 2
+"""Version of the layout of a model file. In version 1 the graph reads (T, B) events at once."""
 
 METADATA_KEY = "espressivo"
 """Where in the metadata of the graph its description stands."""
@@ -29,7 +30,6 @@ METADATA_KEY = "espressivo"
 Arrays = tuple[NDArray[np.float32], ...]
 """What a network remembers: hidden states and, for an LSTM, cells, each (layers, B, H)."""
 
-_CHUNK = 1024  # events read at once, so that long pieces need no more memory than short ones
 _DEFAULT = Sampling()
 
 
@@ -49,6 +49,8 @@ class Engine:
         The code that the model reads and writes.
     card : dict
         What the model says of itself: name, licence, trained_on, and more.
+    network : dict
+        cell, hidden, layers, and how the weights are stored (which early files do not say).
 
     Raises
     ------
@@ -63,21 +65,25 @@ class Engine:
         self._session, metadata = _session(content, name, threads)
         description = _description(metadata, name)
         try:
+            self._format = description["format"]
             self.vocabulary = Vocabulary(**description["vocabulary"])
             self.card: dict[str, Any] = dict(description["card"])
-            network = description["network"]
-            self._state_count = {"gru": 1, "lstm": 2}[network["cell"]]
+            network = self.network = dict(description["network"])
+            self._states = tuple(
+                f"state_{n}" for n in range({"gru": 1, "lstm": 2}[network["cell"]])
+            )
             self._layers, self._hidden = int(network["layers"]), int(network["hidden"])
         except (ArithmeticError, KeyError, TypeError, ValueError) as error:
             raise ModelError(
                 f"{name}: its description is not valid ({error}): export it again"
             ) from None
         self._try(name)
+        self._step = _Step(self._session, self.vocabulary.size, self.initial_state(), self._format)
 
     def initial_state(self, rows: int = 1) -> Arrays:
         """Return the state before any event: zeros."""
         shape = (self._layers, rows, self._hidden)
-        return tuple(np.zeros(shape, np.float32) for _ in range(self._state_count))
+        return tuple(np.zeros(shape, np.float32) for _ in self._states)
 
     def run(self, ids: NDArray[np.int64], state: Arrays) -> tuple[NDArray[np.float32], Arrays]:
         """Read sequences and predict after each event.
@@ -96,7 +102,31 @@ class Engine:
         state : tuple of arrays
             After the last event.
         """
-        inputs = {"ids": ids, **{f"state_{n}": array for n, array in enumerate(state)}}
+        if self._format == 1:
+            return self._run(ids, state)
+        logits = np.empty((*ids.shape, self.vocabulary.size), np.float32)
+        for t, row in enumerate(ids):
+            logits[t], state = self._run(row, state)
+        return logits, state
+
+    def step(self, id_: int, state: Arrays) -> tuple[NDArray[np.float32], Arrays]:
+        """Read one event of one sequence, as `run` does but faster.
+
+        Parameters
+        ----------
+        id_ : int
+            Within ``0 .. size``.
+        state : tuple of float32 arrays, each (layers, 1, H)
+
+        Returns
+        -------
+        logits : float32 array, shape (size,)
+        state : tuple of arrays
+        """
+        return self._step.run(id_, state)
+
+    def _run(self, ids: NDArray[np.int64], state: Arrays) -> tuple[NDArray[np.float32], Arrays]:
+        inputs = {"ids": ids, **dict(zip(self._states, state, strict=True))}
         logits, *after = self._session.run(None, inputs)
         return logits, tuple(after)
 
@@ -119,6 +149,33 @@ class Engine:
             )
 
 
+class _Step(threading.local):
+    """Buffers bound to a session, in which it reads one event; each thread has its own."""
+
+    def __init__(self, session: Any, size: int, state: Arrays, format_: int) -> None:
+        time = (1,) if format_ == 1 else ()
+        self._session, self._binding = session, session.io_binding()
+        self._id = np.zeros((*time, 1), np.int64)
+        self._logits = np.zeros((*time, 1, size), np.float32)
+        self._before = tuple(np.zeros_like(array) for array in state)
+        self._after = tuple(np.zeros_like(array) for array in state)
+        inputs = {"ids": self._id, **{f"state_{n}": a for n, a in enumerate(self._before)}}
+        outputs = {"logits": self._logits, **{f"next_{n}": a for n, a in enumerate(self._after)}}
+        for bind, arrays in (
+            (self._binding.bind_input, inputs),
+            (self._binding.bind_output, outputs),
+        ):
+            for name, array in arrays.items():
+                bind(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
+
+    def run(self, id_: int, state: Arrays) -> tuple[NDArray[np.float32], Arrays]:
+        self._id.fill(id_)
+        for buffer, array in zip(self._before, state, strict=True):
+            buffer[:] = array
+        self._session.run_with_iobinding(self._binding)
+        return self._logits.flatten(), tuple([buffer.copy() for buffer in self._after])
+
+
 class State:
     """What a model remembers of the events fed so far, and what it expects next.
 
@@ -134,13 +191,15 @@ class State:
         self._engine = engine
         self._arrays = engine.initial_state()
         self._logits: NDArray[np.float32]
-        self._read(np.array([engine.vocabulary.size]))
+        self._read(engine.vocabulary.size)
 
     def feed(self, ids: ArrayLike) -> None:
-        """Read events; `CodecError` if one is not in the vocabulary, before any is read."""
-        checked = self._engine.vocabulary.check(ids).astype(np.int64)
-        for start in range(0, len(checked), _CHUNK):
-            self._read(checked[start : start + _CHUNK])
+        """Read an event or several; `CodecError` if one is not an id, before any is read."""
+        if type(ids) is int and 0 <= ids < len(self._logits):  # fast, as it is once per event
+            self._read(ids)
+            return
+        for id_ in self._engine.vocabulary.check(np.atleast_1d(ids)).tolist():
+            self._read(id_)
 
     def logits(self) -> NDArray[np.float32]:
         """Return the scores of the next event, shape (size,), read-only."""
@@ -158,7 +217,7 @@ class State:
     ) -> int:
         """Draw the next event, feed it and return its id; see `Sampling.draw`."""
         id_ = sampling.draw(self._logits, rng, allowed)
-        self.feed([id_])
+        self.feed(id_)
         return id_
 
     def copy(self) -> State:
@@ -189,9 +248,8 @@ class State:
         self._logits.flags.writeable = False
         self._arrays = tuple(copies[f"state_{n}"] for n in range(len(copies)))
 
-    def _read(self, ids: NDArray[np.int64]) -> None:
-        logits, self._arrays = self._engine.run(ids[:, None], self._arrays)
-        self._logits = logits[-1, 0].copy()  # a view would keep the logits of all events alive
+    def _read(self, id_: int) -> None:
+        self._logits, self._arrays = self._engine.step(id_, self._arrays)
         self._logits.flags.writeable = False
 
 
@@ -237,9 +295,9 @@ def _description(metadata: dict[str, str], name: str) -> dict[str, Any]:
         version = description["format"]
     except (KeyError, TypeError, ValueError, RecursionError):
         raise ModelError(f"{name}: its description is damaged: export it again") from None
-    if version != FORMAT:
+    if version not in range(1, FORMAT + 1):
         raise ModelError(
-            f"{name}: has format {version} and this espressivo reads format {FORMAT}: "
+            f"{name}: has format {version} and this espressivo reads formats 1 to {FORMAT}: "
             "update espressivo or export the model again"
         )
     return dict(description)

@@ -342,7 +342,7 @@ class Model:
                     return
                 id_ = grammar.cut(sampling.draw(state.logits(), rng, allowed), end)
             grammar.feed(id_)
-            state.feed([id_])
+            state.feed(id_)
             count += 1
             yield id_
 

@@ -277,25 +277,38 @@ def _need(*modules: str) -> None:
         )
 
 
-@click.command(cls=Example, epilog="espressivo export runs/gru -o gru.onnx")
+@click.command(
+    cls=Example,
+    epilog="""
+    espressivo export runs/gru -o gru.onnx
+    espressivo export runs/gru -o gru-pretrained
+    """,
+)
 @click.argument("run", type=PATH)
-@click.option("-o", "--output", type=PATH, required=True, help="Model file to write (.onnx).")
+@click.option(
+    "-o", "--output", type=PATH, required=True, help="Model file (.onnx) or folder to write."
+)
 @click.option("--name", help="Name of the model; the output's if not given.")
 @click.option("--licence", default="unspecified", help="Licence of the weights.")
 @click.option("--trained-on", default="unspecified", help="What it was trained on.")
 @click.option(
-    "--full", is_flag=True, help="Store weights in 32 bits instead of 16, in twice the space."
+    "--weights",
+    type=click.Choice(["fp32", "fp16", "int8"]),
+    default="int8",
+    help="How a model file stores them. int8 is the smallest and fastest; fp32 is exact.",
 )
 def export(
-    run: Path, output: Path, name: str | None, licence: str, trained_on: str, full: bool
+    run: Path, output: Path, name: str | None, licence: str, trained_on: str, weights: str
 ) -> None:
     """Write the network of a RUN as one model file that plays without torch.
 
-    RUN is the folder of a training run, whose best checkpoint is taken, or a checkpoint.
+    RUN is the folder of a training run, whose best checkpoint is taken, or a checkpoint. An output
+    that does not end in .onnx is a folder, for weights as model.safetensors with a config.json.
     """
-    _need("torch", "onnx")
+    _need("torch", "onnx", "safetensors")
     from espressivo.checkpoint import load_network
     from espressivo.export import export as write_model
+    from espressivo.pretrained import save_pretrained
 
     network, checkpoint = load_network(run / "best.ckpt" if run.is_dir() else run)
     card = {
@@ -309,7 +322,11 @@ def export(
         "validation_events_per_piece": checkpoint.config.validation_events,
         "training": checkpoint.config.to_dict(),
     }
-    write_model(network, checkpoint.vocabulary, output, card=card, half=not full)
+    if output.suffix != ".onnx":
+        save_pretrained(network, checkpoint.vocabulary, output, card=card)
+        click.echo(f"{output}: config.json and model.safetensors")
+        return
+    write_model(network, checkpoint.vocabulary, output, card=card, weights=weights)
     click.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
 
 

@@ -230,7 +230,11 @@ def models(model_name: str | None, as_json: bool) -> None:
     from espressivo.generation import bundled
 
     names = [model_name] if model_name else bundled()
-    cards = {name: _model(name).card for name in names}
+    cards = {}
+    for name in names:
+        model = _model(name)
+        about = {"vocabulary": model.vocabulary.name, "network": model.engine.network}
+        cards[name] = {**model.card, **about}
     if as_json:
         click.echo(json.dumps(cards))
         return

@@ -6,10 +6,15 @@ that of Performance RNN (Simon & Oore 2017).
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 from torch.nn import functional
+
+if TYPE_CHECKING:
+    from espressivo.vocabulary import Vocabulary
 
 __all__ = ["Recurrent", "RecurrentConfig", "State"]
 
@@ -99,3 +104,18 @@ class Recurrent(nn.Module):
         """Read one event per row, (B,); return logits (B, size) and the state after it."""
         logits, state = self(inputs[None], state)
         return logits[0], state
+
+    def save_pretrained(
+        self, folder: str | os.PathLike[str], *, vocabulary: Vocabulary, card: dict[str, Any]
+    ) -> None:
+        """Write weights and sizes into a folder; see `espressivo.pretrained.save_pretrained`."""
+        from espressivo import pretrained  # it knows networks, not the reverse
+
+        pretrained.save_pretrained(self, vocabulary, folder, card=card)
+
+    @staticmethod
+    def from_pretrained(folder: str | os.PathLike[str]) -> Recurrent:
+        """Return the network in a folder; see `espressivo.pretrained.load_pretrained`."""
+        from espressivo import pretrained
+
+        return pretrained.load_pretrained(folder).network

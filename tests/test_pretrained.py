@@ -1,0 +1,121 @@
+"""Folders of pretrained networks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from espressivo import vocabulary
+from espressivo.errors import ModelError
+from espressivo.networks import Recurrent, RecurrentConfig
+from espressivo.pretrained import load_pretrained, save_pretrained
+
+V = vocabulary("seed")
+CARD = {"name": "tiny", "licence": "CC0-1.0", "figures": {"nats": 2.5}}
+
+
+def network(cell: str = "gru", hidden: int = 8) -> Recurrent:
+    torch.manual_seed(1)
+    return Recurrent(RecurrentConfig(cell, hidden, layers=2, dropout=0.25), V.size)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    save_pretrained(network(), V, tmp_path / "made" / "here", card=CARD)
+    return tmp_path / "made" / "here"
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_what_is_saved_comes_back(tmp_path: Path, cell: str) -> None:
+    made = network(cell)
+    save_pretrained(made, V, tmp_path, card=CARD)
+    back = load_pretrained(tmp_path)
+    assert (back.network.config, back.vocabulary, back.card) == (made.config, V, CARD)
+    assert not back.network.training
+    ids = torch.randint(V.size, (20, 2))
+    assert torch.equal(back.network(ids)[0], made.eval()(ids)[0])
+
+
+def test_the_networks_own_methods(tmp_path: Path) -> None:
+    made = network()
+    made.save_pretrained(tmp_path, vocabulary=V, card=CARD)
+    back = Recurrent.from_pretrained(tmp_path)
+    assert all(torch.equal(a, b) for a, b in zip(made.parameters(), back.parameters(), strict=True))
+
+
+def test_the_files_are_those_that_others_expect(folder: Path) -> None:
+    assert sorted(entry.name for entry in folder.iterdir()) == ["config.json", "model.safetensors"]
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    assert (config["model_type"], config["card"]) == ("espressivo", CARD)
+    expected = network().state_dict()
+    weights = load_file(folder / "model.safetensors")
+    assert weights.keys() == expected.keys()
+    assert all(torch.equal(weights[name], expected[name]) for name in expected)
+
+
+def test_saving_again_replaces_and_leaves_other_files(folder: Path) -> None:
+    (folder / "README.md").write_text("mine", encoding="utf-8")
+    save_pretrained(network("lstm", 4), V, folder, card={})
+    assert load_pretrained(folder).network.config.cell == "lstm"
+    assert (folder / "README.md").read_text(encoding="utf-8") == "mine"
+
+
+def test_what_does_not_fit_is_not_saved(folder: Path) -> None:
+    with pytest.raises(ModelError, match="310 ids"):
+        save_pretrained(network(), vocabulary("maestro"), folder, card=CARD)
+    with pytest.raises(ModelError, match="JSON"):
+        save_pretrained(network(), V, folder, card={"nats": float("nan")})
+    assert load_pretrained(folder).card == CARD
+
+
+def refused(folder: Path, words: str) -> None:
+    with pytest.raises(ModelError, match=words) as caught:
+        load_pretrained(folder)
+    assert str(folder) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_folders_and_files(tmp_path: Path, folder: Path) -> None:
+    refused(tmp_path / "none", "cannot be read")
+    refused(folder.parent, "cannot be read")
+    (folder / "model.safetensors").unlink()
+    refused(folder, "cannot be read|does not fit")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "3",
+        "{}",
+        "\0",
+        '{"model_type": "espressivo"}',
+        '{"model_type": "espressivo", "vocabulary": {"name": "a", "unknown": 1}}',
+        '{"model_type": "espressivo", "vocabulary": {"name": "a"}, "network": {"cell": "rnn"}}',
+        '{"model_type": "espressivo", "vocabulary": {"name": "a"}, "network": {"layers": null}}',
+    ],
+)
+def test_damaged_configs(folder: Path, text: str) -> None:
+    (folder / "config.json").write_text(text, encoding="utf-8")
+    refused(folder, "config.json: is not valid")
+
+
+def test_models_of_others(folder: Path) -> None:
+    (folder / "config.json").write_text('{"model_type": "gpt2"}', encoding="utf-8")
+    refused(folder, "another kind: 'gpt2'")
+
+
+def test_weights_that_do_not_fit(folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    content = weights.read_bytes()
+    for damaged in (b"", b"\0" * 20, content[:100], content[:-1], b"\x80\x04pickle." * 9):
+        weights.write_bytes(damaged)
+        refused(folder, "model.safetensors: does not fit")
+    save_file({"other": torch.zeros(3)}, weights)
+    refused(folder, "model.safetensors: does not fit")
