@@ -32,7 +32,7 @@ def piano_roll(performance: Performance, path: str | Path) -> None:
     EspressivoError
         If matplotlib is missing or does not know the format.
     """
-    rows = max(1, int(np.ceil(performance.seconds / _SECONDS_PER_ROW)))
+    rows = max(1, int(np.ceil(performance.seconds / _SECONDS_PER_ROW - 1e-3)))
     figure = _figure(12, 2.6 * rows + 0.6)
     all_axes = figure.subplots(rows, 1, squeeze=False)[:, 0]
     notes = performance.notes
