@@ -11,10 +11,12 @@ from espressivo import generation, midi
 from espressivo.engine import Engine, State
 from espressivo.errors import CodecError, GenerationError, ModelError
 from espressivo.export import export
-from espressivo.generation import LONGEST_NOTE_S, Grammar, Model, bundled, load
+from espressivo.generation import Model, bundled, load
+from espressivo.grammar import Grammar
 from espressivo.networks import Recurrent, RecurrentConfig
 from espressivo.performance import CONTROL_DTYPE, SUSTAIN, Performance
 from espressivo.sampling import Sampling
+from espressivo.settings import LONGEST_NOTE_S
 from espressivo.vocabulary import (
     END,
     NOTE_OFF,
@@ -26,8 +28,7 @@ from espressivo.vocabulary import (
     vocabulary,
 )
 from espressivo.vocabulary import SUSTAIN as PEDAL
-
-CARD = {"name": "tiny", "licence": "CC0", "trained_on": "nothing"}
+from known import CARD, Mock
 
 
 @pytest.fixture(scope="module")
@@ -50,34 +51,6 @@ def models(paths):
 @pytest.fixture(scope="module")
 def model(models):
     return models["seed"]
-
-
-class Mock:
-    """An engine whose logits depend on every event so far and on their number."""
-
-    card = CARD
-
-    def __init__(self, v, favour=None):
-        self.vocabulary, self.favour = v, favour
-
-    def initial_state(self, rows=1):
-        return (np.zeros((1, rows, 2), np.float32),)
-
-    def run(self, ids, state):
-        (memory,) = (array.copy() for array in state)
-        logits = np.empty((*ids.shape, self.vocabulary.size), np.float32)
-        for t, row in enumerate(ids):
-            for b, id_ in enumerate(row):
-                memory[0, b] = (memory[0, b, 0] * 31 + id_ + 1) % 1009, memory[0, b, 1] + 1
-                logits[t, b] = self.logits(*memory[0, b])
-        return logits, (memory,)
-
-    def logits(self, mixed, position):
-        ids = np.arange(self.vocabulary.size)
-        logits = 3 * np.sin(ids * (mixed + 2) + position).astype(np.float32)
-        if self.favour is not None:
-            logits[self.favour] += 30
-        return logits
 
 
 def kinds(ids, v):
@@ -301,13 +274,13 @@ def test_length_in_seconds(models, seconds):
     for model in models.values():
         v = model.vocabulary
         for seed in range(5):
-            ids = list(model.stream(seconds=seconds, seed=seed))
+            ids = list(model.stream(seconds=seconds, seed=seed, ending="cut"))
             steps = v.values[ids][v.kinds[ids] == TIME_SHIFT].sum()
             if kinds(ids[-1:], v) == [END]:
                 continue
             assert steps == math.floor(seconds * 100 + 1e-6)
             assert v.kinds[ids[-1]] == TIME_SHIFT
-            performance = model.generate(seconds=seconds, seed=seed)
+            performance = model.generate(seconds=seconds, seed=seed, ending="cut")
             assert performance.seconds <= seconds
             assert performance.seconds > seconds - 3  # sounding notes are closed at the end
 
@@ -324,7 +297,8 @@ def test_the_end_of_a_piece_ends_it():
     v = vocabulary("pedal")
     model = Model(Mock(v, favour=[v.first[END]]))
     assert list(model.stream(seed=0)) == [v.first[START], v.first[END]]
-    assert len(model.generate(seconds=5, seed=0)) == 0
+    assert len(model.generate(seconds=5, seed=0, ending="cut")) == 0
+    assert len(model.generate(seed=0, ending="own")) == 0
 
 
 def test_a_stream_is_lazy_and_endless(model):
