@@ -515,6 +515,80 @@ def test_primers_are_checked_at_once(model):
         model.next(top=0)
 
 
+# --- whatever the settings, what comes out is whole -----------------------------------------------
+
+
+def unclosed(content):
+    """Return the notes of a MIDI file without a note-off, read byte by byte."""
+    sounding, at = [], content.index(b"MTrk")
+    while at < len(content):
+        assert content[at : at + 4] == b"MTrk"
+        end = at + 8 + int.from_bytes(content[at + 4 : at + 8], "big")
+        at, status = at + 8, 0
+        while at < end:
+            while content[at] & 0x80:  # the time
+                at += 1
+            at += 1
+            if content[at] & 0x80:
+                status, at = content[at], at + 1
+            if status == 0xFF:
+                at += 2 + content[at + 1]
+                continue
+            key = (status & 0xF, content[at])
+            if status >> 4 == 9 and content[at + 1] > 0:
+                sounding.append(key)
+            elif status >> 4 in (8, 9):
+                sounding.remove(key)
+            at += 1 if status >> 4 in (0xC, 0xD) else 2
+        assert at == end
+    return sounding
+
+
+def random_settings(rng):
+    low = int(rng.integers(21, 109))
+    everything = {
+        "temperature": rng.choice([0, 0.01, 0.5, 1, 1.5, 5, 1e6]),
+        "pitch_temperature": rng.choice([0, 0.5, 1, 2, 100]),
+        "time_temperature": rng.choice([0, 0.5, 1, 2, 100]),
+        "velocity_temperature": rng.choice([0, 0.5, 1, 2, 100]),
+        "top_k": int(rng.integers(1, 400)),
+        "top_p": 1 - rng.random(),
+        "min_p": rng.random(),
+        "lowest_pitch": low,
+        "highest_pitch": int(rng.integers(low, 128)),
+        "polyphony": int(rng.integers(1, 12)),
+        "longest_note_s": 10 ** rng.uniform(-2, 2),
+        "longest_rest_s": 10 ** rng.uniform(-2, 2),
+        "guard": True,
+    }
+    kept = {name: value for name, value in everything.items() if rng.random() < 0.4}
+    return {"ending": str(rng.choice(["natural", "cut"])), **kept}
+
+
+def check_random_settings(models, samples, seconds, path):
+    rng = np.random.default_rng(11)
+    heard = 0
+    for seed in range(samples):
+        settings = random_settings(rng)
+        model = models[seed % len(models)]
+        performance = model.generate(seconds=seconds, seed=seed, **settings)
+        performance.write(path)
+        assert unclosed(path.read_bytes()) == [], (seed, settings)
+        assert midi.read(path).notes["pitch"].tolist() == performance.notes["pitch"].tolist()
+        assert performance.seconds <= seconds + 1e-9
+        heard += len(performance) > 0
+    assert heard > 0.7 * samples
+
+
+def test_random_settings_give_whole_files(models, tmp_path):
+    check_random_settings(list(models.values()), 100, 2, tmp_path / "a.mid")
+
+
+@pytest.mark.slow
+def test_a_thousand_performances_with_random_settings(tmp_path):
+    check_random_settings([load("seed")], 1000, 30, tmp_path / "a.mid")
+
+
 # --- loading --------------------------------------------------------------------------------------
 
 

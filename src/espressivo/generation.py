@@ -112,8 +112,7 @@ class Model:
         stream = self.stream(
             seconds=seconds, events=events, ending=ending, seed=seed, primer=primed, **settings
         )
-        before = primed.tolist() if include_primer else self._standing(primed)
-        return self.vocabulary.decode([*before, *stream])
+        return self.performance(list(stream), primed, include_primer)
 
     def stream(
         self,
@@ -216,6 +215,21 @@ class Model:
             rng=rng,
         )
 
+    def performance(
+        self,
+        ids: ArrayLike,
+        primer: Performance | ArrayLike | None = None,
+        include_primer: bool = False,
+    ) -> Performance:
+        """Return the performance that ids are after a primer, with it or alone; see `generate`."""
+        before, after = self._primer(primer), self.vocabulary.check(ids)
+        if not include_primer:
+            grammar = Grammar(self.vocabulary)
+            for id_ in before.tolist():
+                grammar.feed(id_)
+            before = self.vocabulary.check(grammar.standing())
+        return self.vocabulary.decode(np.concatenate((before, after)))
+
     def score(self, performance: Performance | ArrayLike) -> NDArray[np.float64]:
         """Return how likely each event of a performance is to the model, given those before it.
 
@@ -262,13 +276,6 @@ class Model:
     ) -> Player:
         primed = self._primer(primer)
         return Player(self.engine, Settings(**settings), _generator(seed), primed)
-
-    def _standing(self, ids: Ids) -> list[int]:
-        """Return the events that set pedal and velocity as a list leaves them."""
-        grammar = Grammar(self.vocabulary)
-        for id_ in ids.tolist():
-            grammar.feed(id_)
-        return grammar.standing()
 
     def _steps(self, seconds: float) -> int:
         """Return a length in whole steps."""
