@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +11,9 @@ import numpy as np
 import pytest
 
 import espressivo
-from espressivo import Performance
+from espressivo import Performance, primers
 from espressivo.cli import cli, main
+from espressivo.settings import Settings
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -64,6 +66,13 @@ def test_every_command_explains_itself_with_an_example(run: Run, command: str) -
         (["generate", "--seconds", "0", "-o", "a.mid"], "0.0"),
         (["generate", "--temperature", "-1", "-o", "a.mid"], "-1"),
         (["generate"], "--output"),
+        (["generate", "--primer-chords", "C Hm", "-o", "a.mid"], "chord 'Hm' is not understood"),
+        (["generate", "--primer-pitches", "60,200", "-o", "a.mid"], "0..127, not 200"),
+        (["generate", "--primer-pitches", "60", "--primer-chords", "C", "-o", "a"], "give one of"),
+        (["generate", "--beam", "4", "-o", "a.mid"], "--beam goes with --events"),
+        (["generate", "--beam", "2", "--events", "9", "--count", "3", "-o", "a"], "at most --beam"),
+        (["generate", "--stochastic", "-o", "a.mid"], "--stochastic goes with --beam"),
+        (["generate", "--ending", "soft", "-o", "a.mid"], "natural"),
         (["train", "data", "--out", "run", "--max-time", "1h"], "02:30:00"),
         (["train", "data", "--out", "r", "--carry", "--window-seconds", "30"], "leave --window"),
     ],
@@ -126,6 +135,8 @@ def test_events_says_what_it_leaves_out(run: Run, tmp_path: Path) -> None:
         (["events", "--decode", "1", "-o", "no/such/folder/a.mid"], "no/such/folder"),
         (["generate", "--model", "missing", "-o", "a.mid"], "no model is named 'missing'"),
         (["generate", "--model", "bad.mid", "-o", "a.mid"], "bad.mid"),
+        (["generate", "--ending", "own", "-o", "a.mid"], "has no end event"),
+        (["generate", "--highest-pitch", "10", "-o", "a.mid"], "no pitch within 0..10"),
         (["models", "missing.onnx"], "missing.onnx"),
         (["plot", "bad.mid", "-o", "a.png"], "bad.mid: "),
         (["prepare", "missing", "--out", "data"], "missing"),
@@ -227,6 +238,46 @@ def test_generate_with_the_bundled_model(run: Run, scale: Path, tmp_path: Path) 
     )
     assert status == 0
     assert "seed" in out
+
+
+def test_generate_has_every_setting_of_the_library(run: Run, tmp_path: Path) -> None:
+    options = (
+        "--temperature 1.1 --pitch-temperature 0.9 --time-temperature 1.2 --velocity-temperature 0 "
+        "--top-k 90 --top-p 0.98 --min-p 0.01 --lowest-pitch 40 --highest-pitch 90 --polyphony 5 "
+        "--longest-note 2 --longest-rest 1 --guard"
+    )
+    names = [option.removeprefix("--") for option in options.split() if option.startswith("--")]
+    units = {"longest-note": "longest_note_s", "longest-rest": "longest_rest_s"}
+    given = {units.get(name, name.replace("-", "_")) for name in names}
+    assert given == {field.name for field in dataclasses.fields(Settings)}
+    status, _, _ = run(
+        "generate", *options.split(), "--primer-chords", "C Am/E", "--include-primer",
+        "--seconds", 4, "--ending", "cut", "--seed", 1, "-o", "a.mid",
+    )  # fmt: skip
+    assert status == 0
+    notes = espressivo.read("a.mid").notes
+    assert notes["pitch"][:7].tolist() == [60, 64, 67, 52, 57, 60, 64]
+    model = espressivo.load("seed")
+    same = model.generate(
+        seconds=4, ending="cut", seed=1, primer=primers.chords("C Am/E"), include_primer=True,
+        temperature=1.1, pitch_temperature=0.9, time_temperature=1.2, velocity_temperature=0,
+        top_k=90, top_p=0.98, min_p=0.01, lowest_pitch=40, highest_pitch=90, polyphony=5,
+        longest_note_s=2, longest_rest_s=1, guard=True,
+    )  # fmt: skip
+    same.write(tmp_path / "b.mid")
+    assert (tmp_path / "a.mid").read_bytes() == (tmp_path / "b.mid").read_bytes()
+
+
+def test_generate_searches(run: Run, tmp_path: Path) -> None:
+    search = ("generate", "--events", 20, "--beam", 3, "--primer-pitches", "60,64,67")
+    for name in ("a", "b"):
+        assert run(*search, "--count", 2, "--stochastic", "--seed", 4, "-o", f"{name}.mid")[0] == 0
+    assert (tmp_path / "a-1.mid").read_bytes() == (tmp_path / "b-1.mid").read_bytes()
+    assert run(*search, "-o", "c.mid")[0] == 0
+    (best, *_) = espressivo.load("seed").search(
+        events=20, width=3, primer=primers.pitches([60, 64, 67])
+    )
+    assert len(espressivo.read("c.mid")) == sum(best.ids < 88)
 
 
 def test_next_shows_the_likeliest_events(run: Run) -> None:

@@ -11,10 +11,12 @@ from espressivo import generation, midi
 from espressivo.engine import Engine, State
 from espressivo.errors import CodecError, GenerationError, ModelError
 from espressivo.export import export
-from espressivo.generation import LONGEST_NOTE_S, Grammar, Model, bundled, load
+from espressivo.generation import Model, bundled, load
+from espressivo.grammar import Grammar
 from espressivo.networks import Recurrent, RecurrentConfig
 from espressivo.performance import CONTROL_DTYPE, SUSTAIN, Performance
 from espressivo.sampling import Sampling
+from espressivo.settings import LONGEST_NOTE_S
 from espressivo.vocabulary import (
     END,
     NOTE_OFF,
@@ -26,8 +28,7 @@ from espressivo.vocabulary import (
     vocabulary,
 )
 from espressivo.vocabulary import SUSTAIN as PEDAL
-
-CARD = {"name": "tiny", "licence": "CC0", "trained_on": "nothing"}
+from known import CARD, Mock
 
 
 @pytest.fixture(scope="module")
@@ -50,38 +51,6 @@ def models(paths):
 @pytest.fixture(scope="module")
 def model(models):
     return models["seed"]
-
-
-class Mock:
-    """An engine whose logits depend on every event so far and on their number."""
-
-    card = CARD
-
-    def __init__(self, v, favour=None):
-        self.vocabulary, self.favour = v, favour
-
-    def initial_state(self, rows=1):
-        return (np.zeros((1, rows, 2), np.float32),)
-
-    def run(self, ids, state):
-        (memory,) = (array.copy() for array in state)
-        logits = np.empty((*ids.shape, self.vocabulary.size), np.float32)
-        for t, row in enumerate(ids):
-            for b, id_ in enumerate(row):
-                memory[0, b] = (memory[0, b, 0] * 31 + id_ + 1) % 1009, memory[0, b, 1] + 1
-                logits[t, b] = self.logits(*memory[0, b])
-        return logits, (memory,)
-
-    def step(self, id_, state):
-        logits, state = self.run(np.array([[id_]]), state)
-        return logits[0, 0], state
-
-    def logits(self, mixed, position):
-        ids = np.arange(self.vocabulary.size)
-        logits = 3 * np.sin(ids * (mixed + 2) + position).astype(np.float32)
-        if self.favour is not None:
-            logits[self.favour] += 30
-        return logits
 
 
 def kinds(ids, v):
@@ -305,13 +274,13 @@ def test_length_in_seconds(models, seconds):
     for model in models.values():
         v = model.vocabulary
         for seed in range(5):
-            ids = list(model.stream(seconds=seconds, seed=seed))
+            ids = list(model.stream(seconds=seconds, seed=seed, ending="cut"))
             steps = v.values[ids][v.kinds[ids] == TIME_SHIFT].sum()
             if kinds(ids[-1:], v) == [END]:
                 continue
             assert steps == math.floor(seconds * 100 + 1e-6)
             assert v.kinds[ids[-1]] == TIME_SHIFT
-            performance = model.generate(seconds=seconds, seed=seed)
+            performance = model.generate(seconds=seconds, seed=seed, ending="cut")
             assert performance.seconds <= seconds
             assert performance.seconds > seconds - 3  # sounding notes are closed at the end
 
@@ -328,7 +297,8 @@ def test_the_end_of_a_piece_ends_it():
     v = vocabulary("pedal")
     model = Model(Mock(v, favour=[v.first[END]]))
     assert list(model.stream(seed=0)) == [v.first[START], v.first[END]]
-    assert len(model.generate(seconds=5, seed=0)) == 0
+    assert len(model.generate(seconds=5, seed=0, ending="cut")) == 0
+    assert len(model.generate(seed=0, ending="own")) == 0
 
 
 def test_a_stream_is_lazy_and_endless(model):
@@ -543,6 +513,80 @@ def test_primers_are_checked_at_once(model):
             model.stream(primer=primer)
     with pytest.raises(GenerationError, match="top"):
         model.next(top=0)
+
+
+# --- whatever the settings, what comes out is whole -----------------------------------------------
+
+
+def unclosed(content):
+    """Return the notes of a MIDI file without a note-off, read byte by byte."""
+    sounding, at = [], content.index(b"MTrk")
+    while at < len(content):
+        assert content[at : at + 4] == b"MTrk"
+        end = at + 8 + int.from_bytes(content[at + 4 : at + 8], "big")
+        at, status = at + 8, 0
+        while at < end:
+            while content[at] & 0x80:  # the time
+                at += 1
+            at += 1
+            if content[at] & 0x80:
+                status, at = content[at], at + 1
+            if status == 0xFF:
+                at += 2 + content[at + 1]
+                continue
+            key = (status & 0xF, content[at])
+            if status >> 4 == 9 and content[at + 1] > 0:
+                sounding.append(key)
+            elif status >> 4 in (8, 9):
+                sounding.remove(key)
+            at += 1 if status >> 4 in (0xC, 0xD) else 2
+        assert at == end
+    return sounding
+
+
+def random_settings(rng):
+    low = int(rng.integers(21, 109))
+    everything = {
+        "temperature": rng.choice([0, 0.01, 0.5, 1, 1.5, 5, 1e6]),
+        "pitch_temperature": rng.choice([0, 0.5, 1, 2, 100]),
+        "time_temperature": rng.choice([0, 0.5, 1, 2, 100]),
+        "velocity_temperature": rng.choice([0, 0.5, 1, 2, 100]),
+        "top_k": int(rng.integers(1, 400)),
+        "top_p": 1 - rng.random(),
+        "min_p": rng.random(),
+        "lowest_pitch": low,
+        "highest_pitch": int(rng.integers(low, 128)),
+        "polyphony": int(rng.integers(1, 12)),
+        "longest_note_s": 10 ** rng.uniform(-2, 2),
+        "longest_rest_s": 10 ** rng.uniform(-2, 2),
+        "guard": True,
+    }
+    kept = {name: value for name, value in everything.items() if rng.random() < 0.4}
+    return {"ending": str(rng.choice(["natural", "cut"])), **kept}
+
+
+def check_random_settings(models, samples, seconds, path):
+    rng = np.random.default_rng(11)
+    heard = 0
+    for seed in range(samples):
+        settings = random_settings(rng)
+        model = models[seed % len(models)]
+        performance = model.generate(seconds=seconds, seed=seed, **settings)
+        performance.write(path)
+        assert unclosed(path.read_bytes()) == [], (seed, settings)
+        assert midi.read(path).notes["pitch"].tolist() == performance.notes["pitch"].tolist()
+        assert performance.seconds <= seconds + 1e-9
+        heard += len(performance) > 0
+    assert heard > 0.7 * samples
+
+
+def test_random_settings_give_whole_files(models, tmp_path):
+    check_random_settings(list(models.values()), 100, 2, tmp_path / "a.mid")
+
+
+@pytest.mark.slow
+def test_a_thousand_performances_with_random_settings(tmp_path):
+    check_random_settings([load("seed")], 1000, 30, tmp_path / "a.mid")
 
 
 # --- loading --------------------------------------------------------------------------------------

@@ -223,3 +223,65 @@ def test_settings_are_checked(settings, words):
 def test_all_complaints_come_at_once():
     with pytest.raises(GenerationError, match=r"temperature.*top_k.*top_p"):
         Sampling(-1, 0, 2)
+
+
+# --- groups and min_p -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("m", "expected"),
+    [
+        (0.0, P),
+        (0.24, P),
+        (0.26, [4 / 9, 0, 3 / 9, 2 / 9]),
+        (0.74, [4 / 7, 0, 3 / 7, 0]),
+        (0.76, [1, 0, 0, 0]),
+        (1.0, [1, 0, 0, 0]),
+    ],
+)
+def test_min_p(m, expected):
+    assert_close(Sampling(min_p=m).distribution(LOGITS), expected)
+
+
+def test_min_p_follows_the_temperature_and_every_cut_must_be_passed():
+    # Squared: 16, 1, 9, 4 of 30.
+    assert_close(Sampling(0.5, min_p=0.3).distribution(LOGITS), [16 / 25, 0, 9 / 25, 0])
+    assert_close(Sampling(top_k=3, min_p=0.6).distribution(LOGITS), [4 / 7, 0, 3 / 7, 0])
+    assert_close(Sampling(top_k=2, min_p=0.3).distribution(LOGITS), [4 / 7, 0, 3 / 7, 0])
+    assert_close(Sampling(top_p=0.5, min_p=0.1).distribution(LOGITS), [4 / 7, 0, 3 / 7, 0])
+
+
+def test_a_group_keeps_its_probability_and_shares_it_out_at_its_own_temperature():
+    # Ids 0 and 1 have half of it, in the proportion 16 to 1; ids 2 and 3 as they were.
+    p = Sampling(groups=((0, 2, 0.5),)).distribution(LOGITS)
+    assert_close(p, [0.5 * 16 / 17, 0.5 / 17, 0.3, 0.2])
+    # The groups have their share at temperature 1/2: 17 and 13 of 30.
+    p = Sampling(0.5, groups=((0, 2, 1.0), (2, 4, 0.0))).distribution(LOGITS)
+    assert_close(p, [17 / 30 * 0.8, 17 / 30 * 0.2, 13 / 30, 0])
+    everywhere = Sampling(0.7, groups=((0, 1, 0.7), (1, 4, 0.7)))
+    assert_close(everywhere.distribution(LOGITS), Sampling(0.7).distribution(LOGITS))
+
+
+def test_a_group_of_which_nothing_is_allowed_stays_at_nothing():
+    allowed = np.array([True, True, False, False])
+    p = Sampling(groups=((2, 4, 5.0),)).distribution(LOGITS, allowed)
+    assert_close(p, [0.8, 0.2, 0, 0])
+    assert_close(Sampling(0, groups=((0, 4, 1.0),)).distribution(LOGITS), P)
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [Sampling(min_p=0.2), Sampling(0.8, 8, 0.9, 0.1, ((0, 4, 2.0), (4, 9, 0.4), (9, 12, 1.3)))],
+)
+def test_draws_follow_the_new_settings_too(sampling):
+    test_draws_follow_the_distribution(sampling)
+
+
+def test_the_new_settings_are_checked():
+    for settings, words in (
+        ({"min_p": -0.1}, "min_p must be within"),
+        ({"min_p": float("nan")}, "min_p"),
+        ({"groups": ((0, 1, -1.0),)}, "temperature must be at least 0"),
+    ):
+        with pytest.raises(GenerationError, match=words):
+            Sampling(**settings)

@@ -15,7 +15,7 @@ __all__ = ["Sampling"]
 
 @dataclass(frozen=True)
 class Sampling:
-    """How an id is drawn. The cuts are made after the temperature, `top_k` first.
+    """How an id is drawn. The cuts are made after the temperatures; an id must pass all of them.
 
     Parameters
     ----------
@@ -25,8 +25,14 @@ class Sampling:
     top_k : int, optional
         Only the so many likeliest ids can be drawn, at least 1; of equals, the lower ids stay.
     top_p : float, optional
-        Only the likeliest ids that together have at least this probability can be drawn,
-        ``0 < top_p <= 1`` (nucleus sampling, Holtzman et al. 2020).
+        Only the likeliest ids that together have at least this part of what `top_k` left can be
+        drawn, ``0 < top_p <= 1`` (nucleus sampling, Holtzman et al. 2020).
+    min_p : float, optional
+        Only ids can be drawn that have at least this part of the likeliest id's probability,
+        ``0 <= min_p <= 1`` (Nguyen et al. 2024).
+    groups : tuple of (first, end, temperature)
+        Ranges of ids, ``first <= id < end``, that have a temperature of their own. How likely a
+        group is as a whole is decided by `temperature`, which of its ids by the group's.
 
     Raises
     ------
@@ -35,22 +41,30 @@ class Sampling:
 
     Examples
     --------
-    >>> Sampling(top_k=2).distribution(np.log([0.5, 0.3, 0.2])).round(3).tolist()
+    >>> logits = np.log([0.5, 0.3, 0.2])
+    >>> Sampling(top_k=2).distribution(logits).round(3).tolist()
     [0.625, 0.375, 0.0]
+    >>> Sampling(groups=((1, 3, 0.0),)).distribution(logits).round(3).tolist()
+    [0.5, 0.5, 0.0]
     """
 
     temperature: float = 1.0
     top_k: int | None = None
     top_p: float | None = None
+    min_p: float | None = None
+    groups: tuple[tuple[int, int, float], ...] = ()
 
     def __post_init__(self) -> None:
         problems = []
-        if not (math.isfinite(self.temperature) and self.temperature >= 0):
-            problems.append(f"temperature must be at least 0 and finite, not {self.temperature}")
+        for temperature in (self.temperature, *(group[2] for group in self.groups)):
+            if not (math.isfinite(temperature) and temperature >= 0):
+                problems.append(f"temperature must be at least 0 and finite, not {temperature}")
         if self.top_k is not None and self.top_k < 1:
             problems.append(f"top_k must be at least 1, not {self.top_k}")
         if self.top_p is not None and not 0 < self.top_p <= 1:
             problems.append(f"top_p must be above 0 and at most 1, not {self.top_p}")
+        if self.min_p is not None and not 0 <= self.min_p <= 1:
+            problems.append(f"min_p must be within 0..1, not {self.min_p}")
         if problems:
             raise GenerationError("; ".join(problems))
 
@@ -79,23 +93,18 @@ class Sampling:
         x = logits.astype(np.float64)
         if allowed is not None:
             x[~allowed] = -np.inf
-        peak = x.max()
-        if not math.isfinite(peak):
+        if not math.isfinite(x.max()):
             raise GenerationError(
                 "no id can be drawn: none is allowed, or the model gave no numbers"
             )
-        x -= peak
-        if self.temperature == 0:
-            p = np.zeros(len(x))
-            p[x.argmax()] = 1.0
-            return p
-        if self.temperature != 1:
-            with np.errstate(over="ignore"):  # to -inf, for a tiny temperature
-                x /= self.temperature
-        p = np.exp(x)
-        if self.top_k is not None or self.top_p is not None:
+        p = _softmax(x, self.temperature)
+        for first, end, temperature in self.groups:
+            whole = p[first:end].sum()
+            if whole > 0:
+                p[first:end] = whole * _softmax(x[first:end], temperature)
+        if not (self.top_k is None and self.top_p is None and self.min_p is None):
             p[self._cut(p)] = 0.0
-        p /= p.sum()
+            p /= p.sum()
         return p
 
     def draw(
@@ -111,10 +120,27 @@ class Sampling:
         return int(np.searchsorted(bounds, share * bounds[-1]))
 
     def _cut(self, p: NDArray[np.float64]) -> NDArray[np.intp]:
-        """Return the ids that `top_k` and `top_p` exclude."""
+        """Return the ids that are cut off: all after some place in the order of likelihood."""
         order = np.argsort(-p, kind="stable")
         kept = len(p) if self.top_k is None else min(self.top_k, len(p))
         if self.top_p is not None:
             reached = p[order[:kept]].cumsum()
             kept = min(kept, int(np.searchsorted(reached, self.top_p * reached[-1])) + 1)
+        if self.min_p is not None:
+            kept = min(kept, int((p >= self.min_p * p[order[0]]).sum()))
         return order[kept:]
+
+
+def _softmax(x: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+    """Return probabilities in proportion to ``exp(x / temperature)``; one `x` must be finite."""
+    if temperature == 0:
+        p = np.zeros(len(x))
+        p[x.argmax()] = 1.0
+        return p
+    x = x - x.max()
+    if temperature != 1:
+        with np.errstate(over="ignore"):  # to -inf, for a tiny temperature
+            x /= temperature
+    p = np.exp(x)
+    p /= p.sum()
+    return p

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from espressivo import primers
 from espressivo.cli.options import JSON, ONE_BASED, PATH, VOCABULARY, Example, Numbers
-from espressivo.errors import CodecError
+from espressivo.ending import ENDINGS
+from espressivo.errors import CodecError, GenerationError
+from espressivo.settings import LONGEST_NOTE_S
 from espressivo.vocabulary import vocabulary as preset
 
 if TYPE_CHECKING:
@@ -19,6 +23,9 @@ if TYPE_CHECKING:
     from espressivo.vocabulary import Ids, Vocabulary
 
 __all__ = ["COMMANDS"]
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 
 _MODEL = click.option(
     "--model",
@@ -34,6 +41,12 @@ _TEMPERATURE = click.option(
 )
 _PRIMER_EVENTS = click.option(
     "--primer-events", type=Numbers(), help="Events to begin with, like '60,216,148'."
+)
+_PRIMER_PITCHES = click.option(
+    "--primer-pitches", type=Numbers(), help="A chord to begin with, like '60,64,67'."
+)
+_PRIMER_CHORDS = click.option(
+    "--primer-chords", help="Chords to begin with, a second each, like 'C Am F G7'."
 )
 
 
@@ -115,6 +128,8 @@ def _show_events(ids: Ids, v: Vocabulary, one_based: bool, as_json: bool) -> Non
     espressivo generate --seconds 30 --temperature 1.0 --seed 7 -o out.mid
     espressivo generate --primer mine.mid --seconds 60 --include-primer -o continued.mid
     espressivo generate --primer-events "60,216,148,62,200,150" --one-based --events 500 -o out.mid
+    espressivo generate --primer-chords "C Am F G" --seconds 60 -o song.mid
+    espressivo generate --events 200 --beam 8 -o likeliest.mid
     espressivo generate --count 10 --seed 1 -o take.mid
     """,
 )
@@ -123,14 +138,52 @@ def _show_events(ids: Ids, v: Vocabulary, one_based: bool, as_json: bool) -> Non
     "--seconds", type=click.FloatRange(0, min_open=True), help="Length; 30 if neither is given."
 )
 @click.option("--events", type=click.IntRange(1), help="Length in events instead.")
+@click.option(
+    "--ending",
+    type=click.Choice(ENDINGS),
+    default="natural",
+    help="natural: come to a close in the last seconds; cut: stop after exactly --seconds; own: "
+    "until the model ends the piece, within --seconds.",
+)
 @_TEMPERATURE
+@click.option("--pitch-temperature", type=click.FloatRange(0), help="For the choice of pitches.")
+@click.option("--time-temperature", type=click.FloatRange(0), help="For the lengths of time.")
+@click.option("--velocity-temperature", type=click.FloatRange(0), help="For the loudness.")
 @click.option("--top-k", type=click.IntRange(1), help="Choose among the k likeliest events.")
 @click.option(
     "--top-p", type=click.FloatRange(0, 1, min_open=True), help="Choose among the likeliest p."
 )
+@click.option(
+    "--min-p",
+    type=click.FloatRange(0, 1),
+    help="Choose among events at least this part as likely as the likeliest.",
+)
+@click.option("--lowest-pitch", type=click.IntRange(0, 127), default=0, help="MIDI pitch.")
+@click.option("--highest-pitch", type=click.IntRange(0, 127), default=127, help="MIDI pitch.")
+@click.option("--polyphony", type=click.IntRange(1), help="Most notes that sound at once.")
+@click.option(
+    "--longest-note",
+    "longest_note_s",
+    type=click.FloatRange(0, min_open=True),
+    default=LONGEST_NOTE_S,
+    help="Seconds after which a note is ended.",
+)
+@click.option(
+    "--longest-rest",
+    "longest_rest_s",
+    type=click.FloatRange(0, min_open=True),
+    help="Seconds of silence after which a note is struck.",
+)
+@click.option("--guard/--no-guard", default=False, help="Break loops of notes.")
+@click.option(
+    "--beam", type=click.IntRange(1), help="Search the likeliest --events, following so many lists."
+)
+@click.option("--stochastic", is_flag=True, help="With --beam, draw different lists by chance.")
 @click.option("--seed", type=click.IntRange(0), help="The same seed gives the same file.")
 @click.option("--primer", type=PATH, help="MIDI file to continue.")
 @_PRIMER_EVENTS
+@_PRIMER_PITCHES
+@_PRIMER_CHORDS
 @ONE_BASED
 @click.option(
     "--include-primer/--no-include-primer", default=False, help="Write the primer too, or not."
@@ -142,7 +195,15 @@ def generate(
     model_name: str,
     primer: Path | None,
     primer_events: list[int] | None,
+    primer_pitches: list[int] | None,
+    primer_chords: str | None,
     one_based: bool,
+    include_primer: bool,
+    seconds: float | None,
+    events: int | None,
+    ending: str,
+    beam: int | None,
+    stochastic: bool,
     count: int,
     output: Path,
     seed: int | None,
@@ -151,30 +212,41 @@ def generate(
 ) -> None:
     """Play: generate a performance, from nothing or as the continuation of a primer.
 
-    With --count, take number n is played with the seed plus n - 1. Without --seed one is drawn and
-    shown.
+    With --count, take number n is played with the seed plus n - 1, or is the n-th that --beam
+    found. Without --seed one is drawn and shown.
     """
-    if settings["seconds"] and settings["events"]:
+    if seconds and events:
         raise click.UsageError("give --seconds or --events, not both")
+    if beam is not None and (events is None or count > beam):
+        raise click.UsageError("--beam goes with --events, and --count is at most --beam")
+    if stochastic and beam is None:
+        raise click.UsageError("--stochastic goes with --beam")
     model = _model(model_name)
-    begin = _primer(model, primer, primer_events, one_based)
+    begin = _primer(model, primer, primer_events, one_based, primer_pitches, primer_chords)
     seed = secrets.randbelow(2**31) if seed is None else seed
+    shared: dict[str, Any] = {"events": events, "primer": begin, **settings}
+    played: Iterable[tuple[int, Performance]]
+    if beam is not None:
+        found = model.search(width=beam, stochastic=stochastic, seed=seed, **shared)
+        played = [(seed, model.performance(f.ids, begin, include_primer)) for f in found[:count]]
+    else:
+        shared |= {"seconds": seconds, "ending": ending, "include_primer": include_primer}
+        played = ((seed + n, model.generate(seed=seed + n, **shared)) for n in range(count))
     takes = []
-    for number in range(count):
+    for number, (own_seed, performance) in enumerate(played):
         name = f"{output.stem}-{number + 1}{output.suffix}" if count > 1 else output.name
         path = output.with_name(name)
-        performance = model.generate(seed=seed + number, primer=begin, **settings)
         performance.write(path)
         takes.append(
             {
                 "file": str(path),
-                "seed": seed + number,
+                "seed": own_seed,
                 "notes": len(performance),
                 "seconds": round(performance.seconds, 3),
             }
         )
         if not as_json:
-            click.echo(f"{_written(path, performance)}, seed {seed + number}")
+            click.echo(f"{_written(path, performance)}, seed {own_seed}")
     if as_json:
         click.echo(json.dumps({"model": model_name, "takes": takes}))
 
@@ -263,21 +335,36 @@ def _model(name: str) -> Model:
 
 
 def _primer(
-    model: Model, file: Path | None, numbers: list[int] | None, one_based: bool
+    model: Model,
+    file: Path | None,
+    numbers: list[int] | None,
+    one_based: bool,
+    pitches: list[int] | None = None,
+    chords: str | None = None,
 ) -> Performance | Ids | None:
-    if file is not None and numbers is not None:
-        raise click.UsageError("give --primer or --primer-events, not both")
+    if sum(given is not None for given in (file, numbers, pitches, chords)) > 1:
+        raise click.UsageError(
+            "give one of --primer, --primer-events, --primer-pitches and --primer-chords"
+        )
     if file is not None:
         from espressivo import midi
 
         return midi.read(file)
+    if pitches is not None:
+        return _checked("--primer-pitches", primers.pitches, pitches)
+    if chords is not None:
+        return _checked("--primer-chords", primers.chords, chords)
     if numbers is None:
         return None
+    v: Vocabulary = model.vocabulary
+    return _checked("--primer-events", v.from_one_based if one_based else v.check, numbers)
+
+
+def _checked(option: str, make: Callable[[Given], Made], value: Given) -> Made:
     try:
-        v: Vocabulary = model.vocabulary
-        return v.from_one_based(numbers) if one_based else v.check(numbers)
-    except CodecError as error:
-        raise click.BadParameter(str(error), param_hint="--primer-events") from error
+        return make(value)
+    except (CodecError, GenerationError) as error:
+        raise click.BadParameter(str(error), param_hint=option) from error
 
 
 def _written(path: Path, performance: Performance) -> str:

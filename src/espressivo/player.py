@@ -1,0 +1,97 @@
+"""Player: decides event by event what a model plays next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from espressivo.engine import Engine, State
+from espressivo.grammar import Grammar
+from espressivo.guard import Guard
+from espressivo.settings import Settings
+from espressivo.vocabulary import NOTE_ON, Ids
+
+__all__ = ["Player"]
+
+
+class Player:
+    """A model's state, the grammar of what may follow, and a generator, kept in step.
+
+    Parameters
+    ----------
+    engine : Engine
+    settings : Settings
+        Can be changed at any time by setting `settings`.
+    rng : numpy.random.Generator
+    primer : sequence of ids
+        What the model has read and the grammar knows before the first decision.
+    """
+
+    def __init__(
+        self, engine: Engine, settings: Settings, rng: np.random.Generator, primer: Ids
+    ) -> None:
+        self._engine, self._rng = engine, rng
+        self.vocabulary = engine.vocabulary
+        self.grammar = Grammar(self.vocabulary, settings)
+        self.guard = Guard()
+        self.settings = settings
+        self.restart(primer)
+        for id_ in primer.tolist():
+            self._note(id_)
+
+    @property
+    def settings(self) -> Settings:
+        """How it plays."""
+        return self._settings
+
+    @settings.setter
+    def settings(self, settings: Settings) -> None:
+        self.grammar.settings = settings  # refuses a range without pitches, so it comes first
+        self._sampling = settings.sampling(self.vocabulary)
+        self._settings = settings
+
+    def decide(self, *, end: int | None = None, without: Iterable[int] = ()) -> int | None:
+        """Return the next event, which is not yet fed; None if none can follow.
+
+        Parameters
+        ----------
+        end : int, optional
+            A step later than now, past which no time-shift goes.
+        without : ids
+            Ruled out, unless nothing else can follow.
+        """
+        id_ = self.grammar.overdue()
+        if id_ is not None:
+            return id_
+        allowed = self.grammar.allowed()
+        if not allowed.any():
+            return None
+        allowed = _without(allowed, list(without))
+        if self._settings.guard and self.guard.forbidden:
+            first = self.vocabulary.first[NOTE_ON] - self.vocabulary.lowest_pitch
+            allowed = _without(allowed, [first + pitch for pitch in self.guard.forbidden])
+        return self.grammar.cut(self._sampling.draw(self.state.logits(), self._rng, allowed), end)
+
+    def feed(self, id_: int) -> None:
+        """Let an event happen, decided here or elsewhere."""
+        self._note(id_)
+        self.state.feed(id_)
+
+    def restart(self, ids: Ids) -> None:
+        """Make the model forget everything and read other events; what sounds goes on."""
+        self.state = State(self._engine)
+        self.state.feed(ids)
+
+    def _note(self, id_: int) -> None:
+        self.grammar.feed(id_)
+        if self.vocabulary.kinds[id_] == NOTE_ON:
+            self.guard.feed(int(self.vocabulary.values[id_]))
+
+
+def _without(allowed: NDArray[np.bool_], ids: list[int]) -> NDArray[np.bool_]:
+    """Return what is left without some ids, or everything if nothing would be left."""
+    left = allowed.copy()
+    left[ids] = False
+    return left if left.any() else allowed

@@ -1,0 +1,98 @@
+"""Settings: how a model plays, in the words of the command line."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from espressivo.errors import GenerationError
+from espressivo.sampling import Sampling
+from espressivo.vocabulary import NOTE_OFF, NOTE_ON, TIME_SHIFT, VELOCITY, Vocabulary
+
+__all__ = ["LONGEST_NOTE_S", "Settings"]
+
+LONGEST_NOTE_S = 10.0
+"""A generated note that has sounded this long is ended, unless told otherwise."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a model plays. Everything but temperatures and cuts is a rule that is never broken.
+
+    Parameters
+    ----------
+    temperature, top_k, top_p, min_p : optional
+        See `Sampling`.
+    pitch_temperature, time_temperature, velocity_temperature : float, optional
+        Temperature of the choice among pitches, lengths of time and loudnesses. What kind of
+        event comes next is decided at `temperature`, which is also their default.
+    lowest_pitch, highest_pitch : int
+        Range of MIDI pitches in which notes begin, both inclusive.
+    polyphony : int, optional
+        Most notes that sound at once, at least 1.
+    longest_note_s : float
+        A note that has sounded this long is ended; above 0.
+    longest_rest_s : float, optional
+        After so long without a sounding note one is struck; above 0.
+    guard : bool
+        Whether a pitch is ruled out when it would go on with a loop; see `Guard`.
+
+    Raises
+    ------
+    GenerationError
+        If a value is out of range.
+    """
+
+    temperature: float = 1.0
+    pitch_temperature: float | None = None
+    time_temperature: float | None = None
+    velocity_temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    lowest_pitch: int = 0
+    highest_pitch: int = 127
+    polyphony: int | None = None
+    longest_note_s: float = LONGEST_NOTE_S
+    longest_rest_s: float | None = None
+    guard: bool = False
+
+    def __post_init__(self) -> None:
+        problems = []
+        for name in ("pitch_temperature", "time_temperature", "velocity_temperature"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value >= 0):
+                problems.append(f"{name} must be at least 0 and finite, not {value}")
+        try:
+            Sampling(self.temperature, self.top_k, self.top_p, self.min_p)
+        except GenerationError as error:
+            problems.append(str(error))
+        if not 0 <= self.lowest_pitch <= self.highest_pitch <= 127:
+            problems.append(
+                "lowest_pitch and highest_pitch must be ascending and within 0..127, not "
+                f"{self.lowest_pitch} and {self.highest_pitch}"
+            )
+        if self.polyphony is not None and self.polyphony < 1:
+            problems.append(f"polyphony must be at least 1, not {self.polyphony}")
+        for name in ("longest_note_s", "longest_rest_s"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                problems.append(f"{name} must be above 0 and finite, not {value}")
+        if problems:
+            raise GenerationError("; ".join(problems))
+
+    def sampling(self, vocabulary: Vocabulary) -> Sampling:
+        """Return how ids of a vocabulary are drawn."""
+        v = vocabulary
+        chosen = (
+            (NOTE_ON, self.pitch_temperature),
+            (NOTE_OFF, self.pitch_temperature),
+            (TIME_SHIFT, self.time_temperature),
+            (VELOCITY, self.velocity_temperature),
+        )
+        groups = tuple(
+            (v.first[kind], v.first[kind] + v.counts[kind], temperature)
+            for kind, temperature in chosen
+            if temperature is not None
+        )
+        return Sampling(self.temperature, self.top_k, self.top_p, self.min_p, groups)

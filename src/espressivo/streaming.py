@@ -1,0 +1,249 @@
+"""Streaming: music that is decided while it plays, without end."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from espressivo.errors import GenerationError
+from espressivo.player import Player
+from espressivo.settings import Settings
+from espressivo.vocabulary import (
+    END,
+    NOTE_OFF,
+    NOTE_ON,
+    SUSTAIN,
+    TIME_SHIFT,
+    VELOCITY,
+)
+
+__all__ = ["LONGEST_REST_S", "Played", "Stream"]
+
+LONGEST_REST_S = 3.0
+"""A stream is never silent for longer, unless told otherwise."""
+
+_NAP_S = 0.02  # how long it sleeps at once, and so how late it notices what a person does
+_TINY_S = 1e-6  # less than this may be too little for a clock to show
+_REMEMBERED = 1024  # events, about half a minute
+_PHRASE = 256  # the oldest of these, from which a restarted model goes on
+_PATIENCE, _PATIENCE_S = 4, 30.0  # so many recoveries within so many seconds, and it is restarted
+
+
+@dataclass(frozen=True)
+class Played:
+    """Something to be sent to an instrument.
+
+    Parameters
+    ----------
+    time_s : float
+        Seconds since the stream began, a multiple of the vocabulary's step.
+    kind : {"note_on", "note_off", "pedal"}
+    pitch : int
+        MIDI pitch of a note; 0 for the sustain pedal.
+    velocity : int
+        MIDI velocity of a note-on, 0 of a note-off; 127 for the pedal down, 0 for up.
+    """
+
+    time_s: float
+    kind: str
+    pitch: int
+    velocity: int
+
+
+class Stream(Iterator[Played]):
+    """Plays for ever; `Model.generate_stream` makes it.
+
+    Events come out in order of time, at most `lead_s` before their time on the clock, which
+    starts with the first one asked for; asking for one waits until then. Times are counted in
+    whole steps, so they never drift. Its memory does not grow.
+
+    It recovers by itself, and counts it in `recoveries`: a loop (see `Guard`) is broken by another
+    pitch ("loops"), a rest that lasts too long by a note ("rests"), and when that has been needed
+    4 times within 30 s, the notes end and the model starts afresh from what it played half a
+    minute before ("restarts").
+
+    All methods may be called while another thread waits for an event.
+
+    Parameters
+    ----------
+    player : Player
+        Its time so far becomes the time 0 of the stream.
+    lead_s : float
+        At least 0. The longer, the safer from gaps; the shorter, the sooner it can be steered.
+    clock : function
+        Returns seconds, never less than before.
+    sleep : function
+        Waits for a number of seconds.
+    """
+
+    def __init__(
+        self,
+        player: Player,
+        *,
+        lead_s: float = 0.5,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        if not (math.isfinite(lead_s) and lead_s >= 0):
+            raise GenerationError(f"lead_s must be at least 0 and finite, not {lead_s}")
+        self._player, self._lead_s, self._clock, self._sleep = player, lead_s, clock, sleep
+        self._v = player.vocabulary
+        self._origin = player.grammar.now  # its step at time 0
+        self._begin_s: float | None = None  # what the clock showed then
+        self._ready: deque[Played] = deque()
+        self._played: deque[tuple[int, int]] = deque()  # pitch and velocity, by a person
+        self._held: set[int] = set()  # pitches that a person holds
+        self._stopping = self._stopped = False
+        self._remembered: deque[int] = deque(maxlen=_REMEMBERED)
+        self._troubles: deque[int] = deque(maxlen=_PATIENCE)  # steps of the latest recoveries
+        self._looping = False
+        self.recoveries = {"loops": 0, "rests": 0, "restarts": 0}
+
+    @property
+    def settings(self) -> Settings:
+        """How it plays now."""
+        return self._player.settings
+
+    def steer(self, **changes: Any) -> None:
+        """Change some of the settings, as in ``steer(temperature=1.2)``, from the next event on."""
+        self._player.settings = dataclasses.replace(self.settings, **changes)
+
+    def play(self, pitch: int, velocity: int) -> None:
+        """Let the model hear that a person strikes a key now; 1..127, velocity 0 is `release`.
+
+        It hears it at the step that it has come to, which is `lead_s` later, and goes on from
+        there. Such notes do not come out again. A pitch outside the vocabulary is not heard.
+        """
+        if not (0 <= pitch <= 127 and 0 <= velocity <= 127):
+            raise GenerationError(
+                f"pitch and velocity must be within 0..127, not {pitch} and {velocity}"
+            )
+        if self._v.lowest_pitch <= pitch <= self._v.highest_pitch:
+            self._played.append((pitch, velocity))
+
+    def release(self, pitch: int) -> None:
+        """Let the model hear that a person lets a key go."""
+        self.play(pitch, 0)
+
+    def stop(self) -> None:
+        """End every sounding note; after these note-offs no more events come."""
+        self._stopping = True
+
+    def panic(self) -> list[Played]:
+        """End the stream at once, and return what ends every sounding note and lifts the pedal."""
+        self._stopping = self._stopped = True
+        self._ready.clear()
+        return [event for id_ in self._player.grammar.closing() for event in self._outcome(id_)]
+
+    def __next__(self) -> Played:
+        while not self._ready:
+            if self._stopped:
+                raise StopIteration
+            self._advance()
+        return self._ready.popleft()
+
+    def _advance(self) -> None:
+        """Let one event happen, or what a person played, or the end."""
+        while self._played:
+            self._hear(*self._played.popleft())
+        if self._stopping:
+            self._happen(self._player.grammar.closing())
+            self._stopped = True
+            return
+        self._recover()
+        # A person's keys are theirs to release, and a stream has no end of its own.
+        without = [self._id(NOTE_OFF, pitch) for pitch in self._held]
+        if self._v.boundaries:
+            without.append(self._v.first[END])
+        id_ = self._player.decide(without=without)
+        if id_ is not None and self._v.kinds[id_] == TIME_SHIFT:
+            id_ = self._wait(id_)
+        if id_ is not None:
+            self._happen([id_])
+
+    def _wait(self, shift: int) -> int | None:
+        """Wait until time has come to the end of a shift, less the lead.
+
+        Returns the shift, or a shorter one if a person plays meanwhile, or None if time has not
+        come further at all.
+        """
+        now, rate = self._player.grammar.now - self._origin, self._v.steps_per_second
+        if self._begin_s is None:
+            self._begin_s = self._clock()
+        steps = int(self._v.values[shift])
+        while True:
+            reached_s = self._clock() - self._begin_s + self._lead_s
+            ahead_s = (now + steps) / rate - reached_s
+            if ahead_s < _TINY_S:
+                return shift
+            if self._played or self._stopping:
+                passed = min(steps, math.floor(reached_s * rate) - now)
+                return self._v.first[TIME_SHIFT] + passed - 1 if passed > 0 else None
+            self._sleep(min(ahead_s, _NAP_S))
+
+    def _happen(self, ids: list[int]) -> None:
+        """Let events happen, and hand out those that are to be heard."""
+        for id_ in ids:
+            self._ready.extend(self._outcome(id_))
+            if self._v.kinds[id_] == NOTE_OFF:
+                self._held.discard(int(self._v.values[id_]))
+            self._player.feed(id_)
+            self._remembered.append(id_)
+
+    def _outcome(self, id_: int) -> list[Played]:
+        """Return what is heard of an event that happens now."""
+        grammar, kind, value = self._player.grammar, self._v.kinds[id_], int(self._v.values[id_])
+        time_s = (grammar.now - self._origin) / self._v.steps_per_second
+        if kind == NOTE_ON:
+            loudness = grammar.velocity
+            return [Played(time_s, "note_on", value, int(self._v.values[loudness]))]
+        if kind == NOTE_OFF and value not in self._held:
+            return [Played(time_s, "note_off", value, 0)]
+        if kind == SUSTAIN:
+            return [Played(time_s, "pedal", 0, 127 * value)]
+        return []
+
+    def _hear(self, pitch: int, velocity: int) -> None:
+        """Let the model read what a person did; their notes are not handed out."""
+        if velocity == 0:
+            if pitch in self._held:
+                self._happen([self._id(NOTE_OFF, pitch)])
+            return
+        if pitch in self._player.grammar.sounding:
+            self._happen([self._id(NOTE_OFF, pitch)])
+        loudness = self._v.first[VELOCITY] + int(self._v.velocity_bins[velocity])
+        if loudness != self._player.grammar.velocity:
+            self._happen([loudness])
+        self._held.add(pitch)
+        note = self._id(NOTE_ON, pitch)
+        self._player.feed(note)
+        self._remembered.append(note)
+
+    def _recover(self) -> None:
+        """Count loops and long rests, and restart if there have been too many."""
+        grammar, now = self._player.grammar, self._player.grammar.now
+        looping = self.settings.guard and bool(self._player.guard.forbidden)
+        if looping and not self._looping:
+            self.recoveries["loops"] += 1
+            self._troubles.append(now)
+        self._looping = looping
+        if grammar.resting_too_long and now not in self._troubles:
+            self.recoveries["rests"] += 1
+            self._troubles.append(now)
+        patience = _PATIENCE_S * self._v.steps_per_second
+        if len(self._troubles) == _PATIENCE and now - self._troubles[0] < patience:
+            self._troubles.clear()
+            self.recoveries["restarts"] += 1
+            self._happen(grammar.closing())
+            phrase = list(self._remembered)[:_PHRASE]
+            self._player.restart(np.array(phrase, np.int32))
+
+    def _id(self, kind: int, pitch: int) -> int:
+        return self._v.first[kind] + pitch - self._v.lowest_pitch

@@ -1,0 +1,39 @@
+"""An engine of which everything is known."""
+
+from __future__ import annotations
+
+import numpy as np
+
+CARD = {"name": "tiny", "licence": "CC0", "trained_on": "nothing"}
+
+
+class Mock:
+    """An engine whose logits depend on every event so far and on their number."""
+
+    card = CARD
+
+    def __init__(self, v, favour=None):
+        self.vocabulary, self.favour = v, favour
+
+    def initial_state(self, rows=1):
+        return (np.zeros((1, rows, 2), np.float32),)
+
+    def run(self, ids, state):
+        (memory,) = (array.copy() for array in state)
+        logits = np.empty((*ids.shape, self.vocabulary.size), np.float32)
+        for t, row in enumerate(ids):
+            for b, id_ in enumerate(row):
+                memory[0, b] = (memory[0, b, 0] * 31 + id_ + 1) % 1009, memory[0, b, 1] + 1
+                logits[t, b] = self.logits(*memory[0, b])
+        return logits, (memory,)
+
+    def step(self, id_, state):
+        logits, state = self.run(np.array([[id_]]), state)
+        return logits[0, 0], state
+
+    def logits(self, mixed, position):
+        ids = np.arange(self.vocabulary.size)
+        logits = 3 * np.sin(ids * (mixed + 2) + position).astype(np.float32)
+        if self.favour is not None:
+            logits[self.favour] += 30
+        return logits

@@ -1,0 +1,115 @@
+import numpy as np
+import pytest
+
+from espressivo.ending import CLOSE_S, FADE, PAUSE_S, RING_S, Close
+from espressivo.errors import GenerationError
+from espressivo.generation import Model
+from espressivo.grammar import Grammar
+from espressivo.vocabulary import END, NOTE_OFF, NOTE_ON, SUSTAIN, TIME_SHIFT, VELOCITY, vocabulary
+from known import Mock
+
+V = vocabulary("seed")
+ON, OFF, SHIFT, LOUD = 39, V.first[NOTE_OFF] + 39, V.first[TIME_SHIFT], V.first[VELOCITY] + 20
+
+
+def fed(grammar, *ids):
+    for id_ in ids:
+        grammar.feed(id_)
+
+
+def passed(grammar, steps):
+    while steps > 0:
+        grammar.feed(SHIFT + min(steps, 100) - 1)
+        steps -= 100
+
+
+def begun(v=V):
+    """A note sounds until a second before the close of a piece of 30 s begins."""
+    grammar = Grammar(v)
+    close = Close(grammar, 3000)
+    fed(grammar, v.first[VELOCITY] + 20, ON)
+    passed(grammar, 3000 - round(100 * CLOSE_S) - 1)
+    return grammar, close
+
+
+def test_before_its_time_only_the_end_is_ruled_out():
+    _, close = begun()
+    assert close.without() == [] and not close.over
+    pedal = vocabulary("pedal")
+    assert begun(pedal)[1].without() == [pedal.first[END]]
+
+
+def test_it_closes_when_nothing_sounds_or_no_note_has_begun_for_a_while():
+    grammar, close = begun()
+    passed(grammar, 1)
+    assert {ON, LOUD} <= set(close.without()) and not close.over  # it began long before
+    fed(grammar, OFF)
+    assert close.over
+
+    grammar, close = begun()
+    fed(grammar, ON + 1)
+    passed(grammar, round(100 * PAUSE_S) - 1)
+    assert ON not in close.without()
+    passed(grammar, 1)
+    assert ON in close.without()
+
+
+def test_it_grows_softer_until_it_closes_at_last():
+    grammar, close = begun()
+    limits = []
+    for step in range(round(100 * (CLOSE_S - RING_S))):
+        passed(grammar, 1)
+        grammar.feed(OFF if step % 2 else ON)
+        fed(grammar, ON + 1 + step % 40)  # a note on every step, so never a pause
+        without = close.without()
+        assert ON not in without
+        limits.append(without[0] - V.first[VELOCITY] - 1)  # the loudest that is left
+    assert limits[0] == 20 and limits[-1] == round(20 * (1 - FADE))
+    assert (np.diff(limits) <= 0).all()
+    passed(grammar, 1)
+    assert ON in close.without()
+
+
+@pytest.mark.parametrize("name", ["seed", "pedal"])
+@pytest.mark.parametrize("seconds", [0.01, 0.5, 3.0, 14.3])
+def test_no_piece_is_longer_than_asked_and_the_last_notes_ring(name, seconds):
+    v = vocabulary(name)
+    model = Model(Mock(v))
+    ring_s = RING_S * min(1, seconds / (2 * CLOSE_S))
+    for seed in range(8):
+        ids = list(model.stream(seconds=seconds, seed=seed))
+        p = v.decode(ids)
+        assert p.seconds <= seconds + 1e-9
+        if len(p):
+            assert p.notes["onset_s"].max() < seconds - ring_s + 0.02
+        assert model.generate(seconds=seconds, seed=seed) == p
+        grammar = Grammar(v)
+        fed(grammar, *ids)
+        assert not grammar.closing()  # every note has its note-off, and the pedal is up
+        if v.counts[SUSTAIN] and len(p.controls):
+            assert p.controls["value"][-1] == 0
+
+
+def test_until_the_close_it_is_the_piece_that_is_cut():
+    model = Model(Mock(V))
+    for seed in range(5):
+        natural = list(model.stream(seconds=30, seed=seed))
+        cut = list(model.stream(seconds=30, seed=seed, ending="cut"))
+        steps = np.cumsum(np.where(V.kinds[natural] == TIME_SHIFT, V.values[natural], 0))
+        before = int((steps < 100 * (30 - CLOSE_S)).sum())
+        assert natural[:before] == cut[:before] and natural != cut
+
+
+def test_a_piece_may_end_by_itself():
+    pedal = vocabulary("pedal")
+    model = Model(Mock(pedal))
+    brief = {"polyphony": 1, "longest_note_s": 0.05, "ending": "own"}  # often nothing sounds
+    pieces = [list(model.stream(seed=seed, **brief)) for seed in range(10)]
+    assert {ids[-1] for ids in pieces} == {pedal.first[END]}
+    assert len({len(ids) for ids in pieces}) > 5
+    never = Model(Mock(pedal, favour=np.flatnonzero(pedal.kinds == NOTE_ON)))
+    assert never.generate(ending="own", seconds=1.5, seed=0).seconds <= 1.5
+    with pytest.raises(GenerationError, match="'seed' has no end event"):
+        Model(Mock(V)).generate(ending="own")
+    with pytest.raises(GenerationError, match="one of natural, cut, own, not 'abrupt'"):
+        model.generate(ending="abrupt")

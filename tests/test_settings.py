@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+
+from espressivo.engine import State
+from espressivo.errors import GenerationError
+from espressivo.generation import Model
+from espressivo.settings import Settings
+from espressivo.vocabulary import KINDS, NOTE_ON, TIME_SHIFT, VELOCITY, vocabulary
+from known import Mock
+
+V = vocabulary("seed")
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"pitch_temperature": -1}, "pitch_temperature must be at least 0"),
+        ({"time_temperature": float("inf")}, "time_temperature"),
+        ({"velocity_temperature": float("nan")}, "velocity_temperature"),
+        ({"temperature": -1}, "temperature"),
+        ({"min_p": 2}, "min_p"),
+        ({"lowest_pitch": 70, "highest_pitch": 60}, "ascending"),
+        ({"highest_pitch": 128}, "within 0..127"),
+        ({"polyphony": 0}, "polyphony must be at least 1, not 0"),
+        ({"longest_note_s": 0}, "longest_note_s must be above 0"),
+        ({"longest_rest_s": float("nan")}, "longest_rest_s"),
+    ],
+)
+def test_settings_are_checked(settings, words):
+    with pytest.raises(GenerationError, match=words):
+        Settings(**settings)
+
+
+def test_a_range_without_pitches_of_the_vocabulary_is_refused():
+    with pytest.raises(GenerationError, match=r"no pitch within 0\.\.20 .* 21\.\.108"):
+        Model(Mock(V)).stream(highest_pitch=20)
+
+
+def test_each_kind_has_its_own_temperature():
+    logits = State(Mock(V)).logits()
+    plain = Settings().sampling(V).distribution(logits)
+    changed = Settings(pitch_temperature=2.0, time_temperature=0.0).sampling(V).distribution(logits)
+    for kind, name in enumerate(KINDS):
+        mine, theirs = changed[V.kinds == kind], plain[V.kinds == kind]
+        assert mine.sum() == pytest.approx(theirs.sum()), name
+        if kind == VELOCITY:
+            np.testing.assert_allclose(mine, theirs)
+        elif kind == TIME_SHIFT:
+            assert np.count_nonzero(mine) == 1 and mine.argmax() == theirs.argmax()
+        elif len(mine):
+            np.testing.assert_allclose(mine / mine.sum(), np.sqrt(theirs) / np.sqrt(theirs).sum())
+
+
+def heard(seed, name="seed", seconds=20, favour=None, **settings):
+    """Generate and return the steps at which each note begins and ends, and its pitch."""
+    v = vocabulary(name)
+    model = Model(Mock(v, favour))
+    p = model.generate(seconds=seconds, seed=seed, ending="cut", **settings)
+    rate = v.steps_per_second
+    return np.round(p.notes["onset_s"] * rate), np.round(p.notes["offset_s"] * rate), p.notes
+
+
+@pytest.mark.parametrize("name", ["seed", "pedal"])
+def test_the_rules_are_kept(name):
+    count = 0
+    for seed in range(5):  # in `pedal` a piece may end early
+        onset, offset, notes = heard(
+            seed, name, lowest_pitch=50, highest_pitch=70, polyphony=3, longest_note_s=0.5
+        )
+        count += len(notes)
+        assert 50 <= notes["pitch"].min() and notes["pitch"].max() <= 70
+        assert (offset - onset).max() <= 50
+        sounding = [((onset <= step) & (step < offset)).sum() for step in onset]
+        assert max(sounding) <= 3
+    assert count > 50
+    assert max(heard(0, name)[2]["pitch"]) > 70
+
+
+def test_a_range_and_one_voice():
+    onset, offset, notes = heard(1, polyphony=1, lowest_pitch=60, highest_pitch=60)
+    assert set(notes["pitch"].tolist()) == {60}
+    assert (onset[1:] >= offset[:-1]).all()
+
+
+@pytest.mark.parametrize("rest_s", [0.5, 2.34])
+def test_the_longest_rest(rest_s):
+    quiet = [V.first[TIME_SHIFT] + 99]
+    onset, offset, _ = heard(0, favour=quiet, longest_rest_s=rest_s, longest_note_s=1.0, seconds=60)
+    ends = np.maximum.accumulate(np.concatenate(([0], offset)))
+    rests = onset - ends[: len(onset)]
+    assert rests.max() == round(rest_s * 100)
+    assert len(heard(0, favour=quiet, seconds=60)[2]) < 5
+
+
+def test_rules_do_not_change_what_they_do_not_touch():
+    loose = {"lowest_pitch": 21, "highest_pitch": 108, "polyphony": 88, "longest_rest_s": 1000.0}
+    model = Model(Mock(V))
+    assert list(model.stream(events=300, seed=1, **loose)) == list(model.stream(events=300, seed=1))
+    drawn = list(model.stream(events=300, seed=1, min_p=0.0, pitch_temperature=1.0))
+    assert V.kinds[drawn[0]] != NOTE_ON  # still after a velocity
