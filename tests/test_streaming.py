@@ -6,6 +6,7 @@ import pytest
 from espressivo import streaming
 from espressivo.errors import GenerationError
 from espressivo.generation import Model
+from espressivo.player import Player
 from espressivo.streaming import LONGEST_REST_S, Played
 from espressivo.vocabulary import NOTE_OFF, NOTE_ON, TIME_SHIFT, VELOCITY, vocabulary
 from known import Mock
@@ -209,15 +210,18 @@ def test_a_restarted_model_reads_what_was_played_before(monkeypatch):
     monkeypatch.setattr(streaming, "_PHRASE", 16)
     fed = []
 
-    class Recorded(Mock):
-        def run(self, ids, state):
-            if len(ids) > 1:
-                fed.append(ids[:, 0].tolist())
-            return super().run(ids, state)
+    restart = Player.restart
 
-    model = Model(Recorded(V, favour=[V.first[TIME_SHIFT] + 99]))
+    def recorded(player, ids):
+        fed.append(ids.tolist())
+        restart(player, ids)
+
+    monkeypatch.setattr(Player, "restart", recorded)
+    model = Model(Mock(V, favour=[V.first[TIME_SHIFT] + 99]))
     stream = opened(model, seed=0, longest_note_s=1.0)
     list(itertools.islice(stream, 200))
+    begun, *fed = fed
+    assert begun == []
     assert len(fed) == stream.recoveries["restarts"] > 0
     assert any(len(phrase) == 16 for phrase in fed)
     assert any(V.kinds[phrase[n]] == NOTE_ON for phrase in fed for n in range(len(phrase)))
