@@ -34,11 +34,12 @@ demo: $(VENV)/.player
 	$(BIN)/espressivo generate --seconds 30 --seed 7 -o demo/performance.mid
 	$(BIN)/espressivo plot demo/performance.mid -o demo/performance.png
 
+# A process on each core, and in each one thread: threads of torch would wait for one another.
 test: $(VENV)/.developer
-	$(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
 
 test-all: $(VENV)/.developer
-	$(BIN)/python -m pytest -q -m ''
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto -m ''
 
 lint: $(VENV)/.developer
 	$(BIN)/ruff format --check .
@@ -47,8 +48,11 @@ lint: $(VENV)/.developer
 
 bench: $(VENV)/.everything
 	$(BIN)/python bench/codec.py
-	$(BIN)/python bench/note_seq_equality.py
+	$(BIN)/python -W ignore bench/note_seq_equality.py
+	$(BIN)/python bench/bad_inputs.py
+	$(BIN)/python bench/likelihood.py
 	$(BIN)/python bench/generate.py
+	$(BIN)/python bench/stream.py
 	$(BIN)/python bench/train.py
 
 clean:

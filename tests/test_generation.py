@@ -16,7 +16,7 @@ from espressivo.grammar import Grammar
 from espressivo.networks import Recurrent, RecurrentConfig
 from espressivo.performance import CONTROL_DTYPE, SUSTAIN, Performance
 from espressivo.sampling import Sampling
-from espressivo.settings import LONGEST_NOTE_S
+from espressivo.settings import LONGEST_NOTE_S, Settings
 from espressivo.vocabulary import (
     END,
     NOTE_OFF,
@@ -339,8 +339,10 @@ def test_events_are_drawn_from_the_masked_distribution(name, settings):
     grammar, mixed, drawn = Grammar(v), v.size + 1, 0
     for position, id_ in enumerate(generated):
         if grammar.overdue() is None:
-            p = Sampling(**settings).distribution(
-                mock.logits(mixed % 1009, position + 1), grammar.allowed()
+            p = (
+                Settings(**settings)
+                .sampling(v)
+                .distribution(mock.logits(mixed % 1009, position + 1), grammar.allowed())
             )
             chosen = int(np.searchsorted(p.cumsum(), (1 - rng.random()) * p.cumsum()[-1]))
             assert id_ == grammar.cut(chosen)

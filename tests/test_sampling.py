@@ -285,3 +285,31 @@ def test_the_new_settings_are_checked():
     ):
         with pytest.raises(GenerationError, match=words):
             Sampling(**settings)
+
+
+# --- kinds ----------------------------------------------------------------------------------------
+
+
+def test_what_is_ruled_out_leaves_its_probability_to_its_kind():
+    logits = np.log([0.4, 0.1, 0.2, 0.2, 0.1])
+    allowed = np.array([False, True, True, True, False])
+    p = Sampling(kinds=(0, 2, 4)).distribution(logits, allowed)
+    # Kind one has 0.5, all now in its second id; kind two 0.4; kind three is gone.
+    assert_close(p, np.array([0, 0.5, 0.2, 0.2, 0]) / 0.9)
+    spread = Sampling().distribution(logits, allowed)
+    assert_close(spread, np.array([0, 0.1, 0.2, 0.2, 0]) / 0.5)
+
+
+def test_nothing_ruled_out_makes_kinds_no_difference():
+    for temperature in (0, 0.5, 1.0, 2.0):
+        with_kinds = Sampling(temperature, kinds=(0, 1)).distribution(LOGITS, np.ones(4, bool))
+        assert_close(with_kinds, Sampling(temperature).distribution(LOGITS))
+
+
+def test_a_kind_that_cannot_come_gives_way_even_when_it_is_all_but_certain():
+    logits = np.array([2000.0, 0.0, 1.0])
+    for temperature in (0, 1.0):
+        p = Sampling(temperature, kinds=(0, 1)).distribution(logits, np.array([False, True, True]))
+        assert p[0] == 0
+        assert p[2] > p[1]
+        assert p.sum() == pytest.approx(1)

@@ -68,12 +68,11 @@ def test_the_rules_are_kept(name):
             seed, name, lowest_pitch=50, highest_pitch=70, polyphony=3, longest_note_s=0.5
         )
         count += len(notes)
-        assert 50 <= notes["pitch"].min() and notes["pitch"].max() <= 70
-        assert (offset - onset).max() <= 50
-        sounding = [((onset <= step) & (step < offset)).sum() for step in onset]
-        assert max(sounding) <= 3
+        assert ((notes["pitch"] >= 50) & (notes["pitch"] <= 70)).all()
+        assert (offset - onset <= 50).all()
+        assert all(((onset <= step) & (step < offset)).sum() <= 3 for step in onset)
     assert count > 50
-    assert max(heard(0, name)[2]["pitch"]) > 70
+    assert any((heard(seed, name)[2]["pitch"] > 70).any() for seed in range(5))
 
 
 def test_a_range_and_one_voice():

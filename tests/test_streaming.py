@@ -77,7 +77,7 @@ def test_it_plays_what_generate_writes():
     written = model.generate(seed=5, seconds=events[-1].time_s, ending="cut").notes
     heard = [note for note in as_notes(events) if note[0] < events[-1].time_s]
     assert sorted(heard) == written[["onset_s", "pitch", "velocity"]].tolist()
-    assert len(heard) > 50
+    assert len(heard) > 30
 
 
 def test_the_same_seed_plays_the_same_on_any_clock():
@@ -154,7 +154,7 @@ def test_a_person_is_heard_at_the_time_and_is_not_played_back():
     for event in events:
         assert event.pitch != 60 or not struck / 100 < event.time_s < released[0] / 100
     assert not sounding(events)
-    assert len(heard) > 50
+    assert len(heard) > 30
 
 
 def test_what_a_person_plays_changes_what_follows():

@@ -33,6 +33,9 @@ class Sampling:
     groups : tuple of (first, end, temperature)
         Ranges of ids, ``first <= id < end``, that have a temperature of their own. How likely a
         group is as a whole is decided by `temperature`, which of its ids by the group's.
+    kinds : tuple of int
+        The first id of each kind of ids, ascending from 0. What is ruled out leaves its
+        probability to the rest of its kind; without kinds, to all that is left.
 
     Raises
     ------
@@ -53,6 +56,7 @@ class Sampling:
     top_p: float | None = None
     min_p: float | None = None
     groups: tuple[tuple[int, int, float], ...] = ()
+    kinds: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         problems = []
@@ -78,7 +82,7 @@ class Sampling:
         logits : float array, shape (size,)
             Logarithms of probabilities up to a constant. ``-inf`` is impossible.
         allowed : bool array, shape (size,), optional
-            Ids that can be drawn at all; what the others had goes to these in proportion.
+            Ids that can be drawn at all; what the others had goes to these, see `kinds`.
 
         Returns
         -------
@@ -91,17 +95,22 @@ class Sampling:
             If no id is possible, or a logit is not a number or infinite.
         """
         x = logits.astype(np.float64)
-        if allowed is not None:
-            x[~allowed] = -np.inf
-        if not math.isfinite(x.max()):
+        left = x if allowed is None else np.where(allowed, x, -np.inf)
+        if not math.isfinite(left.max()):
             raise GenerationError(
                 "no id can be drawn: none is allowed, or the model gave no numbers"
             )
-        p = _softmax(x, self.temperature)
-        for first, end, temperature in self.groups:
-            whole = p[first:end].sum()
-            if whole > 0:
-                p[first:end] = whole * _softmax(x[first:end], temperature)
+        temperature = self.temperature or 1.0
+        p = _softmax(x if self.kinds else left, temperature)
+        if self.kinds and allowed is not None:
+            p = self._within_kinds(p, allowed)
+            if not p.any():  # nothing is left of the kinds that are possible at all
+                p = _softmax(left, temperature)
+        if self.temperature == 0:
+            p = np.eye(1, len(p), int(p.argmax()))[0]
+        for first, end, own in self.groups:
+            if p[first:end].any():
+                p[first:end] = p[first:end].sum() * _softmax(left[first:end], own)
         if not (self.top_k is None and self.top_p is None and self.min_p is None):
             p[self._cut(p)] = 0.0
             p /= p.sum()
@@ -118,6 +127,18 @@ class Sampling:
         # From (0, 1], so the first bound at or above it always belongs to a possible id.
         share = 1.0 - rng.random()
         return int(np.searchsorted(bounds, share * bounds[-1]))
+
+    def _within_kinds(
+        self, p: NDArray[np.float64], allowed: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        """Rule ids out, leaving their probability to the rest of their kind, if there is any."""
+        whole = np.add.reduceat(p, self.kinds)
+        p = p * allowed
+        rest = np.add.reduceat(p, self.kinds)
+        share = np.divide(whole, rest, out=np.zeros_like(rest), where=rest > 0)
+        p *= np.repeat(share, np.diff((*self.kinds, len(p))))
+        total: float = p.sum()
+        return p / total if total else p
 
     def _cut(self, p: NDArray[np.float64]) -> NDArray[np.intp]:
         """Return the ids that are cut off: all after some place in the order of likelihood."""

@@ -82,7 +82,12 @@ class Settings:
             raise GenerationError("; ".join(problems))
 
     def sampling(self, vocabulary: Vocabulary) -> Sampling:
-        """Return how ids of a vocabulary are drawn."""
+        """Return how ids of a vocabulary are drawn.
+
+        What cannot follow leaves its probability to events of its kind. A model that wants to
+        end a note, but is not sure which ones sound, then ends one all the same; were its wish
+        spread over all kinds, notes would end too seldom and pile up.
+        """
         v = vocabulary
         chosen = (
             (NOTE_ON, self.pitch_temperature),
@@ -95,4 +100,5 @@ class Settings:
             for kind, temperature in chosen
             if temperature is not None
         )
-        return Sampling(self.temperature, self.top_k, self.top_p, self.min_p, groups)
+        kinds = tuple(first for first, count in zip(v.first, v.counts, strict=True) if count)
+        return Sampling(self.temperature, self.top_k, self.top_p, self.min_p, groups, kinds)
