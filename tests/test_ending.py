@@ -54,6 +54,19 @@ def test_it_closes_when_nothing_sounds_or_no_note_has_begun_for_a_while():
     assert ON in close.without()
 
 
+def test_a_rest_that_began_before_the_close_does_not_end_the_piece():
+    grammar, close = begun()
+    fed(grammar, OFF)
+    passed(grammar, 1)
+    assert not close.over and ON in set(range(V.size)) - set(close.without())
+    fed(grammar, ON)
+    close.without()
+    fed(grammar, OFF)
+    passed(grammar, round(100 * PAUSE_S))
+    close.without()
+    assert close.over
+
+
 def test_it_grows_softer_until_it_closes_at_last():
     grammar, close = begun()
     limits = []

@@ -27,10 +27,11 @@ class Close:
     """A natural close: no more notes from a pause on, and time to ring for the last.
 
     From `CLOSE_S` before the end of its time a piece grows softer, its greatest loudness falling
-    evenly by `FADE`, and closes at the first pause: nothing sounds, or no note has begun for
-    `PAUSE_S`. Without one it closes `RING_S` before the end. Then no note begins any more, and
-    the piece is over when the last has ended, or at the end of its time. It is never longer than
-    asked. A piece shorter than twice `CLOSE_S` shares its time out in the same proportion.
+    evenly by `FADE`, and closes at the first pause after something has sounded: nothing sounds,
+    or no note has begun for `PAUSE_S`. Without one it closes `RING_S` before the end. Then no
+    note begins any more, and the piece is over when the last has ended, or at the end of its
+    time. It is never longer than asked. A piece shorter than twice `CLOSE_S` shares its time out
+    in the same proportion.
 
     Parameters
     ----------
@@ -46,7 +47,7 @@ class Close:
         steps = scale * v.steps_per_second
         self._begin, self._latest = end - round(CLOSE_S * steps), end - round(RING_S * steps)
         self._pause = round(PAUSE_S * v.steps_per_second)
-        self._closed = False
+        self._closed = self._heard = False
         self._loudest: int | None = None  # the velocity bin in force when the close began
         spans = zip(v.first, v.counts, strict=True)
         ids = [list(range(first, first + count)) for first, count in spans]
@@ -63,9 +64,10 @@ class Close:
         now = self._grammar.now
         if now < self._begin:
             return self._end
-        quiet = not self._grammar.sounding or (
-            self._grammar.onset is not None and now - self._grammar.onset >= self._pause
-        )
+        onset, sounding = self._grammar.onset, self._grammar.sounding
+        self._heard = self._heard or bool(sounding)
+        resting = not sounding or (onset is not None and now - onset >= self._pause)
+        quiet = self._heard and resting  # a rest that began earlier is not the end of a phrase
         self._closed = self._closed or quiet or now >= self._latest
         if self._closed:
             return self._beginnings
