@@ -39,9 +39,6 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         click.echo("espressivo: interrupted", err=True)
         sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone, as in `espressivo events | head`
-        sys.exit(0)
     except (EspressivoError, click.ClickException) as error:
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
         click.echo(f"espressivo: {message}", err=True)
