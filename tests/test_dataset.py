@@ -11,6 +11,7 @@ import pytest
 from espressivo import read, vocabulary
 from espressivo.augment import Augmentation
 from espressivo.codec import event_steps
+from espressivo.controls import measured
 from espressivo.corpus import prepare
 from espressivo.dataset import IGNORED, Cut, Dataset, batches, whole_pieces
 from espressivo.errors import DataError
@@ -254,6 +255,36 @@ def test_batches_go_on_from_any_position(dataset, name, seed, augmentation, part
         for expected, actual in zip(first[stop + 1 : stop + 6], source, strict=False):
             assert same(expected, actual)
             assert expected.position == actual.position
+
+
+def test_controls_are_those_of_the_music_that_follows_or_nothing(dataset):
+    v = dataset.vocabulary
+    wanted = {piece.path: measured(dataset.ids(piece), v) for piece in dataset.split("train")}
+    source = batches(dataset, CUTS["carried"], seed=0, controls=True)
+    asked = 0
+    for batch in itertools.islice(source, 60):
+        for row, (_, _, index, end) in enumerate(batch.position):
+            piece = dataset.split("train")[index]
+            part = wanted[piece.path][end - 64 : end]
+            given = batch.controls[: len(part), row]
+            for numbers in (slice(0, 8), slice(8, 16), slice(16, 28)):
+                if given[:, numbers].any():
+                    asked += 1
+                    np.testing.assert_array_equal(given[:, numbers], part[:, numbers])
+    assert asked > 50
+
+
+def test_controls_do_not_depend_on_where_one_resumes(dataset):
+    settings = {"seed": 4, "controls": True}
+    first = list(itertools.islice(batches(dataset, CUTS["carried"], **settings), 12))
+    source = batches(dataset, CUTS["carried"], **settings, position=first[5].position)
+    for expected, actual in zip(first[6:], source, strict=False):
+        np.testing.assert_array_equal(expected.controls, actual.controls)
+
+
+def test_controls_need_carried_windows(dataset):
+    with pytest.raises(ValueError, match="carried"):
+        next(batches(dataset, CUTS["events"], seed=0, controls=True))
 
 
 def test_every_position_of_a_round_can_be_resumed(dataset):

@@ -12,7 +12,7 @@ from espressivo import __version__
 from espressivo.engine import METADATA_KEY, Engine, State
 from espressivo.errors import CodecError, ModelError
 from espressivo.export import WEIGHTS, export
-from espressivo.networks import Recurrent, RecurrentConfig
+from espressivo.networks import Recurrent, RecurrentConfig, Stack, StackConfig
 from espressivo.sampling import Sampling
 from espressivo.vocabulary import Vocabulary, vocabulary
 
@@ -36,6 +36,18 @@ def network(cell="gru", layers=2, hidden=16, vocabulary=V):
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.mul_(4)
+    return made
+
+
+def stack(pattern, controls=0, width=16):
+    """A random stack whose window fills and moves on in a short sequence."""
+    torch.manual_seed(3)
+    config = StackConfig(pattern, width=width, heads=2, window=9, controls=controls)
+    made = Stack(config, V.size).eval()
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.mul_(1.5)
+        made.output.weight.mul_(10)
     return made
 
 
@@ -86,6 +98,53 @@ def test_forward_equals_step_equals_engine(tmp_path, cell, layers):
         logits, state = engine.run(inputs[None], state)
         assert_close(logits[0], expected.numpy())
         assert_close(logits[0], whole[t].numpy())
+
+
+@pytest.mark.parametrize("pattern", ["d", "a", "ddad"])
+@torch.no_grad()
+def test_a_stack_exported_is_the_stack(tmp_path, pattern):
+    made = stack(pattern, controls=5)
+    engine = Engine(exported(tmp_path / "m.onnx", made, weights="fp32"))
+    ids, asked = sequences(300, 2), torch.rand(2, 5)
+    whole, end = made(torch.tensor(ids), None, asked.expand(300, 2, 5))
+    assert whole.std() > 0.5
+    logits, state = engine.run(ids, engine.initial_state(2), asked.numpy())
+    assert_close(logits, whole.numpy())
+    for mine, theirs in zip(state, end, strict=True):
+        assert_close(mine, theirs.numpy())
+
+
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_what_is_asked_counts_and_nothing_asked_is_zeros(tmp_path, weights):
+    engine = Engine(exported(tmp_path / "m.onnx", stack("d", controls=5), weights=weights))
+    ids, asked = sequences(20, 1), np.ones(5, np.float32)
+    state = engine.initial_state()
+    nothing = engine.run(ids, state)[0]
+    zeros = engine.run(ids, state, np.zeros((1, 5), np.float32))[0]
+    np.testing.assert_array_equal(nothing, zeros)
+    something = engine.run(ids, state, asked[None])[0]
+    assert abs(something - nothing).max() > 0.05
+    own = State(engine, asked)
+    own.feed(ids[1:, 0])
+    np.testing.assert_array_equal(own.logits(), something[-1, 0])
+    own.asked = None
+    own.feed(3)
+    both = np.concatenate((something[:-1], own.logits()[None, None]))
+    assert not np.array_equal(both[-1], something[-1])
+
+
+@pytest.mark.parametrize("pattern", ["dd", "aa"])
+@pytest.mark.parametrize("weights", ["fp16", "int8"])
+@torch.no_grad()
+def test_compact_weights_of_a_stack_predict_nearly_the_same(tmp_path, pattern, weights):
+    made, ids = stack(pattern, width=64), sequences(300, 3)
+    engine = Engine(exported(tmp_path / "m.onnx", made, weights=weights))
+    logits = engine.run(ids, engine.initial_state(3))[0]
+    expected = made(torch.tensor(ids))[0]
+    p, predicted = expected.softmax(-1), torch.tensor(logits).log_softmax(-1)
+    assert (p * (expected.log_softmax(-1) - predicted)).sum(-1).mean() < 0.01
+    alone = engine.run(ids[:, 1:2], engine.initial_state())[0]
+    np.testing.assert_array_equal(alone[:, 0], logits[:, 1])
 
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
@@ -404,7 +463,7 @@ def test_damaged_descriptions(path, text, capfd):
     refused(described(path, lambda _: text), "description is damaged", capfd)
 
 
-@pytest.mark.parametrize("version", [0, 3, "1.0", None, [1]])
+@pytest.mark.parametrize("version", [0, 4, "1.0", None, [1]])
 def test_other_formats(path, version, capfd):
     refused(described(path, lambda d: d.update(format=version)), "update espressivo", capfd)
 
@@ -458,13 +517,11 @@ def test_files_of_format_1_are_read(tmp_path, cell):
         lambda d: d.pop("network"),
         lambda d: d.update(vocabulary=None),
         lambda d: d.update(card=3),
-        lambda d: d.update(network=[]),
+        lambda d: d.update(network=3),
         lambda d: d["vocabulary"].update(unknown=1),
         lambda d: d["vocabulary"].update(order="backwards"),
         lambda d: d["vocabulary"].update(max_shift_steps="many"),
-        lambda d: d["network"].update(cell="transformer"),
-        lambda d: d["network"].update(layers=float("inf")),
-        lambda d: d["network"].pop("hidden"),
+        lambda d: d["network"].update(controls="many"),
     ],
 )
 def test_descriptions_that_are_not_valid(path, change, capfd):
@@ -478,10 +535,8 @@ def test_descriptions_that_are_not_valid(path, change, capfd):
         lambda d: d.update(vocabulary=vocabulary("magenta").to_dict()),
         lambda d: d["vocabulary"].update(max_shift_steps=99.5),
         lambda d: d["vocabulary"].update(boundaries="yes"),
-        lambda d: d["network"].update(cell="lstm"),
-        lambda d: d["network"].update(hidden=17),
-        lambda d: d["network"].update(layers=1),
-        lambda d: d["network"].update(layers=-1),
+        lambda d: d["network"].update(controls=5),
+        lambda d: d["network"].update(controls=-1),
     ],
 )
 def test_graphs_that_do_not_fit_their_description(path, change, capfd):

@@ -19,17 +19,18 @@ LAYERS = (
     ("files", "performance", "progress"),
     ("vocabulary", "smf"),
     ("midi", "codec", "sampling", "plots", "primers", "guard"),
-    ("augment", "fingerprint", "engine", "settings"),
-    ("shards", "dataset", "grammar"),
+    ("augment", "fingerprint", "engine", "controls"),
+    ("shards", "dataset", "settings"),
+    ("grammar",),
     ("player", "beam", "ending"),
     ("streaming",),
     ("generation",),
     ("corpus", "networks"),
-    ("checkpoint", "export", "pretrained"),
-    ("training",),
+    ("checkpoint", "graphs", "pretrained"),
+    ("training", "export"),
     ("cli",),
 )
-LEARN = {"networks", "checkpoint", "training", "export", "pretrained"}
+LEARN = {"networks", "checkpoint", "training", "graphs", "export", "pretrained"}
 
 
 def imported(path: Path) -> set[str]:

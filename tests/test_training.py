@@ -19,9 +19,10 @@ import torch
 import espressivo
 from espressivo.augment import Augmentation
 from espressivo.checkpoint import Checkpoint, TrainingConfig, load_network
+from espressivo.controls import SIZE
 from espressivo.dataset import FORMAT, Cut, Dataset
 from espressivo.errors import TrainingError
-from espressivo.networks import RecurrentConfig
+from espressivo.networks import RecurrentConfig, StackConfig, build
 from espressivo.training import train, validation_nats
 
 SMALL = TrainingConfig(
@@ -132,8 +133,12 @@ def test_a_run_leaves_its_curve_and_its_checkpoints(dataset: Dataset, tmp_path: 
         {},
         {"cut": Cut(rows=4, events=16)},
         {"network": RecurrentConfig("lstm", hidden=16, layers=1), "optimizer": "adam"},
+        {
+            "network": StackConfig("da", width=16, heads=2, window=8, controls=SIZE),
+            "optimizer": "muon",
+        },
     ],
-    ids=["carried", "segments", "lstm"],
+    ids=["carried", "segments", "lstm", "stack"],
 )
 def test_stopping_and_resuming_changes_no_bit(
     dataset: Dataset, tmp_path: Path, change: dict[str, object]
@@ -239,6 +244,25 @@ def test_loading_a_checkpoint_runs_no_code_from_it(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="not a checkpoint"):
         Checkpoint.load(tmp_path / "last.ckpt")
     assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_every_weight_of_a_stack_is_learned(
+    dataset: Dataset, tmp_path: Path, optimizer: str
+) -> None:
+    network = StackConfig("da", width=16, heads=2, window=8, controls=SIZE)
+    config = dataclasses.replace(SMALL, network=network, optimizer=optimizer)
+    torch.manual_seed(config.seed)
+    before = build(network, dataset.vocabulary.size).state_dict()
+    train(dataset, tmp_path / "run", config, accelerator="cpu")
+    after = weights(tmp_path / "run")
+    assert before.keys() == after.keys()
+    assert [name for name in before if torch.equal(before[name], after[name])] == []
+
+
+def test_controls_need_carried_windows() -> None:
+    with pytest.raises(ValueError, match="controls need carried windows"):
+        TrainingConfig(network=StackConfig(controls=SIZE))
 
 
 def test_settings_say_all_that_is_wrong_at_once() -> None:

@@ -15,12 +15,12 @@ from espressivo.augment import Augmentation
 from espressivo.dataset import Cut
 from espressivo.errors import TrainingError
 from espressivo.files import replacing
-from espressivo.networks import Recurrent, RecurrentConfig
+from espressivo.networks import Network, NetworkConfig, RecurrentConfig, build, config_from_dict
 from espressivo.vocabulary import Vocabulary
 
 __all__ = ["Checkpoint", "TrainingConfig", "load_network"]
 
-FORMAT = 1
+FORMAT = 2
 """Version of the layout of a checkpoint."""
 
 _LENGTH = {"rounds", "max_time_s", "patience", "validate_every", "checkpoint_every_s"}
@@ -33,7 +33,7 @@ class TrainingConfig:
 
     Parameters
     ----------
-    network : RecurrentConfig
+    network : RecurrentConfig or StackConfig
     cut : Cut
         Rows and length of the windows, and whether state is carried from window to window.
     augmentation : Augmentation, optional
@@ -43,11 +43,12 @@ class TrainingConfig:
     max_time_s : float, optional
         Seconds that the run may take, resumed parts together. The number of steps is then planned
         from the speed so far, until the learning rate begins to fall.
-    optimizer : {"adamw", "adam"}
+    optimizer : {"adamw", "adam", "muon"}
+        "muon" moves the matrices between layers by Muon, and all else by AdamW.
     learning_rate : float
         The highest one.
     weight_decay : float
-        Of AdamW, on matrices alone.
+        Of AdamW and Muon, on matrices alone.
     clip : float
         Largest norm of the gradient.
     warmup_steps : int
@@ -62,12 +63,14 @@ class TrainingConfig:
     checkpoint_every_s : float
         Seconds between checkpoints, besides the one at each validation.
     seed : int
+    compile : bool
+        Whether torch compiles the network: much faster for a stack, after a minute or two.
     precision : str
         As `lightning.fabric.Fabric` takes it; "auto" is bf16 with fp32 weights where the
         processor multiplies bf16 natively, else fp32.
     """
 
-    network: RecurrentConfig = field(default_factory=RecurrentConfig)
+    network: NetworkConfig = field(default_factory=RecurrentConfig)
     cut: Cut = field(default_factory=Cut)
     augmentation: Augmentation | None = field(default_factory=Augmentation)
     rounds: float = 10.0
@@ -83,6 +86,7 @@ class TrainingConfig:
     patience: int | None = None
     checkpoint_every_s: float = 300.0
     seed: int = 0
+    compile: bool = False
     precision: str = "auto"
 
     def __post_init__(self) -> None:
@@ -94,7 +98,14 @@ class TrainingConfig:
                     "max_time_s must be above 0",
                     self.max_time_s is not None and self.max_time_s <= 0,
                 ),
-                ("optimizer must be 'adamw' or 'adam'", self.optimizer not in ("adamw", "adam")),
+                (
+                    "optimizer must be 'adamw', 'adam' or 'muon'",
+                    self.optimizer not in ("adamw", "adam", "muon"),
+                ),
+                (
+                    "controls need carried windows",
+                    self.network.controls > 0 and not self.cut.carried,
+                ),
                 ("learning_rate and clip must be above 0", min(self.learning_rate, self.clip) <= 0),
                 ("weight_decay must be at least 0", self.weight_decay < 0),
                 ("warmup_steps must be at least 0", self.warmup_steps < 0),
@@ -124,7 +135,7 @@ class TrainingConfig:
         return cls(
             **plain
             | {
-                "network": RecurrentConfig(**plain["network"]),
+                "network": config_from_dict(plain["network"]),
                 "cut": Cut(**plain["cut"]),
                 "augmentation": augmentation and Augmentation(**augmentation),
             }
@@ -138,7 +149,7 @@ class Checkpoint:
     config: TrainingConfig
     vocabulary: Vocabulary
     network: dict[str, Tensor]
-    optimizer: dict[str, Any]
+    optimizers: list[dict[str, Any]]
     steps: int
     step: int = 0
     events: int = 0
@@ -190,10 +201,10 @@ class Checkpoint:
         return dataclasses.replace(self, config=config)
 
 
-def load_network(path: Path) -> tuple[Recurrent, Checkpoint]:
+def load_network(path: Path) -> tuple[Network, Checkpoint]:
     """Load the network of a checkpoint, ready to use."""
     checkpoint = Checkpoint.load(path)
-    network = Recurrent(checkpoint.config.network, checkpoint.vocabulary.size)
+    network = build(checkpoint.config.network, checkpoint.vocabulary.size)
     try:
         network.load_state_dict(checkpoint.network)
     except RuntimeError as error:

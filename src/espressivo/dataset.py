@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from espressivo.augment import Augmentation
 from espressivo.codec import event_steps, restore
+from espressivo.controls import SIZE, dropped, measured
 from espressivo.errors import DataError
 from espressivo.vocabulary import Ids, Vocabulary
 
@@ -69,12 +70,15 @@ class Batch:
         Whether the row begins anew, so that any carried state must be cleared first.
     position : list
         Plain numbers from which `batches` continues after this batch.
+    controls : float32 array, shape (T, B, `espressivo.controls.SIZE`), optional
+        What is asked of the music that begins with each target.
     """
 
     inputs: NDArray[np.int64]
     targets: NDArray[np.int64]
     fresh: NDArray[np.bool_]
     position: list[Any]
+    controls: NDArray[np.float32] | None = None
 
     @cached_property
     def events(self) -> int:
@@ -197,7 +201,7 @@ def whole_pieces(
         ([], dataset.ids(piece)[:first_events]) for piece in pieces
     )
     lanes: list[_Lane | None] = [None] * min(cut.rows, len(pieces))
-    yield from _follow(source, lanes, cut.events, dataset.vocabulary.size)
+    yield from _follow(source, lanes, cut.events, dataset.vocabulary)
 
 
 def batches(
@@ -207,6 +211,7 @@ def batches(
     *,
     seed: int,
     position: list[Any] | None = None,
+    controls: bool = False,
     part: int = 0,
     parts: int = 1,
 ) -> Iterator[Batch]:
@@ -218,12 +223,17 @@ def batches(
         With the round and the piece it fixes the order and the augmentation.
     position : list, optional
         The `position` of the last batch used, to continue after it.
+    controls : bool
+        Whether batches have controls, measured in the music and dropped at random; carried
+        windows only.
     part, parts : int
         This process and the number of processes that share each round's pieces.
     """
     rounds = _Rounds(dataset, augmentation, seed, part, parts)
     if cut.carried:
-        yield from _carried(rounds, cut, position)
+        yield from _carried(rounds, cut, position, controls)
+    elif controls:
+        raise ValueError("controls need carried windows")
     else:
         yield from _segments(rounds, cut, position)
 
@@ -277,18 +287,33 @@ class _Lane:
     ids: Ids
     at: int = 0
 
+    def controls(self, length: int, v: Vocabulary, seed: int) -> NDArray[np.float32]:
+        """Return what is asked of the next window, dropped by a chance of its own."""
+        if self._measured is None:
+            self._measured = measured(self.ids, v)
+        rng = np.random.default_rng([seed, *self.key, self.at, 2])
+        return dropped(self._measured[self.at : self.at + length], rng)
+
+    _measured: NDArray[np.float32] | None = None
+
 
 def _follow(
     source: Iterator[tuple[list[int], Ids]],
     lanes: list[_Lane | None],
     length: int,
-    nothing: int,
+    v: Vocabulary,
+    steering_seed: int | None = None,
 ) -> Iterator[Batch]:
-    """Advance every lane by a window at a time, taking pieces from the source when one ends."""
+    """Advance every lane by a window at a time, taking pieces from the source when one ends.
+
+    With a seed for it, batches have controls.
+    """
+    nothing, steered = v.size, steering_seed is not None
     while True:
         inputs = np.full((length, len(lanes)), nothing, np.int64)
         targets = np.full((length, len(lanes)), IGNORED, np.int64)
         fresh = np.zeros(len(lanes), bool)
+        controls = np.zeros((length, len(lanes), SIZE), np.float32) if steered else None
         for row, lane in enumerate(lanes):
             while lane is None or lane.at >= len(lane.ids):
                 key, ids = next(source, (None, None))
@@ -305,23 +330,26 @@ def _follow(
             inputs[1 : len(window), row] = window[:-1]
             if lane.at:
                 inputs[0, row] = lane.ids[lane.at - 1]
+            if controls is not None and steering_seed is not None:
+                controls[: len(window), row] = lane.controls(length, v, steering_seed)
             lane.at += length
         if not any(lanes):
             return
         position = [[*lane.key, lane.at] for lane in lanes if lane is not None]
-        yield Batch(inputs, targets, fresh, position)
+        yield Batch(inputs, targets, fresh, position, controls)
 
 
-def _carried(rounds: _Rounds, cut: Cut, position: list[Any] | None) -> Iterator[Batch]:
+def _carried(
+    rounds: _Rounds, cut: Cut, position: list[Any] | None, controls: bool
+) -> Iterator[Batch]:
     lanes: list[_Lane | None] = [None] * cut.rows
     number, place = 0, 0
     if position is not None:
         lanes = [_Lane([n, p, i], rounds.ids(n, i), at) for n, p, i, at in position]
         number, place = max((n, p) for n, p, _, _ in position)  # the piece taken last
         place += 1
-    yield from _follow(
-        rounds.walk(number, place), lanes, cut.events, rounds.dataset.vocabulary.size
-    )
+    v, steering_seed = rounds.dataset.vocabulary, rounds.seed if controls else None
+    yield from _follow(rounds.walk(number, place), lanes, cut.events, v, steering_seed)
 
 
 def _segments(rounds: _Rounds, cut: Cut, position: list[Any] | None) -> Iterator[Batch]:

@@ -21,14 +21,15 @@ from espressivo.vocabulary import Vocabulary
 
 __all__ = ["FORMAT", "METADATA_KEY", "Arrays", "Engine", "State"]
 
-FORMAT = 2
-"""Version of the layout of a model file. In version 1 the graph reads (T, B) events at once."""
+FORMAT = 3
+"""Version of the layout of a model file. In version 1 the graph reads (T, B) events at once; from
+version 3 on it may be a stack, and may read controls."""
 
 METADATA_KEY = "espressivo"
 """Where in the metadata of the graph its description stands."""
 
 Arrays = tuple[NDArray[np.float32], ...]
-"""What a network remembers: hidden states and, for an LSTM, cells, each (layers, B, H)."""
+"""What a network remembers, as many arrays as its kind needs, each (layers, B, ...)."""
 
 _DEFAULT = Sampling()
 
@@ -50,7 +51,9 @@ class Engine:
     card : dict
         What the model says of itself: name, licence, trained_on, and more.
     network : dict
-        cell, hidden, layers, and how the weights are stored (which early files do not say).
+        Its sizes, and how the weights are stored (which early files do not say).
+    controls : int
+        Numbers that steer it (see `espressivo.controls`), or 0.
 
     Raises
     ------
@@ -68,24 +71,39 @@ class Engine:
             self._format = description["format"]
             self.vocabulary = Vocabulary(**description["vocabulary"])
             self.card: dict[str, Any] = dict(description["card"])
-            network = self.network = dict(description["network"])
-            self._states = tuple(
-                f"state_{n}" for n in range({"gru": 1, "lstm": 2}[network["cell"]])
-            )
-            self._layers, self._hidden = int(network["layers"]), int(network["hidden"])
+            self.network = dict(description["network"])
+            self.controls = int(self.network.get("controls", 0))
         except (ArithmeticError, KeyError, TypeError, ValueError) as error:
             raise ModelError(
                 f"{name}: its description is not valid ({error}): export it again"
             ) from None
+        self._shapes = {
+            node.name: [1 if isinstance(n, str) else n for n in node.shape]
+            for node in self._session.get_inputs()
+            if node.name.startswith("state_")
+        }
         self._try(name)
-        self._step = _Step(self._session, self.vocabulary.size, self.initial_state(), self._format)
+        self._step = _Step(
+            self._session,
+            self.vocabulary.size,
+            self.initial_state(),
+            self._format,
+            self.controls,
+        )
 
     def initial_state(self, rows: int = 1) -> Arrays:
         """Return the state before any event: zeros."""
-        shape = (self._layers, rows, self._hidden)
-        return tuple(np.zeros(shape, np.float32) for _ in self._states)
+        return tuple(
+            np.zeros((layers, rows, *rest), np.float32)
+            for layers, _, *rest in self._shapes.values()
+        )
 
-    def run(self, ids: NDArray[np.int64], state: Arrays) -> tuple[NDArray[np.float32], Arrays]:
+    def run(
+        self,
+        ids: NDArray[np.int64],
+        state: Arrays,
+        controls: NDArray[np.float32] | None = None,
+    ) -> tuple[NDArray[np.float32], Arrays]:
         """Read sequences and predict after each event.
 
         Parameters
@@ -93,8 +111,10 @@ class Engine:
         ids : int64 array, shape (T, B), T >= 1
             Each within ``0 .. size``; the size of the vocabulary stands for "no event yet",
             which begins every sequence.
-        state : tuple of float32 arrays, each (layers, B, H)
+        state : tuple of float32 arrays, each (layers, B, ...)
             As left by earlier events; not changed.
+        controls : float32 array, shape (B, `controls`), optional
+            What is asked of all of them; nothing by default, as a model without controls needs.
 
         Returns
         -------
@@ -102,32 +122,41 @@ class Engine:
         state : tuple of arrays
             After the last event.
         """
+        inputs: dict[str, NDArray[Any]] = {}
+        if self.controls:
+            none = np.zeros((ids.shape[1], self.controls), np.float32)
+            inputs["controls"] = none if controls is None else controls
         if self._format == 1:
-            return self._run(ids, state)
+            return self._run({"ids": ids}, state)
         logits = np.empty((*ids.shape, self.vocabulary.size), np.float32)
         for t, row in enumerate(ids):
-            logits[t], state = self._run(row, state)
+            logits[t], state = self._run({**inputs, "ids": row}, state)
         return logits, state
 
-    def step(self, id_: int, state: Arrays) -> tuple[NDArray[np.float32], Arrays]:
+    def step(
+        self, id_: int, state: Arrays, controls: NDArray[np.float32] | None = None
+    ) -> tuple[NDArray[np.float32], Arrays]:
         """Read one event of one sequence, as `run` does but faster.
 
         Parameters
         ----------
         id_ : int
             Within ``0 .. size``.
-        state : tuple of float32 arrays, each (layers, 1, H)
+        state : tuple of float32 arrays, each (layers, 1, ...)
+        controls : float32 array, shape (`controls`,), optional
 
         Returns
         -------
         logits : float32 array, shape (size,)
         state : tuple of arrays
         """
-        return self._step.run(id_, state)
+        return self._step.run(id_, state, controls)
 
-    def _run(self, ids: NDArray[np.int64], state: Arrays) -> tuple[NDArray[np.float32], Arrays]:
-        inputs = {"ids": ids, **dict(zip(self._states, state, strict=True))}
-        logits, *after = self._session.run(None, inputs)
+    def _run(
+        self, inputs: dict[str, NDArray[Any]], state: Arrays
+    ) -> tuple[NDArray[np.float32], Arrays]:
+        named = dict(zip(self._shapes, state, strict=True))
+        logits, *after = self._session.run(None, {**inputs, **named})
         return logits, tuple(after)
 
     def _try(self, name: str) -> None:
@@ -152,14 +181,17 @@ class Engine:
 class _Step(threading.local):
     """Buffers bound to a session, in which it reads one event; each thread has its own."""
 
-    def __init__(self, session: Any, size: int, state: Arrays, format_: int) -> None:
+    def __init__(self, session: Any, size: int, state: Arrays, format_: int, controls: int) -> None:
         time = (1,) if format_ == 1 else ()
         self._session, self._binding = session, session.io_binding()
         self._id = np.zeros((*time, 1), np.int64)
         self._logits = np.zeros((*time, 1, size), np.float32)
         self._before = tuple(np.zeros_like(array) for array in state)
         self._after = tuple(np.zeros_like(array) for array in state)
+        self._controls = np.zeros((1, controls), np.float32)
         inputs = {"ids": self._id, **{f"state_{n}": a for n, a in enumerate(self._before)}}
+        if controls:
+            inputs["controls"] = self._controls
         outputs = {"logits": self._logits, **{f"next_{n}": a for n, a in enumerate(self._after)}}
         for bind, arrays in (
             (self._binding.bind_input, inputs),
@@ -168,8 +200,11 @@ class _Step(threading.local):
             for name, array in arrays.items():
                 bind(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
 
-    def run(self, id_: int, state: Arrays) -> tuple[NDArray[np.float32], Arrays]:
+    def run(
+        self, id_: int, state: Arrays, controls: NDArray[np.float32] | None
+    ) -> tuple[NDArray[np.float32], Arrays]:
         self._id.fill(id_)
+        self._controls[:] = 0 if controls is None else controls
         for buffer, array in zip(self._before, state, strict=True):
             buffer[:] = array
         self._session.run_with_iobinding(self._binding)
@@ -185,10 +220,13 @@ class State:
     ----------
     engine : Engine
         May serve any number of states.
+    asked : float32 array, shape (engine.controls,), optional
+        What is asked of the music to come, as `espressivo.controls` makes it. Can be set at any
+        time; it counts from the next event fed on.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, asked: NDArray[np.float32] | None = None) -> None:
+        self._engine, self.asked = engine, asked
         self._arrays = engine.initial_state()
         self._logits: NDArray[np.float32]
         self._read(engine.vocabulary.size)
@@ -223,13 +261,13 @@ class State:
     def copy(self) -> State:
         """Return a state that goes its own way from here."""
         other = State.__new__(State)
-        other._engine = self._engine
+        other._engine, other.asked = self._engine, self.asked
         other._arrays, other._logits = self._arrays, self._logits  # never written to
         return other
 
     @property
     def memory(self) -> dict[str, NDArray[np.float32]]:
-        """Everything remembered, as copies: ``state_0``, perhaps ``state_1``, and ``logits``.
+        """Everything remembered, as copies: ``state_0``, perhaps more, and ``logits``.
 
         ``numpy.savez(path, **state.memory)`` keeps it; setting it brings a state of the same
         model back to that moment. `ModelError` if names, shapes or types do not fit.
@@ -249,7 +287,7 @@ class State:
         self._arrays = tuple(copies[f"state_{n}"] for n in range(len(copies)))
 
     def _read(self, id_: int) -> None:
-        self._logits, self._arrays = self._engine.step(id_, self._arrays)
+        self._logits, self._arrays = self._engine.step(id_, self._arrays, self.asked)
         self._logits.flags.writeable = False
 
 

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from espressivo import __version__
 from espressivo.errors import CodecError, ModelError
 from espressivo.files import replacing
-from espressivo.networks import Recurrent, RecurrentConfig
+from espressivo.networks import Network, build, config_from_dict
 from espressivo.vocabulary import Vocabulary
 
 __all__ = ["Pretrained", "load_pretrained", "save_pretrained"]
@@ -33,13 +33,13 @@ _CONFIG, _WEIGHTS = "config.json", "model.safetensors"
 class Pretrained:
     """What a folder holds."""
 
-    network: Recurrent
+    network: Network
     vocabulary: Vocabulary
     card: dict[str, Any]
 
 
 def save_pretrained(
-    network: Recurrent,
+    network: Network,
     vocabulary: Vocabulary,
     folder: str | os.PathLike[str],
     *,
@@ -49,7 +49,7 @@ def save_pretrained(
 
     Parameters
     ----------
-    network : Recurrent
+    network : one of `espressivo.networks`
     vocabulary : Vocabulary
         The code that the network was trained on.
     folder : path
@@ -104,7 +104,7 @@ def load_pretrained(folder: str | os.PathLike[str]) -> Pretrained:
         if config["model_type"] != _KIND:
             raise ModelError(f"{folder}: holds a model of another kind: {config['model_type']!r}")
         vocabulary = Vocabulary(**config["vocabulary"])
-        network = Recurrent(RecurrentConfig(**config["network"]), vocabulary.size)
+        network = build(config_from_dict(config["network"]), vocabulary.size)
         network.load_state_dict(load_file(folder / _WEIGHTS))
         return Pretrained(network.eval(), vocabulary, dict(config["card"]))
     except OSError as error:

@@ -26,8 +26,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from lightning.fabric import Fabric
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -35,7 +37,8 @@ from espressivo.checkpoint import Checkpoint, TrainingConfig
 from espressivo.dataset import IGNORED, Batch, Cut, Dataset, batches, whole_pieces
 from espressivo.errors import TrainingError
 from espressivo.files import replacing
-from espressivo.networks import Recurrent, State
+from espressivo.networks import Network, State, build
+from espressivo.networks.stack import hidden_matrices
 from espressivo.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -112,7 +115,7 @@ def validation_nats(
 ) -> float:
     """Return nats per event over a split, each event scored given all before it in its piece.
 
-    `network` is a `Recurrent`, or one wrapped by Fabric.
+    `network` is one of `espressivo.networks`, or one wrapped by Fabric.
     """
     total = torch.zeros((), dtype=torch.float64)
     events = 0
@@ -147,14 +150,15 @@ class _Run:
             raise TrainingError(f"{out}: holds a run already; resume it, or choose another folder")
         out.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(config.seed)
-        network = Recurrent(config.network, dataset.vocabulary.size)
-        optimizer = _optimizer(network, config)
+        network = build(config.network, dataset.vocabulary.size)
+        optimizers = _optimizers(network, config)
         per_step = config.cut.rows * config.cut.events * fabric.world_size
         steps = math.ceil(config.rounds * sum(p.events for p in dataset.split("train")) / per_step)
         if resume:
             saved = Checkpoint.load(last).resumed(config, dataset.vocabulary, last)
             network.load_state_dict(saved.network)
-            optimizer.load_state_dict(saved.optimizer)
+            for optimizer, kept in zip(optimizers, saved.optimizers, strict=True):
+                optimizer.load_state_dict(kept)
             if config.max_time_s is None:
                 saved.steps = steps
             if len(saved.positions) != fabric.world_size:
@@ -163,9 +167,12 @@ class _Run:
                 )
             torch.set_rng_state(saved.rng[fabric.global_rank])
         else:
-            saved = Checkpoint(config, dataset.vocabulary, {}, {}, steps)
+            saved = Checkpoint(config, dataset.vocabulary, {}, [], steps)
         self.saved, self.config = saved, config
-        self.network, self.optimizer = fabric.setup(network, optimizer)
+        self.network = fabric.setup_module(network)
+        self.learner = torch.compile(self.network) if config.compile else self.network
+        made = fabric.setup_optimizers(*optimizers)
+        self.optimizers = list(made) if isinstance(made, tuple) else [made]
         self.position: list[Any] | None = None
         self.state: State | None = None
         if resume:
@@ -184,6 +191,7 @@ class _Run:
             config.augmentation,
             seed=config.seed,
             position=self.position,
+            controls=config.network.controls > 0,
             part=self.fabric.global_rank,
             parts=self.fabric.world_size,
         )
@@ -222,19 +230,25 @@ class _Run:
     def _step(self, batch: Batch) -> Tensor:
         """Learn from one batch; return the summed nats."""
         rate = self.config.learning_rate_at(self.saved.step, self.saved.steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.zero_grad()
         inputs, targets = _tensors(batch, self.fabric.device)
         state = _kept(self.state, batch, inputs.device) if self.config.cut.carried else None
-        logits, state = self.network(inputs, state)
+        asked = () if batch.controls is None else (self._controls(batch.controls),)
+        logits, state = self.learner(inputs, state, *asked)
         nats = _nats(logits, targets)
-        self.optimizer.zero_grad()
         self.fabric.backward(nats / batch.events)
-        self.fabric.clip_gradients(self.network, self.optimizer, max_norm=self.config.clip)
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            self.fabric.clip_gradients(self.network, optimizer, max_norm=self.config.clip)
+            optimizer.step()
         if self.config.cut.carried:
             self.state = tuple(part.detach() for part in state)
         return nats.detach()
+
+    def _controls(self, controls: NDArray[np.float32]) -> Tensor:
+        return torch.from_numpy(controls).to(self.fabric.device, non_blocking=True)
 
     def _report(self, since: _Since, validate: bool) -> None:
         saved, config = self.saved, self.config
@@ -325,7 +339,7 @@ class _Run:
     def _checkpoint(self) -> None:
         saved = self.saved
         saved.network = {name: t.cpu() for name, t in self.network.state_dict().items()}
-        saved.optimizer = self.optimizer.state_dict()
+        saved.optimizers = [optimizer.state_dict() for optimizer in self.optimizers]
         carried = [part.cpu() for part in self.state or ()]
         mine = (self.position, carried, torch.get_rng_state())
         every = _gathered(mine, self.fabric)
@@ -365,16 +379,25 @@ class _Since:
         self.time = time.monotonic()
 
 
-def _optimizer(network: Recurrent, config: TrainingConfig) -> torch.optim.Optimizer:
-    matrices = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim == 1]
+def _optimizers(network: Network, config: TrainingConfig) -> list[torch.optim.Optimizer]:
+    rate, decay = config.learning_rate, config.weight_decay
     if config.optimizer == "adam":
-        return torch.optim.Adam(network.parameters(), config.learning_rate, fused=True)
+        return [torch.optim.Adam(network.parameters(), rate, fused=True)]
+    optimizers: list[torch.optim.Optimizer] = []
+    if config.optimizer == "muon":
+        # Scaled so that one learning rate suits both (Liu et al. 2025, "Muon is scalable").
+        muon = torch.optim.Muon(
+            hidden_matrices(network), rate, decay, adjust_lr_fn="match_rms_adamw"
+        )
+        optimizers.append(muon)
+    taken = {id(p) for optimizer in optimizers for p in optimizer.param_groups[0]["params"]}
+    left = [p for p in network.parameters() if id(p) not in taken]
     groups = [
-        {"params": matrices, "weight_decay": config.weight_decay},
-        {"params": others, "weight_decay": 0.0},
+        {"params": [p for p in left if p.ndim > 1], "weight_decay": decay},
+        {"params": [p for p in left if p.ndim == 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, config.learning_rate, fused=True)
+    optimizers.append(torch.optim.AdamW(groups, rate, fused=True))
+    return optimizers
 
 
 def _precision(wanted: str, accelerator: str) -> str:
@@ -396,8 +419,8 @@ def _kept(state: State | None, batch: Batch, device: torch.device) -> State | No
     """Clear the state of the rows that begin anew; None stays None."""
     if state is None:
         return None
-    kept = torch.from_numpy(~batch.fresh).to(device)[None, :, None]  # (1, B, 1)
-    return tuple(part * kept for part in state)
+    kept = torch.from_numpy(~batch.fresh).to(device)
+    return tuple(part * kept.view(1, -1, *[1] * (part.ndim - 2)) for part in state)
 
 
 def _nats(logits: Tensor, targets: Tensor) -> Tensor:

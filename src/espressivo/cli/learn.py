@@ -17,6 +17,7 @@ from espressivo.vocabulary import vocabulary as preset
 
 if TYPE_CHECKING:
     from espressivo.checkpoint import TrainingConfig
+    from espressivo.networks import NetworkConfig
     from espressivo.training import Outcome
 
 __all__ = ["COMMANDS"]
@@ -96,12 +97,19 @@ def prepare(
 @click.option("--resume", is_flag=True, help="Go on with the run in that folder.")
 @click.option(
     "--network",
-    type=click.Choice(["gru", "lstm"]),
+    type=click.Choice(["gru", "lstm", "delta"]),
     default="gru",
-    help="gru: 2 x 512, the post's; lstm: 3 x 512, Magenta's.",
+    help="gru: 2 x 512, the post's; lstm: 3 x 512, Magenta's; delta: 4 x 256, ours.",
 )
-@click.option("--hidden", type=_COUNT, help="Units of a layer, instead of 512.")
+@click.option("--hidden", type=_COUNT, help="Units of a layer, instead of the network's.")
 @click.option("--layers", type=_COUNT, help="Layers, instead of the network's.")
+@click.option(
+    "--pattern", help="Of delta: each layer's memory, d by the delta rule or a by attention: ddda."
+)
+@click.option("--heads", type=_COUNT, help="Of delta: heads of a layer, instead of 4.")
+@click.option(
+    "--controls/--no-controls", default=False, help="Of delta: learn to be steered; with --carry."
+)
 @click.option("--dropout", type=click.FloatRange(0, 1, max_open=True), default=0.0)
 @click.option("--rounds", type=_POSITIVE, default=10.0, help="Passes over the training split.")
 @click.option("--max-time", type=Duration(), help="Time for the whole run, as HH:MM:SS.")
@@ -118,9 +126,9 @@ def prepare(
     default=0.05,
     help="At random, up to so much longer or shorter.",
 )
-@click.option("--optimizer", type=click.Choice(["adamw", "adam"]), default="adamw")
+@click.option("--optimizer", type=click.Choice(["adamw", "adam", "muon"]), default="adamw")
 @click.option("--learning-rate", type=_POSITIVE, default=1e-3, help="The highest one.")
-@click.option("--weight-decay", type=click.FloatRange(0), default=0.01, help="With adamw.")
+@click.option("--weight-decay", type=click.FloatRange(0), default=0.01, help="Not with adam.")
 @click.option("--clip", type=_POSITIVE, default=1.0, help="Largest norm of the gradient.")
 @click.option("--warmup-steps", type=click.IntRange(0), default=100, help="Rising learning rate.")
 @click.option(
@@ -138,6 +146,7 @@ def prepare(
     "--checkpoint-every", type=click.FloatRange(0), default=300.0, help="Seconds in between."
 )
 @click.option("--seed", type=click.IntRange(0), default=0, help="Of weights, order, augmentation.")
+@click.option("--compile/--no-compile", default=False, help="Compile the network; suits delta.")
 @click.option("--precision", default="auto", help="auto, 32-true, bf16-mixed, ...")
 @click.option("--accelerator", default="auto", help="auto, cpu, cuda, mps.")
 @click.option("--devices", default="auto", help="Number of devices.")
@@ -205,20 +214,14 @@ def _summary(outcome: Outcome, out: Path) -> str:
 
 def _configured(options: dict[str, Any]) -> TrainingConfig:
     """Make the settings of a run from the options of `train`."""
-    import dataclasses
-
     from espressivo.augment import Augmentation
     from espressivo.checkpoint import TrainingConfig
     from espressivo.dataset import Cut
-    from espressivo.networks import NETWORKS
 
-    sizes = {name: options[name] for name in ("hidden", "layers") if options[name]}
     if options["window_seconds"] and options["carry"]:
         raise click.UsageError("--carry needs windows of events: leave --window-seconds out")
     return TrainingConfig(
-        network=dataclasses.replace(
-            NETWORKS[options["network"]], dropout=options["dropout"], **sizes
-        ),
+        network=_network(options),
         cut=Cut(options["batch"], options["window"], options["window_seconds"], options["carry"]),
         augmentation=Augmentation(options["transpose"], options["stretch"]),
         rounds=options["rounds"],
@@ -237,10 +240,41 @@ def _configured(options: dict[str, Any]) -> TrainingConfig:
                 "validate_every",
                 "patience",
                 "seed",
+                "compile",
                 "precision",
             )
         },
     )
+
+
+def _network(options: dict[str, Any]) -> NetworkConfig:
+    """Make the sizes of a network from the options of `train`."""
+    import dataclasses
+
+    from espressivo.controls import SIZE
+    from espressivo.networks import NETWORKS, StackConfig
+
+    config = NETWORKS[options["network"]]
+    if isinstance(config, StackConfig):
+        pattern = options["pattern"] or "d" * (options["layers"] or len(config.pattern))
+        controls = SIZE if options["controls"] else 0
+        sizes = {
+            "pattern": pattern,
+            "width": options["hidden"],
+            "heads": options["heads"],
+            "controls": controls,
+        }
+        if options["layers"] not in (None, len(pattern)):
+            raise click.UsageError("--layers and --pattern do not agree: leave --layers out")
+    else:
+        sizes = {name: options[name] for name in ("hidden", "layers")}
+        if options["pattern"] or options["heads"] or options["controls"]:
+            raise click.UsageError("--pattern, --heads and --controls need --network delta")
+    given = {name: size for name, size in sizes.items() if size is not None}
+    try:
+        return dataclasses.replace(config, dropout=options["dropout"], **given)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
 
 
 def _resumed(config: TrainingConfig, given: dict[str, Any]) -> TrainingConfig:

@@ -6,15 +6,13 @@ that of Performance RNN (Simon & Oore 2017).
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-if TYPE_CHECKING:
-    from espressivo.vocabulary import Vocabulary
+from espressivo.networks.saved import Saved
 
 __all__ = ["Recurrent", "RecurrentConfig", "State"]
 
@@ -41,6 +39,9 @@ class RecurrentConfig:
     layers: int = 2
     dropout: float = 0.0
 
+    controls: ClassVar[int] = 0
+    """It cannot be steered."""
+
     def __post_init__(self) -> None:
         if self.cell not in ("gru", "lstm"):
             raise ValueError(f"cell must be 'gru' or 'lstm', not {self.cell!r}")
@@ -50,7 +51,7 @@ class RecurrentConfig:
             raise ValueError("dropout must be at least 0 and less than 1")
 
 
-class Recurrent(nn.Module):
+class Recurrent(Saved):
     """A recurrent language model over the ids of a vocabulary.
 
     The input is one-hot: the first layer's input weights are a table with a row for each id.
@@ -104,18 +105,3 @@ class Recurrent(nn.Module):
         """Read one event per row, (B,); return logits (B, size) and the state after it."""
         logits, state = self(inputs[None], state)
         return logits[0], state
-
-    def save_pretrained(
-        self, folder: str | os.PathLike[str], *, vocabulary: Vocabulary, card: dict[str, Any]
-    ) -> None:
-        """Write weights and sizes into a folder; see `espressivo.pretrained.save_pretrained`."""
-        from espressivo import pretrained  # it knows networks, not the reverse
-
-        pretrained.save_pretrained(self, vocabulary, folder, card=card)
-
-    @staticmethod
-    def from_pretrained(folder: str | os.PathLike[str]) -> Recurrent:
-        """Return the network in a folder; see `espressivo.pretrained.load_pretrained`."""
-        from espressivo import pretrained
-
-        return pretrained.load_pretrained(folder).network

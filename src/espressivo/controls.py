@@ -1,0 +1,155 @@
+"""Controls: what a musician may ask of the music to come, as numbers that a network reads.
+
+Each control is optional: in training each is left out at random, so that a network also plays with
+none. What is asked are measures of the music that follows within seconds (Performance RNN was
+conditioned in this way on density and pitch classes; Simon & Oore 2017).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from espressivo.codec import DEFAULT_VELOCITY, event_steps
+from espressivo.errors import GenerationError
+from espressivo.vocabulary import NOTE_ON, VELOCITY, Ids, Vocabulary
+
+__all__ = ["CONTROLS", "SIZE", "Controls", "dropped", "measured"]
+
+CONTROLS = ("density", "loudness", "pitch_weights")
+"""The controls, in the order of their numbers."""
+
+_DENSITIES = np.array([0, 2, 4, 6, 9, 13, 18, 25], np.float32)  # notes begun per second
+_LOUDNESSES = np.array([20, 32, 42, 52, 62, 72, 82, 95], np.float32)  # MIDI velocity
+_WINDOW_S = 5.0  # over which density and loudness are measured
+_PITCH_WINDOW_S = 10.0
+
+_PARTS = (slice(0, 8), slice(8, 16), slice(16, 28))
+SIZE = 28
+"""Numbers that a network reads: those of each control add up to 1, or are 0 if it is not asked."""
+
+
+@dataclass(frozen=True)
+class Controls:
+    """What is asked of the music to come; None asks nothing.
+
+    Parameters
+    ----------
+    density : float, optional
+        Notes begun per second, at least 0; beyond 25 means 25.
+    loudness : float, optional
+        Mean MIDI velocity, within 1..127; below 20 means 20 and beyond 95 means 95.
+    pitch_weights : tuple of 12 floats, optional
+        How often each pitch class is to be heard, from C upwards, at least 0 each and not all 0;
+        only their proportions matter.
+
+    Raises
+    ------
+    GenerationError
+        If a value is out of range.
+    """
+
+    density: float | None = None
+    loudness: float | None = None
+    pitch_weights: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.density is not None and not 0 <= self.density < math.inf:
+            raise GenerationError(f"density must be at least 0 and finite, not {self.density}")
+        if self.loudness is not None and not 1 <= self.loudness <= 127:
+            raise GenerationError(f"loudness must be within 1..127, not {self.loudness}")
+        if self.pitch_weights is None:
+            return
+        weights = tuple(self.pitch_weights)
+        object.__setattr__(self, "pitch_weights", weights)
+        fit = len(weights) == 12 and all(0 <= weight < math.inf for weight in weights)
+        if not fit or not any(weights):
+            raise GenerationError(
+                "pitch_weights must be 12 numbers from C upwards, at least 0 and not all 0"
+            )
+
+    @property
+    def asked(self) -> bool:
+        """Whether anything is asked."""
+        return self != Controls()
+
+    def numbers(self) -> NDArray[np.float32]:
+        """Return what a network reads, shape (`SIZE`,)."""
+        numbers = np.zeros(SIZE, np.float32)
+        density, loudness, pitches = _PARTS
+        if self.density is not None:
+            numbers[density] = _shares(np.array([self.density]), _DENSITIES)[0]
+        if self.loudness is not None:
+            numbers[loudness] = _shares(np.array([self.loudness]), _LOUDNESSES)[0]
+        if self.pitch_weights is not None:
+            numbers[pitches] = np.array(self.pitch_weights) / sum(self.pitch_weights)
+        return numbers
+
+
+def measured(ids: Ids, vocabulary: Vocabulary) -> NDArray[np.float32]:
+    """Measure, for each event, the music that begins with it.
+
+    Parameters
+    ----------
+    ids : int32 array, shape (n,)
+
+    Returns
+    -------
+    float32 array, shape (n, `SIZE`)
+        A control that cannot be measured, as no note follows in its window, is 0 there.
+    """
+    v, kinds = vocabulary, vocabulary.kinds[ids]
+    values = v.values[ids]
+    step = event_steps(ids, v)
+    begins = kinds == NOTE_ON
+    note_step = step[begins]
+    first = np.cumsum(begins) - begins  # notes before each event
+    now = np.concatenate(([0], step[:-1]))
+    numbers = np.zeros((len(ids), SIZE), np.float32)
+    density, loudness, pitches = _PARTS
+
+    last = np.searchsorted(note_step, now + round(_WINDOW_S * v.steps_per_second))
+    count = np.maximum(last - first, 0)
+    numbers[:, density] = _shares(count / _WINDOW_S, _DENSITIES)
+
+    loud = np.cumsum(np.concatenate(([0], _velocities(kinds, values)[begins])))
+    some = count > 0
+    means = (loud[last[some]] - loud[first[some]]) / count[some]
+    numbers[some, loudness] = _shares(means, _LOUDNESSES)
+
+    last = np.searchsorted(note_step, now + round(_PITCH_WINDOW_S * v.steps_per_second))
+    count = np.maximum(last - first, 0)
+    some = count > 0
+    heard = np.zeros((len(note_step) + 1, 12), np.int32)
+    heard[np.arange(1, len(heard)), values[begins] % 12] = 1
+    heard = heard.cumsum(axis=0)
+    numbers[some, pitches] = (heard[last[some]] - heard[first[some]]) / count[some, None]
+    return numbers
+
+
+def dropped(numbers: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Leave out all controls half of the time, else each of them half of the time."""
+    if rng.random() < 0.5:
+        return np.zeros_like(numbers)
+    kept = numbers.copy()
+    for part, keep in zip(_PARTS, rng.random(len(_PARTS)) < 0.5, strict=True):
+        if not keep:
+            kept[:, part] = 0
+    return kept
+
+
+def _velocities(kinds: NDArray[np.int8], values: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return the MIDI velocity in force at each event."""
+    changes = kinds == VELOCITY
+    known = np.concatenate((np.array([DEFAULT_VELOCITY], np.int32), values[changes]))
+    return np.take(known, np.cumsum(changes))
+
+
+def _shares(values: NDArray[np.float64], knots: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Share each value between the two knots around it; shape (n, knots)."""
+    place = np.interp(values, knots, np.arange(len(knots)))[:, None]
+    away = np.abs(place - np.arange(len(knots)))
+    return np.asarray(np.maximum(0, 1 - away), np.float32)

@@ -1,0 +1,379 @@
+"""Graphs: the step of each network in standard ONNX operators.
+
+A graph reads an event in each row and carries the network's state::
+
+    ids       int64   (B)              the size of the vocabulary stands for "no event yet"
+    controls  float32 (B, controls)    what is asked, for a network that can be steered
+    state_0   float32 (layers, B, ...) what the network remembers; zeros before any event
+    state_1   ...                      as many as the network has
+    ->
+    logits    float32 (B, size)        of the next event
+    next_0, next_1, ...                the state after this one
+
+Weights in 8 bits are whole numbers within -64..64 with a scale for each column, and what they
+multiply is rounded to 8 bits too, so sums are of whole numbers, exact in any order. The hidden
+states of a GRU and of an LSTM lie within -1..1 and are rounded by one fixed scale; what runs
+through a stack is rounded by the largest number of its row. So no row changes another.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from espressivo.networks import NetworkConfig, StackConfig
+from espressivo.networks.stack import EPSILON, TAPS, rotation
+
+__all__ = ["Arrays", "step_graph"]
+
+Arrays = dict[str, NDArray[np.float32]]
+"""Weights under their names in the network."""
+
+_OPSET, _IR_VERSION = 17, 8
+_LARGEST = 64
+"""Largest weight in 8 bits. Processors without 8-bit dot products (AVX2 before VNNI) add two
+products in 16 signed bits, and 2 x 64 x 255 still fits."""
+_HIDDEN_SCALE = np.float32(1 / 127)
+
+
+def step_graph(arrays: Arrays, config: NetworkConfig, weights: str) -> onnx.ModelProto:
+    """Return the graph of a network, its weights stored as `espressivo.export.export` says."""
+    g = _Graph(weights)
+    size = arrays["output.weight"].shape[0]
+    if isinstance(config, StackConfig):
+        states = _stack(g, arrays, config)
+    else:
+        states = _recurrent(g, arrays, config.cell, config.layers)
+    inputs = [helper.make_tensor_value_info("ids", TensorProto.INT64, ["B"])]
+    if config.controls:
+        inputs.append(_float("controls", ["B", config.controls]))
+    inputs += [_float(f"state_{n}", shape) for n, shape in enumerate(states)]
+    outputs = [_float("logits", ["B", size])]
+    outputs += [_float(f"next_{n}", shape) for n, shape in enumerate(states)]
+    built = helper.make_graph(g.nodes, "espressivo", inputs, outputs, g.stored)
+    opset = helper.make_opsetid("", _OPSET)
+    return helper.make_model(built, opset_imports=[opset], ir_version=_IR_VERSION)
+
+
+class _Graph:
+    """Nodes and weights of a graph under construction."""
+
+    def __init__(self, weights: str) -> None:
+        self.weights = weights
+        self.nodes: list[onnx.NodeProto] = []
+        self.stored: list[onnx.TensorProto] = []
+        self.names: set[str] = set()
+
+    def add(self, kind: str, *inputs: str, name: str | None = None, **attributes: Any) -> str:
+        """Add a node with one output; return the output's name."""
+        name = name or f"{kind.lower()}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
+        return name
+
+    def add_many(self, kind: str, *inputs: str, outputs: int, **attributes: Any) -> list[str]:
+        names = [f"{kind.lower()}_{len(self.nodes)}_{n}" for n in range(outputs)]
+        self.nodes.append(helper.make_node(kind, list(inputs), names, **attributes))
+        return names
+
+    def constant(self, name: str, array: NDArray[Any] | np.generic) -> str:
+        """Store an array, once under each name."""
+        if name not in self.names:
+            self.names.add(name)
+            self.stored.append(numpy_helper.from_array(np.asarray(array), name))
+        return name
+
+    def reshape(self, x: str, *shape: int) -> str:
+        name = "shape_" + "_".join(map(str, shape))
+        return self.add("Reshape", x, self.constant(name, np.array(shape)))
+
+    def floats(self, name: str, array: NDArray[np.float32]) -> str:
+        """Add weights, in 16 bits unless told; the cast is folded when the file is loaded."""
+        if self.weights == "fp32":
+            return self.constant(name, array)
+        stored = self.constant(f"{name}_half", array.astype(np.float16))
+        return self.add("Cast", stored, name=name, to=TensorProto.FLOAT)
+
+    def linear(
+        self,
+        name: str,
+        x: str,
+        weight: NDArray[np.float32],
+        bias: NDArray[np.float32] | None = None,
+        *,
+        bounded: bool = False,
+    ) -> str:
+        """Multiply rows of numbers by (inputs, outputs) and add a bias.
+
+        `bounded` says that the numbers lie within -1..1.
+        """
+        if self.weights != "int8":
+            product = self.add("MatMul", x, self.floats(f"{name}_weight", weight))
+        else:
+            product = self._whole_product(name, x, weight, bounded)
+        return (
+            product
+            if bias is None
+            else self.add("Add", product, self.constant(f"{name}_bias", bias))
+        )
+
+    def _whole_product(self, name: str, x: str, weight: NDArray[np.float32], bounded: bool) -> str:
+        row_scale = None
+        if not bounded:
+            largest = self.add("ReduceMax", self.add("Abs", x), axes=[-1], keepdims=1)
+            some = self.add("Max", largest, self.constant("tiny", np.float32(1e-20)))
+            x, row_scale = self.add("Div", x, some), some
+        whole = self.add(
+            "QuantizeLinear",
+            x,
+            self.constant("whole_scale", _HIDDEN_SCALE),
+            self.constant("whole_zero", np.uint8(128)),
+        )
+        largest_weight = np.abs(weight).max(axis=0)
+        scale = np.where(largest_weight > 0, largest_weight / _LARGEST, 1).astype(np.float32)
+        stored = self.constant(f"{name}_weight", np.rint(weight / scale).astype(np.int8))
+        sums = self.add("MatMulInteger", whole, stored, "whole_zero")
+        product = self.add(
+            "Mul",
+            self.add("Cast", sums, to=TensorProto.FLOAT),
+            self.constant(f"{name}_scale", scale * _HIDDEN_SCALE),
+        )
+        return product if row_scale is None else self.add("Mul", product, row_scale)
+
+
+def _float(name: str, shape: list[int | str]) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+
+# --- GRU and LSTM ---------------------------------------------------------------------------------
+
+
+def _recurrent(g: _Graph, arrays: Arrays, cell: str, layers: int) -> list[list[int | str]]:
+    """Add the step of a `Recurrent`; return the shapes of its states."""
+    hidden = arrays["output.weight"].shape[1]
+    if cell == "gru":
+        g.constant("split_last", np.array([2 * hidden, hidden]))
+    states = [f"state_{n}" for n in range({"gru": 1, "lstm": 2}[cell])]
+    parts = [g.add_many("Split", state, outputs=layers, axis=0) for state in states]
+
+    x, ends = "ids", []
+    for layer, before in enumerate(zip(*parts, strict=True)):  # (1, B, H) each
+        weight = arrays[f"rnn.weight_ih_l{layer}"].T
+        bias = arrays[f"rnn.bias_ih_l{layer}"]
+        if layer == 0:  # a row for each id, the last for "no event yet"
+            rows = np.concatenate((weight, np.zeros((1, weight.shape[1]), np.float32))) + bias
+            gates_x = g.add("Gather", g.floats("table", rows), x)  # (B, gates)
+        else:
+            gates_x = g.linear(f"input_{layer}", x, weight, bias, bounded=True)  # (1, B, gates)
+        weight = arrays[f"rnn.weight_hh_l{layer}"].T
+        bias = arrays[f"rnn.bias_hh_l{layer}"]
+        gates_h = g.linear(f"hidden_{layer}", before[0], weight, bias, bounded=True)
+        cell_step = {"gru": _gru, "lstm": _lstm}[cell]
+        ends.append(cell_step(g, gates_x, gates_h, before[-1]))
+        x = ends[-1][0]
+    logits = g.linear("output", x, arrays["output.weight"].T, arrays["output.bias"], bounded=True)
+    g.add("Squeeze", logits, g.constant("first_axis", np.array([0])), name="logits")
+    for number, end in enumerate(zip(*ends, strict=True)):
+        g.add("Concat", *end, name=f"next_{number}", axis=0)
+    return [[layers, "B", hidden] for _ in states]
+
+
+def _gru(g: _Graph, gates_x: str, gates_h: str, h: str) -> list[str]:
+    """Add a GRU step as `torch.nn.GRU` defines it: gates r, z, n, the reset after the product."""
+    x_rz, x_n = g.add_many("Split", gates_x, "split_last", outputs=2, axis=-1)
+    h_rz, h_n = g.add_many("Split", gates_h, "split_last", outputs=2, axis=-1)
+    rz = g.add("Sigmoid", g.add("Add", x_rz, h_rz))
+    r, z = g.add_many("Split", rz, outputs=2, axis=-1)
+    n = g.add("Tanh", g.add("Add", x_n, g.add("Mul", r, h_n)))
+    return [g.add("Add", n, g.add("Mul", z, g.add("Sub", h, n)))]
+
+
+def _lstm(g: _Graph, gates_x: str, gates_h: str, c: str) -> list[str]:
+    """Add an LSTM step as `torch.nn.LSTM` defines it: gates i, f, g, o."""
+    gates = g.add("Add", gates_x, gates_h)
+    a_i, a_f, a_g, a_o = g.add_many("Split", gates, outputs=4, axis=-1)
+    i, f, o = (g.add("Sigmoid", a) for a in (a_i, a_f, a_o))
+    cell = g.add("Add", g.add("Mul", f, c), g.add("Mul", i, g.add("Tanh", a_g)))
+    return [g.add("Mul", o, g.add("Tanh", cell)), cell]
+
+
+# --- stack ----------------------------------------------------------------------------------------
+
+
+def _stack(g: _Graph, arrays: Arrays, c: StackConfig) -> list[list[int | str]]:
+    """Add the step of a `Stack`; return the shapes of its states."""
+    deltas, attentions, each = c.pattern.count("d"), c.pattern.count("a"), c.width // c.heads
+    shapes: list[list[int | str]] = []
+    if deltas:
+        shapes += [[deltas, "B", c.heads, each, each], [deltas, "B", TAPS - 1, c.width]]
+    if attentions:
+        shapes += [[attentions, "B", c.window, c.width], [attentions, "B", c.window, c.width]]
+        shapes.append([1, "B", 1])
+    layers = [  # of each state, (1, B, ...)
+        iter(g.add_many("Split", f"state_{n}", outputs=int(shape[0]), axis=0))
+        for n, shape in enumerate(shapes)
+    ]
+    real = next(layers[-1]) if attentions else ""
+    x = g.add("Gather", g.floats("embedding", arrays["embedding.weight"]), "ids")  # (B, width)
+    if c.controls:
+        weight = g.floats("controls_weight", arrays["controls.weight"].T)
+        x = g.add("Add", x, g.add("MatMul", "controls", weight))
+    ends: list[list[str]] = [[] for _ in shapes]
+    for number, kind in enumerate(c.pattern):
+        w = {
+            name.removeprefix(f"blocks.{number}."): array
+            for name, array in arrays.items()
+            if name.startswith(f"blocks.{number}.")
+        }
+        name = f"block_{number}"
+        normed = _norm(g, f"{name}_norm_memory", x, w["norm_memory.weight"])
+        if kind == "d":
+            own = [next(layers[0]), next(layers[1])]
+            recalled, after = _delta(g, name, normed, own, w, c)
+            slots = ends[:2]
+        else:
+            own = [next(layers[-3]), next(layers[-2])]
+            recalled, after = _attention(g, name, normed, [*own, real], w, c)
+            slots = ends[-3:-1]
+        for slot, end in zip(slots, after, strict=True):
+            slot.append(end)
+        x = g.add("Add", x, recalled)
+        wide = g.linear(
+            f"{name}_widen", _norm(g, f"{name}_norm", x, w["norm.weight"]), w["widen.weight"].T
+        )
+        gate, up = g.add_many("Split", wide, outputs=2, axis=-1)
+        made = g.add("Mul", _silu(g, gate), up)
+        x = g.add("Add", x, g.linear(f"{name}_narrow", made, w["narrow.weight"].T))
+    last = _norm(g, "norm", x, arrays["norm.weight"])
+    logits = g.linear("output", last, arrays["output.weight"].T, arrays["output.bias"])
+    g.add("Identity", logits, name="logits")
+    if attentions:
+        more = g.add("Add", real, g.constant("one", np.float32(1)))
+        ends[-1] = [g.add("Min", more, g.constant("window", np.float32(c.window)))]
+    for n, parts in enumerate(ends):
+        g.add("Concat", *parts, name=f"next_{n}", axis=0)
+    return shapes
+
+
+def _delta(
+    g: _Graph, name: str, x: str, state: list[str], w: Arrays, c: StackConfig
+) -> tuple[str, list[str]]:
+    """Add a memory by the gated delta rule; (B, width) and its states (1, B, ...)."""
+    heads, each = c.heads, c.width // c.heads
+    memory = g.reshape(state[0], -1, heads, each, each)
+    before = g.reshape(state[1], -1, TAPS - 1, c.width)
+    seen = g.add("Concat", before, g.reshape(x, -1, 1, c.width), axis=1)  # (B, 4, width)
+    tapped = g.add("Mul", seen, g.constant(f"{name}_taps", w["memory.taps"]))
+    mixed = g.add(
+        "ReduceSum", tapped, g.constant("second_axis", np.array([1])), keepdims=0
+    )  # (B, width)
+    projected = g.linear(f"{name}_project", _silu(g, mixed), w["memory.project.weight"].T)
+    q, k, v, gate = g.add_many("Split", projected, outputs=4, axis=-1)
+    rates = g.add(
+        "Add",
+        g.add("MatMul", mixed, g.floats(f"{name}_rates", w["memory.rates.weight"].T)),
+        g.constant(f"{name}_rates_bias", w["memory.rates.bias"]),
+    )
+    fading, rate = g.add_many("Split", rates, outputs=2, axis=-1)
+    kept = g.reshape(g.add("Sigmoid", g.add("Neg", fading)), -1, heads, 1, 1)
+    rate = g.reshape(g.add("Sigmoid", rate), -1, heads, 1, 1)
+    q, k = (
+        g.add("LpNormalization", g.reshape(part, -1, heads, 1, each), axis=-1, p=2)
+        for part in (q, k)
+    )
+    faded = g.add("Mul", memory, kept)
+    wrong = g.add("Sub", g.reshape(v, -1, heads, 1, each), g.add("MatMul", k, faded))
+    change = g.add("Mul", g.reshape(k, -1, heads, each, 1), g.add("Mul", rate, wrong))
+    after = g.add("Add", faded, change)
+    recalled = _norm(g, f"{name}_norm_heads", g.add("MatMul", q, after), w["memory.norm.weight"])
+    y = g.add("Mul", g.reshape(recalled, -1, c.width), _silu(g, gate))
+    out = g.linear(f"{name}_output", y, w["memory.output.weight"].T)
+    last = g.add(
+        "Slice",
+        seen,
+        g.constant("from_second", np.array([1])),
+        g.constant("to_end", np.array([np.iinfo(np.int64).max])),
+        g.constant("second_axis", np.array([1])),
+    )
+    return out, [
+        g.reshape(after, 1, -1, heads, each, each),
+        g.reshape(last, 1, -1, TAPS - 1, c.width),
+    ]
+
+
+def _attention(
+    g: _Graph, name: str, x: str, state: list[str], w: Arrays, c: StackConfig
+) -> tuple[str, list[str]]:
+    """Add attention over the window; (B, width) and its states (1, B, window, width)."""
+    heads, each, places = c.heads, c.width // c.heads, c.window + 1
+    projected = g.linear(f"{name}_project", x, w["memory.project.weight"].T)
+    q, k, v = g.add_many("Split", projected, outputs=3, axis=-1)
+    keys, values = (
+        g.add(
+            "Concat",
+            g.reshape(cache, -1, c.window, c.width),
+            g.reshape(new, -1, 1, c.width),
+            axis=1,
+        )
+        for cache, new in zip(state[:2], (k, v), strict=True)
+    )  # (B, places, width)
+    cos, sin = (part.numpy()[:, None] for part in rotation(places, each))  # (places, 1, D / 2)
+    keys_turned = _turned(
+        g,
+        g.reshape(keys, -1, places, heads, each),
+        g.constant("cos", cos),
+        g.constant("sin", sin),
+    )
+    q_turned = _turned(
+        g,
+        g.reshape(q, -1, 1, heads, each),
+        g.constant("cos_last", cos[-1:] / np.sqrt(np.float32(each))),
+        g.constant("sin_last", sin[-1:] / np.sqrt(np.float32(each))),
+    )
+    scores = g.add(
+        "MatMul",
+        g.add("Transpose", q_turned, perm=[0, 2, 1, 3]),
+        g.add("Transpose", keys_turned, perm=[0, 2, 3, 1]),
+    )  # (B, heads, 1, places)
+    empty = g.add("Sub", g.constant("window", np.float32(c.window)), g.reshape(state[2], -1, 1))
+    place = g.constant("places", np.arange(places, dtype=np.float32))
+    seen = g.reshape(g.add("GreaterOrEqual", place, empty), -1, 1, 1, places)
+    scores = g.add("Where", seen, scores, g.constant("never", np.float32(-np.inf)))
+    recalled = g.add(
+        "MatMul",
+        g.add("Softmax", scores, axis=-1),
+        g.add("Transpose", g.reshape(values, -1, places, heads, each), perm=[0, 2, 1, 3]),
+    )
+    out = g.linear(f"{name}_output", g.reshape(recalled, -1, c.width), w["memory.output.weight"].T)
+    cut = [
+        g.constant("from_second", np.array([1])),
+        g.constant("to_end", np.array([np.iinfo(np.int64).max])),
+        g.constant("second_axis", np.array([1])),
+    ]
+    return out, [
+        g.reshape(g.add("Slice", cache, *cut), 1, -1, c.window, c.width) for cache in (keys, values)
+    ]
+
+
+def _turned(g: _Graph, x: str, cos: str, sin: str) -> str:
+    one, two = g.add_many("Split", x, outputs=2, axis=-1)
+    return g.add(
+        "Concat",
+        g.add("Sub", g.add("Mul", one, cos), g.add("Mul", two, sin)),
+        g.add("Add", g.add("Mul", one, sin), g.add("Mul", two, cos)),
+        axis=-1,
+    )
+
+
+def _norm(g: _Graph, name: str, x: str, weight: NDArray[np.float32]) -> str:
+    """Divide rows by the root of their mean square and multiply by weights."""
+    mean = g.add("ReduceMean", g.add("Mul", x, x), axes=[-1], keepdims=1)
+    root = g.add("Sqrt", g.add("Add", mean, g.constant("epsilon", np.float32(EPSILON))))
+    return g.add("Mul", g.add("Div", x, root), g.constant(name, weight))
+
+
+def _silu(g: _Graph, x: str) -> str:
+    return g.add("Mul", x, g.add("Sigmoid", x))

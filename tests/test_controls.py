@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+
+from espressivo.controls import SIZE, Controls, dropped, measured
+from espressivo.errors import GenerationError
+from espressivo.performance import Performance
+from espressivo.vocabulary import vocabulary
+
+V = vocabulary("maestro")
+DENSITY, LOUDNESS, PITCHES = slice(0, 8), slice(8, 16), slice(16, 28)
+
+
+def steady(per_second, velocity=60, pitches=(60,), seconds=30):
+    """Notes at a steady pace, through some pitches in turn."""
+    count = per_second * seconds
+    onset = np.arange(count) / per_second
+    return V.encode(
+        Performance.from_arrays(
+            onset, onset + 0.05, np.resize(pitches, count), np.full(count, velocity)
+        )
+    )
+
+
+def test_what_is_measured_is_what_would_be_asked():
+    ids = steady(6, velocity=61, pitches=(60, 64, 67))
+    numbers = measured(ids, V)
+    assert numbers.shape == (len(ids), SIZE)
+    asked = Controls(density=6, loudness=61, pitch_weights=np.bincount([0, 4, 7], minlength=12))
+    np.testing.assert_allclose(numbers[0], asked.numbers(), atol=0.02)
+    np.testing.assert_allclose(numbers[len(ids) // 2], asked.numbers(), atol=0.02)
+
+
+def test_what_follows_is_measured_and_not_what_came_before():
+    soft, loud = steady(4, velocity=31, seconds=20), steady(12, velocity=93, seconds=20)
+    whole = np.concatenate((soft, loud))
+    numbers = measured(whole, V)
+    at = len(soft)
+    np.testing.assert_allclose(
+        numbers[at, DENSITY], Controls(density=12).numbers()[DENSITY], atol=0.1
+    )
+    np.testing.assert_array_equal(numbers[at:], measured(loud, V))
+
+
+def test_where_no_note_follows_there_is_neither_loudness_nor_pitch():
+    numbers = measured(steady(2)[-1:], V)
+    np.testing.assert_array_equal(numbers[0, DENSITY], Controls(density=0).numbers()[DENSITY])
+    assert not numbers[0, LOUDNESS].any()
+    assert not numbers[0, PITCHES].any()
+    assert measured(np.empty(0, np.int32), V).shape == (0, SIZE)
+
+
+@pytest.mark.parametrize(
+    ("asked", "part", "expected"),
+    [
+        ({}, slice(None), 0),
+        ({"density": 0}, DENSITY, [1, 0, 0, 0, 0, 0, 0, 0]),
+        ({"density": 3}, DENSITY, [0, 0.5, 0.5, 0, 0, 0, 0, 0]),
+        ({"density": 1000}, DENSITY, [0, 0, 0, 0, 0, 0, 0, 1]),
+        ({"loudness": 1}, LOUDNESS, [1, 0, 0, 0, 0, 0, 0, 0]),
+        ({"loudness": 57}, LOUDNESS, [0, 0, 0, 0.5, 0.5, 0, 0, 0]),
+        ({"pitch_weights": [2] * 12}, PITCHES, 1 / 12),
+    ],
+)
+def test_numbers(asked, part, expected):
+    numbers = Controls(**asked).numbers()
+    np.testing.assert_allclose(numbers[part], np.broadcast_to(expected, numbers[part].shape))
+    numbers[part] = 0
+    assert not numbers.any()
+    assert Controls(**asked).asked == bool(asked)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"density": -1},
+        {"density": float("nan")},
+        {"loudness": 0},
+        {"loudness": 128},
+        {"pitch_weights": [1] * 11},
+        {"pitch_weights": [0] * 12},
+        {"pitch_weights": [1] * 11 + [-1]},
+    ],
+)
+def test_what_cannot_be_asked(wrong):
+    with pytest.raises(GenerationError, match=next(iter(wrong))):
+        Controls(**wrong)
+
+
+def test_each_control_is_dropped_by_itself_and_all_of_them_half_of_the_time():
+    numbers = np.ones((3, SIZE), np.float32)
+    rng = np.random.default_rng(0)
+    kept = [
+        tuple(bool(some[:, part].all()) for part in (DENSITY, LOUDNESS, PITCHES))
+        for some in (dropped(numbers, rng) for _ in range(4000))
+    ]
+    assert (numbers == 1).all()
+    none = kept.count((False, False, False)) / len(kept)
+    assert abs(none - (0.5 + 0.5 / 8)) < 0.03
+    for place in range(3):
+        assert abs(np.mean([each[place] for each in kept]) - 0.25) < 0.03
