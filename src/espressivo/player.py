@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,14 +52,14 @@ class Player:
         self._sampling = settings.sampling(self.vocabulary)
         self._settings = settings
 
-    def decide(self, *, end: int | None = None, without: Iterable[int] = ()) -> int | None:
+    def decide(self, *, end: int | None = None, without: Sequence[int] = ()) -> int | None:
         """Return the next event, which is not yet fed; None if none can follow.
 
         Parameters
         ----------
         end : int, optional
             A step later than now, past which no time-shift goes.
-        without : ids
+        without : sequence of ids
             Ruled out, unless nothing else can follow.
         """
         id_ = self.grammar.overdue()
@@ -68,7 +68,8 @@ class Player:
         allowed = self.grammar.allowed()
         if not allowed.any():
             return None
-        allowed = _without(allowed, list(without))
+        if without:
+            allowed = _without(allowed, without)
         if self._settings.guard and self.guard.forbidden:
             first = self.vocabulary.first[NOTE_ON] - self.vocabulary.lowest_pitch
             allowed = _without(allowed, [first + pitch for pitch in self.guard.forbidden])
@@ -90,8 +91,8 @@ class Player:
             self.guard.feed(int(self.vocabulary.values[id_]))
 
 
-def _without(allowed: NDArray[np.bool_], ids: list[int]) -> NDArray[np.bool_]:
+def _without(allowed: NDArray[np.bool_], ids: Sequence[int]) -> NDArray[np.bool_]:
     """Return what is left without some ids, or everything if nothing would be left."""
     left = allowed.copy()
-    left[ids] = False
+    left[list(ids)] = False
     return left if left.any() else allowed
