@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from espressivo import generation, midi
+from espressivo import generation, midi, player
 from espressivo.engine import Engine, State
 from espressivo.errors import CodecError, GenerationError, ModelError
 from espressivo.export import export
@@ -283,6 +283,23 @@ def test_length_in_seconds(models, seconds):
             performance = model.generate(seconds=seconds, seed=seed, ending="cut")
             assert performance.seconds <= seconds
             assert performance.seconds > seconds - 3  # sounding notes are closed at the end
+
+
+@pytest.mark.parametrize("name", presets())
+@pytest.mark.parametrize("start_s", [0.7, 1.0, 1.5])
+def test_without_a_primer_music_begins_soon(name, start_s, monkeypatch):
+    monkeypatch.setattr(player, "LONGEST_START_S", start_s)
+    v = vocabulary(name)
+    model = Model(Mock(v, favour=[v.first[TIME_SHIFT] + 99]))
+    for arguments in ({}, {"longest_rest_s": 5.0}, {"ending": "cut"}):
+        notes = model.generate(seconds=20, seed=0, **arguments).notes
+        assert notes["onset_s"][0] == start_s
+    assert model.generate(seconds=20, seed=0, longest_rest_s=0.5).notes["onset_s"][0] == 0.5
+    short = model.generate(seconds=start_s + 0.1, seed=0, ending="cut")
+    assert short.notes["onset_s"].tolist() == [start_s]
+    assert len(model.generate(seconds=start_s - 0.1, seed=0)) == 0
+    primer = [v.first[TIME_SHIFT] + 99]  # a rest that goes on
+    assert len(model.generate(seconds=5, seed=0, primer=primer, ending="cut")) == 0
 
 
 def test_length_in_events(models):

@@ -87,7 +87,8 @@ class Model:
             The same seed, model and arguments give the same performance. By default another one
             each time.
         primer : Performance or sequence of ids, optional
-            What the model reads first, to go on from; `espressivo.primers` makes some.
+            What the model reads first, to go on from; `espressivo.primers` makes some. Without
+            one the first note begins within `espressivo.player.LONGEST_START_S`.
         include_primer : bool
             Whether the result begins with the primer, as the vocabulary keeps it. Otherwise its
             time 0 is the end of the primer: pedal and loudness are those then in force, and

@@ -11,13 +11,18 @@ from espressivo.engine import Engine, State
 from espressivo.grammar import Grammar
 from espressivo.guard import Guard
 from espressivo.settings import Settings
-from espressivo.vocabulary import NOTE_ON, Ids
+from espressivo.vocabulary import NOTE_ON, TIME_SHIFT, Ids
 
-__all__ = ["Player"]
+__all__ = ["LONGEST_START_S", "Player"]
+
+LONGEST_START_S = 1.0
+"""Without a primer the first note begins within this time, as in half of people's recordings."""
 
 
 class Player:
     """A model's state, the grammar of what may follow, and a generator, kept in step.
+
+    Without a primer no time passes after `LONGEST_START_S` until a note has begun.
 
     Parameters
     ----------
@@ -37,6 +42,9 @@ class Player:
         self.grammar = Grammar(self.vocabulary, settings)
         self.guard = Guard()
         self.settings = settings
+        rate, shifts = self.vocabulary.steps_per_second, self.vocabulary.kinds == TIME_SHIFT
+        self._start = None if len(primer) else round(LONGEST_START_S * rate)
+        self._shifts = np.flatnonzero(shifts).tolist()
         self.restart(primer)
         for id_ in primer.tolist():
             self._note(id_)
@@ -68,6 +76,11 @@ class Player:
         allowed = self.grammar.allowed()
         if not allowed.any():
             return None
+        if self._start is not None and self.grammar.onset is None:
+            if self.grammar.now < self._start:
+                end = self._start if end is None else min(end, self._start)
+            else:
+                allowed = _without(allowed, self._shifts)
         if without:
             allowed = _without(allowed, without)
         if self._settings.guard and self.guard.forbidden:
