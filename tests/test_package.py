@@ -21,7 +21,7 @@ LAYERS = (
     ("midi", "codec", "sampling", "plots", "primers", "guard"),
     ("augment", "fingerprint", "engine", "settings"),
     ("shards", "dataset", "grammar"),
-    ("player", "beam", "ending"),
+    ("player", "batch", "beam", "ending"),
     ("streaming",),
     ("generation",),
     ("corpus", "networks"),

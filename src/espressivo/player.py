@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from espressivo.engine import Engine, State
 from espressivo.grammar import Grammar
@@ -13,10 +14,20 @@ from espressivo.guard import Guard
 from espressivo.settings import Settings
 from espressivo.vocabulary import NOTE_ON, TIME_SHIFT, Ids
 
-__all__ = ["LONGEST_START_S", "Player"]
+__all__ = ["LONGEST_START_S", "Player", "Reader"]
 
 LONGEST_START_S = 1.0
 """Without a primer the first note begins within this time, as in half of people's recordings."""
+
+
+class Reader(Protocol):
+    """What a player needs of a `State`."""
+
+    def feed(self, ids: ArrayLike) -> None:
+        """Read an event or several."""
+
+    def logits(self) -> NDArray[np.float32]:
+        """Return the scores of the next event, shape (size,)."""
 
 
 class Player:
@@ -32,10 +43,17 @@ class Player:
     rng : numpy.random.Generator
     primer : sequence of ids
         What the model has read and the grammar knows before the first decision.
+    state : Reader, optional
+        One that has read the primer; by default a new `State`.
     """
 
     def __init__(
-        self, engine: Engine, settings: Settings, rng: np.random.Generator, primer: Ids
+        self,
+        engine: Engine,
+        settings: Settings,
+        rng: np.random.Generator,
+        primer: Ids,
+        state: Reader | None = None,
     ) -> None:
         self._engine, self._rng = engine, rng
         self.vocabulary = engine.vocabulary
@@ -45,7 +63,11 @@ class Player:
         rate, shifts = self.vocabulary.steps_per_second, self.vocabulary.kinds == TIME_SHIFT
         self._start = None if len(primer) else round(LONGEST_START_S * rate)
         self._shifts = np.flatnonzero(shifts).tolist()
-        self.restart(primer)
+        self.state: Reader
+        if state is None:
+            self.restart(primer)
+        else:
+            self.state = state
         for id_ in primer.tolist():
             self._note(id_)
 
