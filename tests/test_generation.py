@@ -232,6 +232,19 @@ def test_any_list_can_be_fed_and_leaves_a_way_on(models):
     assert len(list(models["pedal"].stream(primer=stuck, events=50, seed=0))) == 50
 
 
+@pytest.mark.parametrize("name", presets())
+def test_something_can_always_follow_but_after_the_end(name):
+    v = vocabulary(name)
+    rng = np.random.default_rng(3)
+    for rules in ({}, {"polyphony": 1}, {"lowest_pitch": 60, "highest_pitch": 61}):
+        grammar = Grammar(v, Settings(longest_rest_s=0.02, **rules))
+        assert grammar.allowed().any() and not grammar.ended
+        for id_ in rng.integers(v.size, size=1000).tolist():
+            grammar.feed(id_)
+            assert grammar.ended == (v.kinds[id_] == END)
+            assert grammar.allowed().any() != grammar.ended
+
+
 def test_overlapping_notes_of_a_primer_end_one_by_one():
     v = vocabulary("seed")
     grammar = Grammar(v)

@@ -92,6 +92,11 @@ class Grammar:
         return [pitch for _, pitch in self._notes]
 
     @property
+    def ended(self) -> bool:
+        """Whether the piece is over: nothing can follow its end event."""
+        return self._last is not None and self._kinds[self._last] == END
+
+    @property
     def velocity(self) -> int | None:
         """The velocity event in force."""
         return self._velocity
@@ -150,11 +155,11 @@ class Grammar:
         """Return what `allowed` does, as bytes: writing to so few is slower in an array."""
         v, at, every = self.vocabulary, self._slices, self._every
         mask = bytearray(v.size)
+        if self.ended:
+            return mask
         before = None if self._last is None else self._kinds[self._last]
         if before is None and v.boundaries:
             mask[at[START]] = every[START]
-            return mask
-        if before == END:
             return mask
 
         polyphony, lowest = self._settings.polyphony, v.lowest_pitch

@@ -83,7 +83,7 @@ class Player:
         self._settings = settings
 
     def decide(self, *, end: int | None = None, without: Sequence[int] = ()) -> int | None:
-        """Return the next event, which is not yet fed; None if none can follow.
+        """Return the next event, which is not yet fed; None after the end.
 
         Parameters
         ----------
@@ -92,12 +92,12 @@ class Player:
         without : sequence of ids
             Ruled out, unless nothing else can follow.
         """
+        if self.grammar.ended:
+            return None
         id_ = self.grammar.overdue()
         if id_ is not None:
             return id_
         allowed = self.grammar.allowed()
-        if not allowed.any():
-            return None
         if self._start is not None and self.grammar.onset is None:
             if self.grammar.now < self._start:
                 end = self._start if end is None else min(end, self._start)

@@ -13,7 +13,7 @@ from espressivo.errors import GenerationError
 
 __all__ = ["Sampling"]
 
-_LEAST = 1e-290  # of the likeliest id's probability: a kind of which less is left gives way
+_LEAST = 1e-290  # of the likeliest id's: a kind of which less is left gives way to the others
 
 
 @dataclass(frozen=True)
@@ -118,9 +118,9 @@ class Sampling:
     ) -> NDArray[np.float64]:
         """Return numbers in proportion to which ids are drawn; the greatest is above 0."""
         x, temperature, p = logits.astype(np.float64), self.temperature or 1.0, None
-        if allowed is not None:
-            if self.kinds:
-                p = self._within_kinds(_exponentials(x, temperature), allowed)
+        if self.kinds and allowed is not None:
+            p = self._within_kinds(_exponentials(x, temperature), allowed)
+        if allowed is not None and (p is None or self.groups):
             x[~allowed] = -np.inf
         if p is None:
             p = _exponentials(x, temperature)
@@ -138,17 +138,20 @@ class Sampling:
         self, p: NDArray[np.float64], allowed: NDArray[np.bool_]
     ) -> NDArray[np.float64] | None:
         """Rule ids out, leaving their share to the rest of their kind; None if nothing is left."""
-        whole = np.add.reduceat(p, self._starts)
+        first, kind = self._places
+        whole = np.add.reduceat(p, first)
         p *= allowed
-        rest = np.add.reduceat(p, self._starts)
-        share = np.divide(whole, rest, out=np.zeros_like(rest), where=rest > _LEAST)
-        p *= share.repeat(self.kinds)
-        return p if _largest(share) > 0 else None
+        rest = np.add.reduceat(p, first)
+        if _largest(rest) < _LEAST:
+            return None
+        p *= (whole / np.maximum(rest, _LEAST))[kind]
+        return p
 
     @cached_property
-    def _starts(self) -> NDArray[np.intp]:
-        """The first id of each kind."""
-        return np.cumsum((0, *self.kinds[:-1]))
+    def _places(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """The first id of each kind, and the kind of each id."""
+        counts = np.array(self.kinds)
+        return np.cumsum(counts) - counts, np.repeat(np.arange(len(counts)), counts)
 
     def _cut(self, p: NDArray[np.float64]) -> NDArray[np.intp]:
         """Return the ids that are cut off: all after some place in the order of likelihood."""
