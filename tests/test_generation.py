@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from espressivo import generation, midi
+from espressivo import generation, midi, player
 from espressivo.engine import Engine, State
 from espressivo.errors import CodecError, GenerationError, ModelError
 from espressivo.export import export
@@ -232,6 +232,19 @@ def test_any_list_can_be_fed_and_leaves_a_way_on(models):
     assert len(list(models["pedal"].stream(primer=stuck, events=50, seed=0))) == 50
 
 
+@pytest.mark.parametrize("name", presets())
+def test_something_can_always_follow_but_after_the_end(name):
+    v = vocabulary(name)
+    rng = np.random.default_rng(3)
+    for rules in ({}, {"polyphony": 1}, {"lowest_pitch": 60, "highest_pitch": 61}):
+        grammar = Grammar(v, Settings(longest_rest_s=0.02, **rules))
+        assert grammar.allowed().any() and not grammar.ended
+        for id_ in rng.integers(v.size, size=1000).tolist():
+            grammar.feed(id_)
+            assert grammar.ended == (v.kinds[id_] == END)
+            assert grammar.allowed().any() != grammar.ended
+
+
 def test_overlapping_notes_of_a_primer_end_one_by_one():
     v = vocabulary("seed")
     grammar = Grammar(v)
@@ -283,6 +296,23 @@ def test_length_in_seconds(models, seconds):
             performance = model.generate(seconds=seconds, seed=seed, ending="cut")
             assert performance.seconds <= seconds
             assert performance.seconds > seconds - 3  # sounding notes are closed at the end
+
+
+@pytest.mark.parametrize("name", presets())
+@pytest.mark.parametrize("start_s", [0.7, 1.0, 1.5])
+def test_without_a_primer_music_begins_soon(name, start_s, monkeypatch):
+    monkeypatch.setattr(player, "LONGEST_START_S", start_s)
+    v = vocabulary(name)
+    model = Model(Mock(v, favour=[v.first[TIME_SHIFT] + 99]))
+    for arguments in ({}, {"longest_rest_s": 5.0}, {"ending": "cut"}):
+        notes = model.generate(seconds=20, seed=0, **arguments).notes
+        assert notes["onset_s"][0] == start_s
+    assert model.generate(seconds=20, seed=0, longest_rest_s=0.5).notes["onset_s"][0] == 0.5
+    short = model.generate(seconds=start_s + 0.1, seed=0, ending="cut")
+    assert short.notes["onset_s"].tolist() == [start_s]
+    assert len(model.generate(seconds=start_s - 0.1, seed=0)) == 0
+    primer = [v.first[TIME_SHIFT] + 99]  # a rest that goes on
+    assert len(model.generate(seconds=5, seed=0, primer=primer, ending="cut")) == 0
 
 
 def test_length_in_events(models):

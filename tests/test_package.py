@@ -22,7 +22,7 @@ LAYERS = (
     ("augment", "fingerprint", "engine", "controls"),
     ("shards", "dataset", "settings"),
     ("grammar",),
-    ("player", "beam", "ending"),
+    ("player", "batch", "beam", "ending"),
     ("streaming",),
     ("generation",),
     ("corpus", "networks"),

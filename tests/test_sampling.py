@@ -1,3 +1,4 @@
+import math
 import warnings
 
 import numpy as np
@@ -293,7 +294,7 @@ def test_the_new_settings_are_checked():
 def test_what_is_ruled_out_leaves_its_probability_to_its_kind():
     logits = np.log([0.4, 0.1, 0.2, 0.2, 0.1])
     allowed = np.array([False, True, True, True, False])
-    p = Sampling(kinds=(0, 2, 4)).distribution(logits, allowed)
+    p = Sampling(kinds=(2, 2, 1)).distribution(logits, allowed)
     # Kind one has 0.5, all now in its second id; kind two 0.4; kind three is gone.
     assert_close(p, np.array([0, 0.5, 0.2, 0.2, 0]) / 0.9)
     spread = Sampling().distribution(logits, allowed)
@@ -302,14 +303,26 @@ def test_what_is_ruled_out_leaves_its_probability_to_its_kind():
 
 def test_nothing_ruled_out_makes_kinds_no_difference():
     for temperature in (0, 0.5, 1.0, 2.0):
-        with_kinds = Sampling(temperature, kinds=(0, 1)).distribution(LOGITS, np.ones(4, bool))
+        with_kinds = Sampling(temperature, kinds=(1, 3)).distribution(LOGITS, np.ones(4, bool))
         assert_close(with_kinds, Sampling(temperature).distribution(LOGITS))
 
 
 def test_a_kind_that_cannot_come_gives_way_even_when_it_is_all_but_certain():
     logits = np.array([2000.0, 0.0, 1.0])
     for temperature in (0, 1.0):
-        p = Sampling(temperature, kinds=(0, 1)).distribution(logits, np.array([False, True, True]))
+        p = Sampling(temperature, kinds=(1, 2)).distribution(logits, np.array([False, True, True]))
         assert p[0] == 0
         assert p[2] > p[1]
         assert p.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("gap", [600.0, 705.0, 709.0, 720.0, 740.0, 800.0])
+def test_a_kind_of_which_next_to_nothing_is_left(gap):
+    # exp(-709) and less are no longer whole numbers of the computer's, and then 0.
+    logits = np.array([0.0, -gap, -1.0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        p = Sampling(kinds=(2, 1)).distribution(logits, np.array([False, True, True]))
+    first = gap < 670  # it keeps its kind's share only while it can be told from nothing
+    share = 1 / (1 + math.exp(-1)) if first else 0.0
+    assert_close(p, [0, share, 1 - share])

@@ -202,7 +202,50 @@ def test_it_recovers_from_loops_and_starts_afresh():
     assert same <= 32
     calm = opened(Model(Mock(V)), seed=0)
     assert len(list(itertools.islice(calm, 2000))) == 2000
-    assert calm.recoveries == {"loops": 0, "rests": 0, "restarts": 0}
+    assert calm.recoveries == {"loops": 0, "rests": 0, "restarts": 0, "jumps": 0}
+
+
+@pytest.mark.parametrize("name", ["seed", "pedal"])
+@pytest.mark.parametrize("asleep", [True, False])
+def test_when_the_clock_has_run_away_the_notes_end_and_the_music_goes_on_from_there(name, asleep):
+    clock = Clock()
+    stream = opened(Model(Mock(vocabulary(name))), clock, seed=1, lead_s=0.25)
+
+    def leap():
+        clock.now_s += 600
+
+    if asleep:  # the machine, while the stream waits
+        clock.at = {5.0: leap}
+    events = []
+    for event in stream:
+        events.append(event)
+        if not asleep and clock.now_s >= 1005 and clock.now_s < 1600:
+            leap()  # nobody asks for ten minutes
+        if event.time_s > 620:
+            stream.stop()
+    before = [event for event in events if event.time_s < 300]
+    after = events[len(before) :]
+    assert stream.recoveries["jumps"] == 1
+    assert before[-1].time_s == pytest.approx(5.25, abs=1.0)
+    assert not sounding(before) and not sounding(after)
+    pedals = [event.velocity for event in before if event.kind == "pedal"]
+    assert pedals[-1:] in ([], [0])
+    assert after[0].time_s == pytest.approx(605.25, abs=1.1)
+    assert len(as_notes(after)) > 30
+    assert max(np.diff([event.time_s for event in after])) < 2
+
+
+def test_it_does_not_jump_for_a_hiccup():
+    clock = Clock()
+    stream = opened(Model(Mock(V)), clock, seed=1, lead_s=0.25)
+    calm = list(itertools.islice(opened(Model(Mock(V)), seed=1), 300))
+
+    def hiccup():
+        clock.now_s += 0.9
+
+    clock.at = {2.0: hiccup, 4.0: hiccup}
+    assert list(itertools.islice(stream, 300)) == calm
+    assert stream.recoveries["jumps"] == 0
 
 
 def test_a_restarted_model_reads_what_was_played_before(monkeypatch):

@@ -158,7 +158,7 @@ def _child(beam: _Beam, id_: int, log_p: float, key: float) -> _Beam:
         return beam
     grammar = beam.grammar.copy()
     grammar.feed(id_)
-    return _Beam(grammar, [*beam.ids, id_], log_p, key, not grammar.allowed().any())
+    return _Beam(grammar, [*beam.ids, id_], log_p, key, grammar.ended)
 
 
 def _gumbels(beam: _Beam, children: _Floats, rng: np.random.Generator) -> _Floats:

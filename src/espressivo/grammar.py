@@ -51,6 +51,7 @@ class Grammar:
         self._kinds, self._values = v.kinds.tolist(), v.values.tolist()
         spans = zip(v.first, v.counts, strict=True)
         self._slices = [slice(first, first + count) for first, count in spans]
+        self._every = [b"\1" * count for count in v.counts]  # all ids of a kind
         self.settings = settings
         self._default_velocity = v.first[VELOCITY] + int(v.velocity_bins[DEFAULT_VELOCITY])
         self.now = 0
@@ -73,9 +74,9 @@ class Grammar:
     def settings(self, settings: Settings) -> None:
         v = self.vocabulary
         low, high = settings.lowest_pitch, settings.highest_pitch
-        pitches = np.arange(v.lowest_pitch, v.highest_pitch + 1)
-        self._in_range = (pitches >= low) & (pitches <= high)
-        if not self._in_range.any():
+        pitches = range(v.lowest_pitch, v.highest_pitch + 1)
+        self._in_range = bytes(low <= pitch <= high for pitch in pitches)
+        if not any(self._in_range):
             raise GenerationError(
                 f"no pitch within {low}..{high} is in vocabulary {v.name!r}: allowed are "
                 f"{v.lowest_pitch}..{v.highest_pitch}"
@@ -89,6 +90,11 @@ class Grammar:
     def sounding(self) -> list[int]:
         """Pitches of the notes that sound, the oldest first."""
         return [pitch for _, pitch in self._notes]
+
+    @property
+    def ended(self) -> bool:
+        """Whether the piece is over: nothing can follow its end event."""
+        return self._last is not None and self._kinds[self._last] == END
 
     @property
     def velocity(self) -> int | None:
@@ -143,41 +149,47 @@ class Grammar:
 
     def allowed(self) -> NDArray[np.bool_]:
         """Return for each id whether it can come next, shape (size,); none can after the end."""
-        v, at = self.vocabulary, self._slices
-        allowed = np.zeros(len(self._kinds), bool)
+        return np.frombuffer(self._mask(), np.bool_)
+
+    def _mask(self) -> bytearray:
+        """Return what `allowed` does, as bytes: writing to so few is slower in an array."""
+        v, at, every = self.vocabulary, self._slices, self._every
+        mask = bytearray(v.size)
+        if self.ended:
+            return mask
         before = None if self._last is None else self._kinds[self._last]
         if before is None and v.boundaries:
-            allowed[at[START]] = True
-            return allowed
-        if before == END:
-            return allowed
+            mask[at[START]] = every[START]
+            return mask
 
-        note_on = allowed[at[NOTE_ON]]
-        polyphony = self._settings.polyphony
+        polyphony, lowest = self._settings.polyphony, v.lowest_pitch
         if polyphony is None or len(self._notes) < polyphony:
-            struck = self._struck - v.lowest_pitch
-            note_on[struck:] = self._in_range[struck:]
-            note_on[[pitch - v.lowest_pitch for _, pitch in self._notes]] = False
-        can_strike = bool(note_on.any())
+            mask[self._struck - lowest : at[NOTE_ON].stop] = self._in_range[self._struck - lowest :]
+            for _, pitch in self._notes:
+                mask[pitch - lowest] = False
+        can_strike = 1 in mask
         if before == VELOCITY and can_strike:  # a primer may have left none
-            return allowed
-        allowed[at[VELOCITY]] = can_strike
+            return mask
+        if can_strike:
+            mask[at[VELOCITY]] = every[VELOCITY]
         if self._velocity is None:
-            note_on[:] = False
+            mask[at[NOTE_ON]] = bytes(v.counts[NOTE_ON])
         else:
-            allowed[self._velocity] = False
+            mask[self._velocity] = False
 
         if self._part < _ONS:
-            note_off = allowed[at[NOTE_OFF]]
-            note_off[[pitch - v.lowest_pitch for _, pitch in self._notes[self._released :]]] = True
+            for _, pitch in self._notes[self._released :]:
+                mask[at[NOTE_OFF].start + pitch - lowest] = True
         if self._part == _PEDAL and v.counts[SUSTAIN]:
             up = v.first[SUSTAIN]
-            allowed[up] = self._pedal_down and not self._pedal_pressed
-            allowed[up + 1] = not self._pedal_down
-        if not (can_strike and self.resting_too_long):
-            allowed[at[TIME_SHIFT]] = before != TIME_SHIFT or self._last == at[TIME_SHIFT].stop - 1
-        allowed[at[END]] = not self._notes and before != TIME_SHIFT
-        return allowed
+            mask[up] = self._pedal_down and not self._pedal_pressed
+            mask[up + 1] = not self._pedal_down
+        rested = before == TIME_SHIFT and self._last != at[TIME_SHIFT].stop - 1
+        if not (rested or (can_strike and self.resting_too_long)):
+            mask[at[TIME_SHIFT]] = every[TIME_SHIFT]
+        if not self._notes and before != TIME_SHIFT:
+            mask[at[END]] = every[END]
+        return mask
 
     def overdue(self) -> int | None:
         """Return the note-off of the oldest note if it has sounded for the longest time."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections import deque
 
 __all__ = ["Guard"]
 
@@ -22,21 +22,29 @@ class Guard:
     """
 
     def __init__(self) -> None:
-        self._recent = np.full(_WINDOW, -1)  # pitches, the newest first
-        # For each n, how many notes in a row, up to the newest, equal the n-th before them.
-        self._runs = np.zeros(_LONGEST_LOOP, int)
-        lengths = np.arange(1, _LONGEST_LOOP + 1)
-        self._limits = np.maximum(_TIMES * lengths, _SHORTEST) - lengths
-        self.forbidden: frozenset[int] = frozenset()
-        """Pitches that would go on with what has been repeated too often; mostly none."""
+        self._recent: deque[int] = deque(maxlen=_TIMES * _LONGEST_LOOP)  # pitches, newest first
+        self._forbidden: frozenset[int] | None = frozenset()  # None until it is asked for
 
     def feed(self, pitch: int) -> None:
         """Take note of a note."""
-        same = self._recent[:_LONGEST_LOOP] == pitch
-        self._runs = (self._runs + 1) * same
-        self._recent[1:] = self._recent[:-1].copy()
-        self._recent[0] = pitch
-        expected = self._recent[:_LONGEST_LOOP][self._runs >= self._limits]
-        pitches = set(self._recent.tolist())
-        few = pitches if len(pitches) <= _FEW and -1 not in pitches else set()
-        self.forbidden = frozenset(expected.tolist()) | few
+        self._recent.appendleft(pitch)
+        self._forbidden = None
+
+    @property
+    def forbidden(self) -> frozenset[int]:
+        """Pitches that would go on with what has been repeated too often; mostly none."""
+        if self._forbidden is None:
+            self._forbidden = frozenset(_continuations(list(self._recent)))
+        return self._forbidden
+
+
+def _continuations(recent: list[int]) -> set[int]:
+    """Return the pitches that would go on with loops in a list of pitches, the newest first."""
+    found = set()
+    for length in range(1, min(_LONGEST_LOOP, len(recent) - 1) + 1):
+        if recent[0] == recent[length]:  # mostly not, and then it need not be looked at closely
+            whole = max(_TIMES * length, _SHORTEST)
+            if len(recent) >= whole and recent[: whole - length] == recent[length:whole]:
+                found.add(recent[length - 1])
+    few = set(recent[:_WINDOW])
+    return found | few if len(recent) >= _WINDOW and len(few) <= _FEW else found

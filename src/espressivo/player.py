@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from espressivo.engine import Engine, State
 from espressivo.grammar import Grammar
 from espressivo.guard import Guard
 from espressivo.settings import Settings
-from espressivo.vocabulary import NOTE_ON, Ids
+from espressivo.vocabulary import NOTE_ON, TIME_SHIFT, Ids
 
-__all__ = ["Player"]
+__all__ = ["LONGEST_START_S", "Player", "Reader"]
+
+LONGEST_START_S = 1.0
+"""Without a primer the first note begins within this time, as in half of people's recordings."""
+
+
+class Reader(Protocol):
+    """What a player needs of a `State`."""
+
+    def feed(self, ids: ArrayLike) -> None:
+        """Read an event or several."""
+
+    def logits(self) -> NDArray[np.float32]:
+        """Return the scores of the next event, shape (size,)."""
 
 
 class Player:
     """A model's state, the grammar of what may follow, and a generator, kept in step.
+
+    Without a primer no time passes after `LONGEST_START_S` until a note has begun.
 
     Parameters
     ----------
@@ -27,17 +43,31 @@ class Player:
     rng : numpy.random.Generator
     primer : sequence of ids
         What the model has read and the grammar knows before the first decision.
+    state : Reader, optional
+        One that has read the primer; by default a new `State`.
     """
 
     def __init__(
-        self, engine: Engine, settings: Settings, rng: np.random.Generator, primer: Ids
+        self,
+        engine: Engine,
+        settings: Settings,
+        rng: np.random.Generator,
+        primer: Ids,
+        state: Reader | None = None,
     ) -> None:
         self._engine, self._rng = engine, rng
         self.vocabulary = engine.vocabulary
         self.grammar = Grammar(self.vocabulary, settings)
         self.guard = Guard()
         self.settings = settings
-        self.restart(primer)
+        rate, shifts = self.vocabulary.steps_per_second, self.vocabulary.kinds == TIME_SHIFT
+        self._start = None if len(primer) else round(LONGEST_START_S * rate)
+        self._shifts = np.flatnonzero(shifts).tolist()
+        self.state: Reader
+        if state is None:
+            self.restart(primer)
+        else:
+            self.state = state
         for id_ in primer.tolist():
             self._note(id_)
 
@@ -52,23 +82,29 @@ class Player:
         self._sampling = settings.sampling(self.vocabulary)
         self._settings = settings
 
-    def decide(self, *, end: int | None = None, without: Iterable[int] = ()) -> int | None:
-        """Return the next event, which is not yet fed; None if none can follow.
+    def decide(self, *, end: int | None = None, without: Sequence[int] = ()) -> int | None:
+        """Return the next event, which is not yet fed; None after the end.
 
         Parameters
         ----------
         end : int, optional
             A step later than now, past which no time-shift goes.
-        without : ids
+        without : sequence of ids
             Ruled out, unless nothing else can follow.
         """
+        if self.grammar.ended:
+            return None
         id_ = self.grammar.overdue()
         if id_ is not None:
             return id_
         allowed = self.grammar.allowed()
-        if not allowed.any():
-            return None
-        allowed = _without(allowed, list(without))
+        if self._start is not None and self.grammar.onset is None:
+            if self.grammar.now < self._start:
+                end = self._start if end is None else min(end, self._start)
+            else:
+                allowed = _without(allowed, self._shifts)
+        if without:
+            allowed = _without(allowed, without)
         if self._settings.guard and self.guard.forbidden:
             first = self.vocabulary.first[NOTE_ON] - self.vocabulary.lowest_pitch
             allowed = _without(allowed, [first + pitch for pitch in self.guard.forbidden])
@@ -90,8 +126,8 @@ class Player:
             self.guard.feed(int(self.vocabulary.values[id_]))
 
 
-def _without(allowed: NDArray[np.bool_], ids: list[int]) -> NDArray[np.bool_]:
+def _without(allowed: NDArray[np.bool_], ids: Sequence[int]) -> NDArray[np.bool_]:
     """Return what is left without some ids, or everything if nothing would be left."""
     left = allowed.copy()
-    left[ids] = False
+    left[list(ids)] = False
     return left if left.any() else allowed

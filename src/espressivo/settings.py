@@ -100,5 +100,5 @@ class Settings:
             for kind, temperature in chosen
             if temperature is not None
         )
-        kinds = tuple(first for first, count in zip(v.first, v.counts, strict=True) if count)
+        kinds = tuple(count for count in v.counts if count)
         return Sampling(self.temperature, self.top_k, self.top_p, self.min_p, groups, kinds)

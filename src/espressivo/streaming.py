@@ -33,6 +33,7 @@ _NAP_S = 0.02  # how long it sleeps at once, and so how late it notices what a p
 _TINY_S = 1e-6  # less than this may be too little for a clock to show
 _REMEMBERED = 1024  # events, about half a minute
 _PHRASE = 256  # the oldest of these, from which a restarted model goes on
+_LATE_S = 1.0  # an event due for longer is not caught up with
 _PATIENCE, _PATIENCE_S = 4, 30.0  # so many recoveries within so many seconds, and it is restarted
 
 
@@ -67,7 +68,9 @@ class Stream(Iterator[Played]):
     It recovers by itself, and counts it in `recoveries`: a loop (see `Guard`) is broken by another
     pitch ("loops"), a rest that lasts too long by a note ("rests"), and when that has been needed
     4 times within 30 s, the notes end and the model starts afresh from what it played half a
-    minute before ("restarts").
+    minute before ("restarts"). If an event is due for more than a second (the machine slept,
+    nobody asked, or the model cannot keep pace), the notes end and the music goes on where the
+    clock is, as after a pause ("jumps").
 
     All methods may be called while another thread waits for an event.
 
@@ -104,7 +107,7 @@ class Stream(Iterator[Played]):
         self._remembered: deque[int] = deque(maxlen=_REMEMBERED)
         self._troubles: deque[int] = deque(maxlen=_PATIENCE)  # steps of the latest recoveries
         self._looping = False
-        self.recoveries = {"loops": 0, "rests": 0, "restarts": 0}
+        self.recoveries = {"loops": 0, "rests": 0, "restarts": 0, "jumps": 0}
 
     @property
     def settings(self) -> Settings:
@@ -172,7 +175,7 @@ class Stream(Iterator[Played]):
         """Wait until time has come to the end of a shift, less the lead.
 
         Returns the shift, or a shorter one if a person plays meanwhile, or None if time has not
-        come further at all.
+        come further at all, or has run away.
         """
         now, rate = self._player.grammar.now - self._origin, self._v.steps_per_second
         if self._begin_s is None:
@@ -181,12 +184,21 @@ class Stream(Iterator[Played]):
         while True:
             reached_s = self._clock() - self._begin_s + self._lead_s
             ahead_s = (now + steps) / rate - reached_s
+            if ahead_s < -self._lead_s - _LATE_S:
+                self._jump(math.floor(reached_s * rate))
+                return None
             if ahead_s < _TINY_S:
                 return shift
             if self._played or self._stopping:
                 passed = min(steps, math.floor(reached_s * rate) - now)
                 return self._v.first[TIME_SHIFT] + passed - 1 if passed > 0 else None
             self._sleep(min(ahead_s, _NAP_S))
+
+    def _jump(self, step: int) -> None:
+        """End what sounds, and let the step that it has come to be another one."""
+        self.recoveries["jumps"] += 1
+        self._happen(self._player.grammar.closing())
+        self._origin = self._player.grammar.now - step
 
     def _happen(self, ids: list[int]) -> None:
         """Let events happen, and hand out those that are to be heard."""

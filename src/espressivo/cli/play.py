@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,6 +26,8 @@ __all__ = ["COMMANDS"]
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
+
+_SIDE_BY_SIDE = 32  # takes; more are hardly faster, and the files come later
 
 _MODEL = click.option(
     "--model",
@@ -231,7 +233,7 @@ def generate(
         played = [(seed, model.performance(f.ids, begin, include_primer)) for f in found[:count]]
     else:
         shared |= {"seconds": seconds, "ending": ending, "include_primer": include_primer}
-        played = ((seed + n, model.generate(seed=seed + n, **shared)) for n in range(count))
+        played = _takes(model, count, seed, shared)
     takes = []
     for number, (own_seed, performance) in enumerate(played):
         name = f"{output.stem}-{number + 1}{output.suffix}" if count > 1 else output.name
@@ -332,6 +334,20 @@ def _model(name: str) -> Model:
     from espressivo.generation import load
 
     return load(name)
+
+
+def _takes(
+    model: Model, count: int, seed: int, shared: dict[str, Any]
+) -> Iterator[tuple[int, Performance]]:
+    """Play takes with their seeds, some of them side by side."""
+    for first in range(seed, seed + count, _SIDE_BY_SIDE):
+        seeds = range(first, min(first + _SIDE_BY_SIDE, seed + count))
+        if len(seeds) == 1:
+            yield first, model.generate(seed=first, **shared)
+        else:
+            yield from zip(
+                seeds, model.generate_batch(len(seeds), seed=first, **shared), strict=True
+            )
 
 
 def _primer(

@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+import torch
+
+from espressivo.errors import CodecError, GenerationError
+from espressivo.export import export
+from espressivo.generation import Model, load
+from espressivo.networks import Recurrent, RecurrentConfig
+from espressivo.performance import Performance
+from espressivo.vocabulary import END, vocabulary
+from known import CARD, Mock
+
+PRIMER = Performance.from_arrays([0, 0.5], [0.4, 1.25], [60, 64], [80, 72])
+
+
+class Counted(Mock):
+    """Counts how often rows are read, and how many."""
+
+    def __init__(self, v):
+        super().__init__(v)
+        self.rows = []
+
+    def run(self, ids, state):
+        self.rows.append(ids.shape[1])
+        return super().run(ids, state)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("seed", {"seconds": 6}),
+        ("seed", {"events": 50, "temperature": 0.8, "guard": True}),
+        ("seed", {"seconds": 6, "primer": PRIMER}),
+        ("seed", {"seconds": 6, "primer": PRIMER, "include_primer": True, "ending": "cut"}),
+        ("pedal", {"seconds": 6, "ending": "cut"}),
+        ("pedal", {"ending": "own", "seconds": 60}),
+    ],
+)
+def test_each_row_is_what_its_seed_gives_alone(name, arguments):
+    model = Model(Mock(vocabulary(name)))
+    together = model.generate_batch(5, seed=3, **arguments)
+    assert together == [model.generate(seed=3 + number, **arguments) for number in range(5)]
+    assert len({len(performance) for performance in together}) > 1
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_in_8_bits_it_is_so_to_the_last_digit(tmp_path, cell):
+    torch.manual_seed(1)
+    v = vocabulary("seed")
+    network = Recurrent(RecurrentConfig(cell, hidden=40, layers=2), v.size)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter *= 3  # so that it is sure of something
+    export(network, v, tmp_path / "a.onnx", card=CARD, weights="int8")
+    model = load(tmp_path / "a.onnx")
+    together = model.generate_batch(7, seed=0, seconds=10, primer=PRIMER)
+    alone = [model.generate(seed=seed, seconds=10, primer=PRIMER) for seed in range(7)]
+    assert together == alone
+
+
+def test_all_rows_are_read_at_once_and_only_while_they_play():
+    v = vocabulary("pedal")
+    engine = Counted(v)
+    model = Model(engine)
+    lengths = [len(list(model.stream(seed=seed, events=400))) for seed in range(6)]
+    assert len(set(lengths)) > 1  # some come to the end event
+    engine.rows.clear()
+    model.generate_batch(6, seed=0, events=400)
+    beginning, *rows = engine.rows
+    assert beginning == 1
+    # The last event of a list that has come to its length is read too.
+    assert rows == [sum(length >= n for length in lengths) for n in range(1, max(lengths) + 1)]
+    assert any(list(model.stream(seed=s, events=400))[-1] == v.first[END] for s in range(6))
+
+
+def test_without_a_seed_each_batch_is_another():
+    model = Model(Mock(vocabulary("seed")))
+    first, second = (model.generate_batch(3, seconds=5) for _ in range(2))
+    assert first != second
+    assert len({performance.notes.tobytes() for performance in (*first, *second)}) == 6
+
+
+def test_arguments_are_checked():
+    model = Model(Mock(vocabulary("seed")))
+    for arguments, words in (
+        ({"count": 0}, "count must be at least 1, not 0"),
+        ({"count": 2, "seed": -1}, "seed must be at least 0"),
+        ({"count": 2, "seconds": 1, "events": 1}, "not both"),
+        ({"count": 2, "temperature": -1}, "temperature"),
+    ):
+        with pytest.raises(GenerationError, match=words):
+            model.generate_batch(**arguments)
+    with pytest.raises(CodecError):
+        model.generate_batch(2, primer=np.array([310]))
