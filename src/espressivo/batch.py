@@ -17,6 +17,7 @@ class Row:
     """A place in a batch, to a player what a `State` is; but it reads only when all rows do."""
 
     def __init__(self) -> None:
+        self.asked: NDArray[np.float32] | None = None
         self.fed: int | None = None
         """The event that is still to be read."""
         self.expected: NDArray[np.float32] = np.empty(0, np.float32)
@@ -52,7 +53,8 @@ def side_by_side(
     """
     given: list[list[int]] = [[] for _ in rows]
     before = np.concatenate(([engine.vocabulary.size], primer)).astype(np.int64)
-    read, state = engine.run(before[:, None], engine.initial_state())
+    asked = _asked(engine, rows[:1])
+    read, state = engine.run(before[:, None], engine.initial_state(), asked)
     logits = read[-1].repeat(len(rows), axis=0)  # (rows, size)
     state = tuple(array.repeat(len(rows), axis=1) for array in state)
     playing = list(range(len(rows)))
@@ -68,6 +70,16 @@ def side_by_side(
             playing = [playing[place] for place in left]
             state = tuple(array[:, left] for array in state)
         if playing:
-            after, state = engine.run(np.array([[rows[number].fed for number in playing]]), state)
+            asked = _asked(engine, [rows[number] for number in playing])
+            fed = np.array([[rows[number].fed for number in playing]])
+            after, state = engine.run(fed, state, asked)
             logits = after[0]
     return given
+
+
+def _asked(engine: Engine, rows: list[Row]) -> NDArray[np.float32] | None:
+    """Return what is asked in each row, shape (rows, engine.controls)."""
+    if not engine.controls:
+        return None
+    nothing = np.zeros(engine.controls, np.float32)
+    return np.stack([nothing if row.asked is None else row.asked for row in rows])

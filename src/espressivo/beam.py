@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from espressivo.engine import Engine, State
 from espressivo.errors import GenerationError
 from espressivo.grammar import Grammar
+from espressivo.player import asked
 from espressivo.sampling import Sampling
 from espressivo.settings import Settings
 from espressivo.vocabulary import TIME_SHIFT, Ids
@@ -91,7 +92,10 @@ def search(
         raise GenerationError(f"events and width must be at least 1, not {events} and {width}")
     sampling = settings.sampling(engine.vocabulary)
     grammar = Grammar(engine.vocabulary, settings)
-    state = State(engine)
+    if settings.guidance != 1:
+        raise GenerationError("a search follows what is asked as learned: leave guidance at 1")
+    steered = asked(engine, settings)
+    state = State(engine, steered)
     state.feed(primer)
     for id_ in primer.tolist():
         grammar.feed(id_)
@@ -125,7 +129,8 @@ def search(
         if all(beam.ended for beam in beams):
             break
         inputs = np.array([[beam.ids[-1] for beam in beams]], np.int64)
-        after, arrays = engine.run(inputs, tuple(array[:, parents] for array in arrays))
+        rows = None if steered is None else np.tile(steered, (len(beams), 1))
+        after, arrays = engine.run(inputs, tuple(array[:, parents] for array in arrays), rows)
         logits = after[0]
     return [
         Found(np.array(b.ids, np.int32), b.log_p, b.log_p / len(b.ids) ** length_penalty)

@@ -17,7 +17,7 @@ from espressivo.codec import DEFAULT_VELOCITY, event_steps
 from espressivo.errors import GenerationError
 from espressivo.vocabulary import NOTE_ON, VELOCITY, Ids, Vocabulary
 
-__all__ = ["CONTROLS", "SIZE", "Controls", "dropped", "measured"]
+__all__ = ["CONTROLS", "SIZE", "Controls", "dropped", "key", "measured"]
 
 CONTROLS = ("density", "loudness", "pitch_weights")
 """The controls, in the order of their numbers."""
@@ -26,6 +26,12 @@ _DENSITIES = np.array([0, 2, 4, 6, 9, 13, 18, 25], np.float32)  # notes begun pe
 _LOUDNESSES = np.array([20, 32, 42, 52, 62, 72, 82, 95], np.float32)  # MIDI velocity
 _WINDOW_S = 5.0  # over which density and loudness are measured
 _PITCH_WINDOW_S = 10.0
+
+_LETTERS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+_KEYS = {
+    "major": (0.238, 0.006, 0.111, 0.006, 0.137, 0.094, 0.016, 0.214, 0.009, 0.080, 0.008, 0.081),
+    "minor": (0.220, 0.006, 0.104, 0.123, 0.019, 0.103, 0.012, 0.214, 0.062, 0.022, 0.061, 0.052),
+}
 
 _PARTS = (slice(0, 8), slice(8, 16), slice(16, 28))
 SIZE = 28
@@ -71,11 +77,6 @@ class Controls:
                 "pitch_weights must be 12 numbers from C upwards, at least 0 and not all 0"
             )
 
-    @property
-    def asked(self) -> bool:
-        """Whether anything is asked."""
-        return self != Controls()
-
     def numbers(self) -> NDArray[np.float32]:
         """Return what a network reads, shape (`SIZE`,)."""
         numbers = np.zeros(SIZE, np.float32)
@@ -87,6 +88,32 @@ class Controls:
         if self.pitch_weights is not None:
             numbers[pitches] = np.array(self.pitch_weights) / sum(self.pitch_weights)
         return numbers
+
+
+def key(name: str) -> tuple[float, ...]:
+    """Return how often pitch classes are heard in a key, as `Controls.pitch_weights`.
+
+    The shares are those of Albrecht & Shanahan 2013, "The Use of Large Corpora to Train a New Type
+    of Key-Finding Algorithm".
+
+    Parameters
+    ----------
+    name : str
+        A tonic and "major" or "minor", such as ``"C major"``, ``"F# minor"`` or ``"Bb major"``.
+
+    Raises
+    ------
+    GenerationError
+        If it is not the name of a key.
+    """
+    tonic, _, mode = name.strip().partition(" ")
+    letter, accidental = tonic[:1].upper(), tonic[1:]
+    shift = {"": 0, "#": 1, "b": -1}.get(accidental)
+    if letter not in _LETTERS or shift is None or mode.strip().lower() not in _KEYS:
+        raise GenerationError(
+            f"{name!r} is not a key: give a tonic and major or minor, such as 'F# minor'"
+        )
+    return tuple(np.roll(_KEYS[mode.strip().lower()], _LETTERS[letter] + shift).tolist())
 
 
 def measured(ids: Ids, vocabulary: Vocabulary) -> NDArray[np.float32]:

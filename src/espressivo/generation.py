@@ -6,7 +6,8 @@ import importlib.resources
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,10 @@ DEFAULT_SECONDS = 30.0
 LONGEST_PIECE_S = 600.0
 """Greatest length of a piece that ends by itself when none is asked for."""
 
+Changes = Mapping[float, Mapping[str, Any]]
+"""Settings that change on the way, by the second from which they count."""
+
+_NO_CHANGES: Changes = MappingProxyType({})
 _CHUNK = 1024  # events scored at once
 
 
@@ -68,6 +73,7 @@ class Model:
         seed: int | None = None,
         primer: Performance | ArrayLike | None = None,
         include_primer: bool = False,
+        changes: Changes = _NO_CHANGES,
         **settings: Any,
     ) -> Performance:
         """Generate a performance.
@@ -94,8 +100,11 @@ class Model:
             Whether the result begins with the primer, as the vocabulary keeps it. Otherwise its
             time 0 is the end of the primer: pedal and loudness are those then in force, and
             notes of the primer that still sound are not in it.
+        changes : dict of float to dict, optional
+            Settings that change on the way, by the second from which they count, as in
+            ``{10.0: {"density": 12}, 20.0: {"density": 3, "loudness": 30}}``.
         **settings
-            Temperatures, cuts and rules; see `Settings`.
+            Temperatures, cuts, controls and rules; see `Settings`.
 
         Returns
         -------
@@ -109,7 +118,7 @@ class Model:
             If the primer holds ids that are not in the vocabulary.
         """
         primed, length = self._primer(primer), _length(seconds, events, ending)
-        stream = self.stream(**length, seed=seed, primer=primed, **settings)
+        stream = self.stream(**length, seed=seed, primer=primed, changes=changes, **settings)
         return self.performance(list(stream), primed, include_primer)
 
     def generate_batch(
@@ -122,6 +131,7 @@ class Model:
         seed: int | None = None,
         primer: Performance | ArrayLike | None = None,
         include_primer: bool = False,
+        changes: Changes = _NO_CHANGES,
         **settings: Any,
     ) -> list[Performance]:
         """Generate several performances side by side, which is faster than one after another.
@@ -134,17 +144,22 @@ class Model:
         ----------
         count : int
             At least 1. Memory grows with it, by some megabytes for a hundred.
-        seconds, events, ending, seed, primer, include_primer, **settings
-            As in `generate`.
+        seconds, events, ending, seed, primer, include_primer, changes, **settings
+            As in `generate`. With guidance they are made one after another all the same.
         """
         if count < 1:
             raise GenerationError(f"count must be at least 1, not {count}")
         primed, length = self._primer(primer), _length(seconds, events, ending)
         if seed is None:
             seed = int(_generator(None).integers(2**31))
+        if any(chosen.get("guidance", 1) != 1 for chosen in (settings, *changes.values())):
+            each = {"primer": primed, "include_primer": include_primer, **length, **settings}
+            return [self.generate(seed=seed + n, changes=changes, **each) for n in range(count)]
         rows = [Row() for _ in range(count)]
         streams = [
-            self._stream(**length, seed=seed + number, primer=primed, state=row, **settings)
+            self._stream(
+                **length, seed=seed + number, primer=primed, changes=changes, state=row, **settings
+            )
             for number, row in enumerate(rows)
         ]
         lists = side_by_side(self.engine, primed, rows, streams)
@@ -158,6 +173,7 @@ class Model:
         ending: str = "natural",
         seed: int | None = None,
         primer: Performance | ArrayLike | None = None,
+        changes: Changes = _NO_CHANGES,
         **settings: Any,
     ) -> Iterator[int]:
         """Generate ids one by one, as they are asked for; without end, unless told.
@@ -171,6 +187,7 @@ class Model:
             ending=ending,
             seed=seed,
             primer=self._primer(primer),
+            changes=changes,
             **settings,
         )
 
@@ -308,6 +325,7 @@ class Model:
         ending: str,
         seed: int | None,
         primer: Ids,
+        changes: Changes = _NO_CHANGES,
         state: Reader | None = None,
         **settings: Any,
     ) -> Iterator[int]:
@@ -327,7 +345,12 @@ class Model:
         player = self._player(settings, seed, primer, state)
         end = None if steps is None else player.grammar.now + steps
         close = Close(player.grammar, end) if ending == "natural" and end is not None else None
-        return _events(player, end, events, close)
+        begin, rate = player.grammar.now, self.vocabulary.steps_per_second
+        planned = []
+        for second in sorted(changes):
+            settings = {**settings, **changes[second]}
+            planned.append((begin + round(second * rate), Settings(**settings)))
+        return _events(player, end, events, close, planned)
 
     def _player(
         self, settings: dict[str, Any], seed: int | None, primer: Ids, state: Reader | None = None
@@ -365,11 +388,20 @@ def _length(seconds: float | None, events: int | None, ending: str) -> dict[str,
 
 
 def _events(
-    player: Player, end: int | None, events: int | None, close: Close | None
+    player: Player,
+    end: int | None,
+    events: int | None,
+    close: Close | None,
+    planned: list[tuple[int, Settings]],
 ) -> Iterator[int]:
-    """Let a player play up to a step, a number of events or its close."""
+    """Let a player play up to a step, a number of events or its close.
+
+    `planned` says from which step on it plays how, in order of time.
+    """
     count = 0
     while (end is None or player.grammar.now < end) and (events is None or count < events):
+        while planned and player.grammar.now >= planned[0][0]:
+            player.settings = planned.pop(0)[1]
         without = [] if close is None else close.without()
         if close is not None and close.over:
             break

@@ -8,13 +8,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from espressivo.controls import CONTROLS, Controls
 from espressivo.engine import Engine, State
+from espressivo.errors import GenerationError
 from espressivo.grammar import Grammar
 from espressivo.guard import Guard
 from espressivo.settings import Settings
 from espressivo.vocabulary import NOTE_ON, TIME_SHIFT, Ids
 
-__all__ = ["LONGEST_START_S", "Player", "Reader"]
+__all__ = ["LONGEST_START_S", "Player", "Reader", "asked"]
 
 LONGEST_START_S = 1.0
 """Without a primer the first note begins within this time, as in half of people's recordings."""
@@ -22,6 +24,9 @@ LONGEST_START_S = 1.0
 
 class Reader(Protocol):
     """What a player needs of a `State`."""
+
+    asked: NDArray[np.float32] | None
+    """What is asked of the music to come."""
 
     def feed(self, ids: ArrayLike) -> None:
         """Read an event or several."""
@@ -59,7 +64,8 @@ class Player:
         self.vocabulary = engine.vocabulary
         self.grammar = Grammar(self.vocabulary, settings)
         self.guard = Guard()
-        self.settings = settings
+        self._free: State | None = None  # reads along, asked nothing, for guidance
+        self._adopt(settings)
         rate, shifts = self.vocabulary.steps_per_second, self.vocabulary.kinds == TIME_SHIFT
         self._start = None if len(primer) else round(LONGEST_START_S * rate)
         self._shifts = np.flatnonzero(shifts).tolist()
@@ -68,6 +74,7 @@ class Player:
             self.restart(primer)
         else:
             self.state = state
+            self._steer()
         for id_ in primer.tolist():
             self._note(id_)
 
@@ -78,6 +85,11 @@ class Player:
 
     @settings.setter
     def settings(self, settings: Settings) -> None:
+        self._adopt(settings)
+        self._steer()
+
+    def _adopt(self, settings: Settings) -> None:
+        self._asked = asked(self._engine, settings)
         self.grammar.settings = settings  # refuses a range without pitches, so it comes first
         self._sampling = settings.sampling(self.vocabulary)
         self._settings = settings
@@ -108,22 +120,67 @@ class Player:
         if self._settings.guard and self.guard.forbidden:
             first = self.vocabulary.first[NOTE_ON] - self.vocabulary.lowest_pitch
             allowed = _without(allowed, [first + pitch for pitch in self.guard.forbidden])
-        return self.grammar.cut(self._sampling.draw(self.state.logits(), self._rng, allowed), end)
+        return self.grammar.cut(self._sampling.draw(self._logits(), self._rng, allowed), end)
 
     def feed(self, id_: int) -> None:
         """Let an event happen, decided here or elsewhere."""
         self._note(id_)
         self.state.feed(id_)
+        if self._free is not None:
+            self._free.feed(id_)
 
     def restart(self, ids: Ids) -> None:
         """Make the model forget everything and read other events; what sounds goes on."""
-        self.state = State(self._engine)
-        self.state.feed(ids)
+        state = State(self._engine, self._asked)
+        state.feed(ids)
+        self.state, self._free = state, None
+        if self._guided:
+            self._free = State(self._engine)
+            self._free.feed(ids)
+
+    @property
+    def _guided(self) -> bool:
+        return self._asked is not None and self._settings.guidance != 1
+
+    def _steer(self) -> None:
+        """Tell the model what is asked of it."""
+        self.state.asked = self._asked
+        if not self._guided:
+            self._free = None
+        elif self._free is None and isinstance(self.state, State):
+            self._free = self.state.copy()
+            self._free.asked = None
+
+    def _logits(self) -> NDArray[np.float32]:
+        """Return the scores of the next event, moved further towards what is asked if need be."""
+        logits = self.state.logits()
+        if self._free is None:
+            return logits
+        free = self._free.logits()
+        return free + np.float32(self._settings.guidance) * (logits - free)
 
     def _note(self, id_: int) -> None:
         self.grammar.feed(id_)
         if self.vocabulary.kinds[id_] == NOTE_ON:
             self.guard.feed(int(self.vocabulary.values[id_]))
+
+
+def asked(engine: Engine, settings: Settings) -> NDArray[np.float32] | None:
+    """Return what settings ask of a model, as it reads it; None if they ask nothing.
+
+    Raises
+    ------
+    GenerationError
+        If they ask something of a model that has not learned any control.
+    """
+    if settings.controls == Controls():
+        return None
+    if not engine.controls:
+        raise GenerationError(
+            f"the model {engine.card['name']!r} has not learned {', '.join(CONTROLS)}: "
+            "ask for none of them, or choose a model that has"
+        )
+    return settings.controls.numbers()
 
 
 def _without(allowed: NDArray[np.bool_], ids: Sequence[int]) -> NDArray[np.bool_]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from espressivo.controls import Controls
 from espressivo.errors import GenerationError
 from espressivo.sampling import Sampling
 from espressivo.vocabulary import NOTE_OFF, NOTE_ON, TIME_SHIFT, VELOCITY, Vocabulary
@@ -17,7 +18,7 @@ LONGEST_NOTE_S = 10.0
 
 @dataclass(frozen=True)
 class Settings:
-    """How a model plays. Everything but temperatures and cuts is a rule that is never broken.
+    """How a model plays. Temperatures, cuts and controls lead it; all else is never broken.
 
     Parameters
     ----------
@@ -36,6 +37,12 @@ class Settings:
         After so long without a sounding note one is struck; above 0.
     guard : bool
         Whether a pitch is ruled out when it would go on with a loop; see `Guard`.
+    density, loudness, pitch_weights : optional
+        What is asked of the music; see `Controls`. Only some models have learned them.
+    guidance : float
+        How strongly the model follows what is asked: 1 as it has learned, more for more, and 0
+        not at all (Ho & Salimans 2021, "Classifier-Free Diffusion Guidance"). Anything but 1
+        takes twice the time.
 
     Raises
     ------
@@ -56,6 +63,10 @@ class Settings:
     longest_note_s: float = LONGEST_NOTE_S
     longest_rest_s: float | None = None
     guard: bool = False
+    density: float | None = None
+    loudness: float | None = None
+    pitch_weights: tuple[float, ...] | None = None
+    guidance: float = 1.0
 
     def __post_init__(self) -> None:
         problems = []
@@ -63,10 +74,16 @@ class Settings:
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value >= 0):
                 problems.append(f"{name} must be at least 0 and finite, not {value}")
-        try:
-            Sampling(self.temperature, self.top_k, self.top_p, self.min_p)
-        except GenerationError as error:
-            problems.append(str(error))
+        for make in (
+            lambda: Sampling(self.temperature, self.top_k, self.top_p, self.min_p),
+            lambda: self.controls,
+        ):
+            try:
+                make()
+            except GenerationError as error:
+                problems.append(str(error))
+        if not (math.isfinite(self.guidance) and self.guidance >= 0):
+            problems.append(f"guidance must be at least 0 and finite, not {self.guidance}")
         if not 0 <= self.lowest_pitch <= self.highest_pitch <= 127:
             problems.append(
                 "lowest_pitch and highest_pitch must be ascending and within 0..127, not "
@@ -80,6 +97,11 @@ class Settings:
                 problems.append(f"{name} must be above 0 and finite, not {value}")
         if problems:
             raise GenerationError("; ".join(problems))
+
+    @property
+    def controls(self) -> Controls:
+        """What is asked of the music."""
+        return Controls(self.density, self.loudness, self.pitch_weights)
 
     def sampling(self, vocabulary: Vocabulary) -> Sampling:
         """Return how ids of a vocabulary are drawn.

@@ -7,9 +7,11 @@ from typing import Any
 
 import click
 
+from espressivo.controls import key
+from espressivo.errors import GenerationError
 from espressivo.vocabulary import presets
 
-__all__ = ["JSON", "ONE_BASED", "PATH", "VOCABULARY", "Duration", "Example", "Numbers"]
+__all__ = ["JSON", "ONE_BASED", "PATH", "VOCABULARY", "Change", "Duration", "Example", "Numbers"]
 
 
 class Example(click.Command):
@@ -37,6 +39,32 @@ class Numbers(click.ParamType[Any]):
             return [int(word) for word in words]
         except ValueError:
             self.fail(f"{value!r} is not a list of whole numbers, like '60,216,148'", param, ctx)
+
+
+class Change(click.ParamType[Any]):
+    """A setting that changes on the way, as SECOND:SETTING=VALUE; gives second and setting."""
+
+    name = "second:setting=value"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, dict[str, Any]]:
+        """Return the second and the setting, or fail with what was expected."""
+        second, _, setting = str(value).partition(":")
+        name, _, wanted = (part.strip() for part in setting.partition("="))
+        try:
+            if name == "key":
+                return float(second), {"pitch_weights": key(wanted)}
+            if name in ("density", "loudness", "guidance", "temperature"):
+                return float(second), {name: float(wanted)}
+        except GenerationError as error:
+            self.fail(str(error), param, ctx)
+        except ValueError:
+            pass
+        self.fail(
+            f"{value!r} is not a second and a change of density, loudness, key, guidance or "
+            "temperature, like '20:density=12'",
+            param,
+            ctx,
+        )
 
 
 class Duration(click.ParamType[Any]):

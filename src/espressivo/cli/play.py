@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from espressivo import primers
-from espressivo.cli.options import JSON, ONE_BASED, PATH, VOCABULARY, Example, Numbers
+from espressivo.cli.options import JSON, ONE_BASED, PATH, VOCABULARY, Change, Example, Numbers
+from espressivo.controls import key
 from espressivo.ending import ENDINGS
 from espressivo.errors import CodecError, GenerationError
 from espressivo.settings import LONGEST_NOTE_S
@@ -177,6 +178,25 @@ def _show_events(ids: Ids, v: Vocabulary, one_based: bool, as_json: bool) -> Non
     help="Seconds of silence after which a note is struck.",
 )
 @click.option("--guard/--no-guard", default=False, help="Break loops of notes.")
+@click.option("--density", type=click.FloatRange(0), help="Ask for so many notes a second.")
+@click.option("--loudness", type=click.FloatRange(1, 127), help="Ask for this mean velocity.")
+@click.option("--key", "key_name", help="Ask for the pitches of a key, like 'F# minor'.")
+@click.option(
+    "--pitch-weights", type=Numbers(), help="Ask for pitch classes by 12 shares, from C upwards."
+)
+@click.option(
+    "--guidance",
+    type=click.FloatRange(0),
+    default=1.0,
+    help="How strongly what is asked counts: 1 as learned, 2 or 3 for more.",
+)
+@click.option(
+    "--at",
+    "changes",
+    type=Change(),
+    multiple=True,
+    help="Change density, loudness, key, guidance or temperature on the way: '20:density=12'.",
+)
 @click.option(
     "--beam", type=click.IntRange(1), help="Search the likeliest --events, following so many lists."
 )
@@ -209,6 +229,9 @@ def generate(
     count: int,
     output: Path,
     seed: int | None,
+    key_name: str | None,
+    pitch_weights: list[int] | None,
+    changes: tuple[tuple[float, dict[str, Any]], ...],
     as_json: bool,
     **settings: Any,
 ) -> None:
@@ -223,6 +246,14 @@ def generate(
         raise click.UsageError("--beam goes with --events, and --count is at most --beam")
     if stochastic and beam is None:
         raise click.UsageError("--stochastic goes with --beam")
+    if key_name and pitch_weights:
+        raise click.UsageError("give --key or --pitch-weights, not both")
+    if beam is not None and changes:
+        raise click.UsageError("--at does not go with --beam")
+    if key_name:
+        settings["pitch_weights"] = _checked("--key", key, key_name)
+    elif pitch_weights:
+        settings["pitch_weights"] = tuple(pitch_weights)
     model = _model(model_name)
     begin = _primer(model, primer, primer_events, one_based, primer_pitches, primer_chords)
     seed = secrets.randbelow(2**31) if seed is None else seed
@@ -232,7 +263,11 @@ def generate(
         found = model.search(width=beam, stochastic=stochastic, seed=seed, **shared)
         played = [(seed, model.performance(f.ids, begin, include_primer)) for f in found[:count]]
     else:
+        changing: dict[float, dict[str, Any]] = {}
+        for second, change in changes:
+            changing.setdefault(second, {}).update(change)
         shared |= {"seconds": seconds, "ending": ending, "include_primer": include_primer}
+        shared["changes"] = changing
         played = _takes(model, count, seed, shared)
     takes = []
     for number, (own_seed, performance) in enumerate(played):
@@ -314,8 +349,8 @@ def models(model_name: str | None, as_json: bool) -> None:
         return
     for name, card in cards.items():
         click.echo(name)
-        for key, value in card.items():
-            click.echo(f"  {key}: {value}")
+        for entry, value in card.items():
+            click.echo(f"  {entry}: {value}")
 
 
 @click.command(cls=Example, epilog="espressivo plot performance.mid -o roll.png")

@@ -1,0 +1,126 @@
+"""Music that is steered: controls, guidance, and settings that change on the way."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from espressivo.controls import SIZE, key
+from espressivo.errors import GenerationError
+from espressivo.export import export
+from espressivo.generation import load
+from espressivo.networks import Recurrent, RecurrentConfig, Stack, StackConfig
+from espressivo.vocabulary import NOTE_ON, vocabulary
+from known import CARD
+
+V = vocabulary("pedal")
+LENGTH = {"events": 150, "seed": 1}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A tiny random stack to which what is asked matters much."""
+    torch.manual_seed(1)
+    network = Stack(StackConfig("dd", width=16, heads=2, controls=SIZE), V.size)
+    with torch.no_grad():
+        network.controls.weight *= 30
+        network.output.weight *= 30
+    path = tmp_path_factory.mktemp("models") / "m.onnx"
+    export(network, V, path, card=CARD)
+    return load(path)
+
+
+@pytest.fixture(scope="module")
+def unsteered(tmp_path_factory):
+    network = Recurrent(RecurrentConfig("gru", hidden=16), V.size)
+    path = tmp_path_factory.mktemp("models") / "m.onnx"
+    export(network, V, path, card=CARD)
+    return load(path)
+
+
+def ids(model, **settings):
+    return list(model.stream(**{**LENGTH, **settings}))
+
+
+@pytest.mark.parametrize(
+    "asked", [{"density": 3}, {"loudness": 90}, {"pitch_weights": key("C major")}]
+)
+def test_each_control_counts(model, asked):
+    assert ids(model, **asked) != ids(model)
+    assert ids(model, **asked) == ids(model, **asked)
+
+
+def test_guidance_leads_from_nothing_asked_over_what_was_learned_to_more(model):
+    asked = {"density": 20, "loudness": 30}
+    nothing, learned = ids(model), ids(model, **asked)
+    assert ids(model, **asked, guidance=1) == learned
+    assert ids(model, guidance=5) == nothing
+    assert len({tuple(ids(model, **asked, guidance=g)) for g in (0.5, 1, 2)}) == 3
+
+
+def test_guidance_of_nothing_is_nothing_asked(model):
+    assert ids(model, density=20, guidance=0) == ids(model) != ids(model, density=20)
+
+
+def test_changes_count_from_their_second_on(model):
+    plain = ids(model, events=400)
+    second = 2.0
+    changed = ids(model, events=400, changes={second: {"density": 20, "loudness": 20}})
+    at = next(n for n, (a, b) in enumerate(zip(plain, changed, strict=True)) if a != b)
+    shifts = np.where(V.kinds[plain] == 2, V.values[plain], 0).cumsum()
+    assert shifts[at - 1] >= second * V.steps_per_second
+    both = {0.5: {"density": 20}, 1.0: {"density": None}, 1.5: {"temperature": 0.5}}
+    assert ids(model, changes=both) != ids(model, changes={0.5: {"density": 20}})
+
+
+def test_a_change_that_cannot_be_is_refused_before_anything_is_played(model):
+    with pytest.raises(GenerationError, match="loudness"):
+        model.stream(**LENGTH, changes={1.0: {"loudness": 1000}})
+
+
+@pytest.mark.parametrize("guidance", [1.0, 2.0])
+def test_pieces_made_side_by_side_are_steered_alike(model, guidance):
+    settings = {"density": 20, "guidance": guidance, "changes": {1.0: {"loudness": 20}}}
+    batch = model.generate_batch(3, seconds=3, seed=4, **settings)
+    for number, one in enumerate(batch):
+        alone = model.generate(seconds=3, seed=4 + number, **settings)
+        np.testing.assert_array_equal(one.notes, alone.notes)
+
+
+def test_a_stream_is_steered_while_it_plays(model):
+    def first(count, **changes):
+        stream = model.generate_stream(seed=1, clock=itertools.count().__next__, sleep=int)
+        head = [next(stream) for _ in range(5)]
+        stream.steer(**changes)
+        return head, [next(stream) for _ in range(count)]
+
+    head, rest = first(60)
+    for changes in ({"density": 20}, {"density": 20, "guidance": 2.0}):
+        assert first(60, **changes)[0] == head
+        assert first(60, **changes)[1] != rest
+
+
+def test_beams_are_steered(model):
+    settings = {"events": 12, "width": 3}
+    asked = model.search(**settings, pitch_weights=key("C major"))
+    assert any(V.kinds[found.ids].tolist().count(NOTE_ON) for found in asked)
+    plain = model.search(**settings)
+    assert [f.ids.tolist() for f in asked] != [f.ids.tolist() for f in plain]
+    with pytest.raises(GenerationError, match="guidance"):
+        model.search(**settings, density=3, guidance=2)
+
+
+def test_a_model_that_has_learned_no_control_says_so(unsteered):
+    for play in (
+        lambda: unsteered.generate(density=3),
+        lambda: unsteered.generate_batch(2, loudness=30),
+        lambda: unsteered.search(events=3, density=3),
+    ):
+        with pytest.raises(GenerationError, match="has not learned density"):
+            play()
+    stream = unsteered.generate_stream(seed=1)
+    before = stream.settings
+    with pytest.raises(GenerationError, match="has not learned density"):
+        stream.steer(density=3)
+    assert stream.settings == before
