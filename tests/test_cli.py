@@ -197,6 +197,9 @@ def test_from_a_folder_of_performances_to_a_model_that_plays(run: Run, tmp_path:
     status, out, _ = run("export", "run", "-o", "tiny/", "--licence", "CC0-1.0")
     assert (status, out) == (0, "tiny: config.json and model.safetensors\n")
     assert json.loads((tmp_path / "tiny/config.json").read_text())["card"]["licence"] == "CC0-1.0"
+    assert run("export", "tiny", "-o", "again.onnx", "--trained-on", "nothing")[0] == 0
+    again = json.loads(run("models", "again.onnx", "--json")[1])["again.onnx"]
+    assert (again["licence"], again["trained_on"]) == ("CC0-1.0", "nothing")
     status, _, err = run("export", "run", "-o", "midi/0.mid")
     assert (status, err.startswith("espressivo: midi/0.mid: ")) == (1, True)
     status, out, _ = run("models", "tiny.onnx", "--json")

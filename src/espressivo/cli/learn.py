@@ -316,6 +316,7 @@ def _need(*modules: str) -> None:
     epilog="""
     espressivo export runs/gru -o gru.onnx
     espressivo export runs/gru -o gru-pretrained
+    espressivo export gru-pretrained -o gru.onnx --weights fp16
     """,
 )
 @click.argument("run", type=PATH)
@@ -323,8 +324,8 @@ def _need(*modules: str) -> None:
     "-o", "--output", type=PATH, required=True, help="Model file (.onnx) or folder to write."
 )
 @click.option("--name", help="Name of the model; the output's if not given.")
-@click.option("--licence", default="unspecified", help="Licence of the weights.")
-@click.option("--trained-on", default="unspecified", help="What it was trained on.")
+@click.option("--licence", help="Licence of the weights.")
+@click.option("--trained-on", help="What it was trained on.")
 @click.option(
     "--weights",
     type=click.Choice(["fp32", "fp16", "int8"]),
@@ -332,35 +333,47 @@ def _need(*modules: str) -> None:
     help="How a model file stores them. int8 is the smallest and fastest; fp32 is exact.",
 )
 def export(
-    run: Path, output: Path, name: str | None, licence: str, trained_on: str, weights: str
+    run: Path,
+    output: Path,
+    name: str | None,
+    licence: str | None,
+    trained_on: str | None,
+    weights: str,
 ) -> None:
     """Write the network of a RUN as one model file that plays without torch.
 
-    RUN is the folder of a training run, whose best checkpoint is taken, or a checkpoint. An output
-    that does not end in .onnx is a folder, for weights as model.safetensors with a config.json.
+    RUN is the folder of a training run, whose best checkpoint is taken, or a checkpoint, or a
+    folder that this command wrote. An output that does not end in .onnx is such a folder, for
+    weights as model.safetensors with a config.json.
     """
     _need("torch", "onnx", "safetensors")
     from espressivo.checkpoint import load_network
     from espressivo.export import export as write_model
-    from espressivo.pretrained import save_pretrained
+    from espressivo.pretrained import load_pretrained, save_pretrained
 
-    network, checkpoint = load_network(run / "best.ckpt" if run.is_dir() else run)
-    card = {
-        "name": name or output.stem,
-        "licence": licence,
-        "trained_on": trained_on,
-        "steps": checkpoint.step,
-        "events": checkpoint.events,
-        "seconds": round(checkpoint.seconds),
-        "validation_nats_per_event": _finite(checkpoint.best_nats),
-        "validation_events_per_piece": checkpoint.config.validation_events,
-        "training": checkpoint.config.to_dict(),
-    }
+    card: dict[str, Any] = {"licence": "unspecified", "trained_on": "unspecified"}
+    if (run / "config.json").is_file():
+        saved = load_pretrained(run)
+        network, vocabulary = saved.network, saved.vocabulary
+        card |= saved.card
+    else:
+        network, checkpoint = load_network(run / "best.ckpt" if run.is_dir() else run)
+        vocabulary = checkpoint.vocabulary
+        card |= {
+            "steps": checkpoint.step,
+            "events": checkpoint.events,
+            "seconds": round(checkpoint.seconds),
+            "validation_nats_per_event": _finite(checkpoint.best_nats),
+            "validation_events_per_piece": checkpoint.config.validation_events,
+            "training": checkpoint.config.to_dict(),
+        }
+    said = {"name": name or output.stem, "licence": licence, "trained_on": trained_on}
+    card |= {key: value for key, value in said.items() if value is not None}
     if output.suffix != ".onnx":
-        save_pretrained(network, checkpoint.vocabulary, output, card=card)
+        save_pretrained(network, vocabulary, output, card=card)
         click.echo(f"{output}: config.json and model.safetensors")
         return
-    write_model(network, checkpoint.vocabulary, output, card=card, weights=weights)
+    write_model(network, vocabulary, output, card=card, weights=weights)
     click.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
 
 
