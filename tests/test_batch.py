@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from espressivo.cli import play
 from espressivo.errors import CodecError, GenerationError
 from espressivo.export import export
 from espressivo.generation import Model, load
@@ -92,3 +93,12 @@ def test_arguments_are_checked():
             model.generate_batch(**arguments)
     with pytest.raises(CodecError):
         model.generate_batch(2, primer=np.array([310]))
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_the_command_line_plays_some_takes_at_once(monkeypatch, count):
+    monkeypatch.setattr(play, "_SIDE_BY_SIDE", 2)
+    model = Model(Mock(vocabulary("seed")))
+    takes = list(play._takes(model, count, 7, {"seconds": 3}))
+    assert [seed for seed, _ in takes] == list(range(7, 7 + count))
+    assert all(take == model.generate(seed=seed, seconds=3) for seed, take in takes)
