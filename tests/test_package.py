@@ -21,7 +21,7 @@ LAYERS = (
     ("midi", "codec", "sampling", "plots", "primers", "guard"),
     ("augment", "features", "fingerprint", "engine", "settings"),
     ("shards", "dataset", "grammar", "statistics"),
-    ("player", "beam", "ending"),
+    ("player", "beam", "ending", "memory"),
     ("streaming",),
     ("generation",),
     ("corpus", "networks"),
