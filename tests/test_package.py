@@ -20,7 +20,7 @@ LAYERS = (
     ("vocabulary", "smf"),
     ("midi", "codec", "sampling", "plots", "primers", "guard"),
     ("augment", "features", "fingerprint", "engine", "settings"),
-    ("shards", "dataset", "grammar", "statistics"),
+    ("shards", "dataset", "grammar", "statistics", "degeneration"),
     ("player", "beam", "ending", "memory"),
     ("streaming",),
     ("generation",),

@@ -29,6 +29,7 @@ __all__ = [
     "Feature",
     "Features",
     "chord_starts",
+    "in_order",
     "measure",
     "pedal_moves",
     "sounding",
@@ -198,6 +199,23 @@ def measure(performance: Performance, seconds: float) -> Features:
 def chord_starts(onset_s: _Times) -> NDArray[np.bool_]:
     """Tell for each of some ascending onsets whether it begins a chord, or is a note alone."""
     return np.diff(onset_s, prepend=-np.inf) > CHORD_GAP_S
+
+
+def in_order(
+    onset_s: _Times, pitch: NDArray[np.uint8]
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Return notes, given by onset, with those of a chord by pitch and as if struck together.
+
+    Returns
+    -------
+    time_s : float32 array
+        When the chord of each note begins.
+    pitch : uint8 array
+    """
+    starts = chord_starts(onset_s)
+    chord = np.cumsum(starts) - 1
+    order = np.lexsort((pitch, chord))
+    return onset_s[starts][chord].astype(np.float32), pitch[order]
 
 
 def sounding(onset_s: _Times, ends_s: _Times, time_s: _Times) -> _Times:

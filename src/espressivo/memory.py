@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from espressivo.codec import event_steps
 from espressivo.dataset import Dataset
 from espressivo.errors import DataError
-from espressivo.features import chord_starts
+from espressivo.features import in_order
 from espressivo.files import replacing
 from espressivo.fingerprint import mixed
 from espressivo.performance import Performance
@@ -131,7 +131,7 @@ class Memory:
     def _of(cls, pieces: Iterable[_Notes]) -> Memory:
         names, times, pitches = [], [np.empty(0, np.float32)], [np.empty(0, np.uint8)]
         for name, onset_s, pitch in pieces:
-            time_s, ordered = _in_order(onset_s, pitch)
+            time_s, ordered = in_order(onset_s, pitch)
             names.append(name)
             times.append(time_s)
             pitches.append(ordered)
@@ -188,7 +188,7 @@ class Memory:
         Of equals, the first in the performance. Only onsets and pitches count. The first call
         makes the hashes, which takes longer.
         """
-        time_s, pitch = _in_order(performance.notes["onset_s"], performance.notes["pitch"])
+        time_s, pitch = in_order(performance.notes["onset_s"], performance.notes["pitch"])
         here, there, semitones = self._matches(time_s, pitch)
         if not len(here):
             return None
@@ -242,16 +242,6 @@ class Memory:
             found.append(np.stack((here, there, semitones)))
         here, there, semitones = np.concatenate(found, axis=1)
         return here, there, semitones
-
-
-def _in_order(
-    onset_s: NDArray[np.float64], pitch: NDArray[np.uint8]
-) -> tuple[_Times, NDArray[np.uint8]]:
-    """Return notes, given by onset, with those of a chord by pitch and as if struck together."""
-    starts = chord_starts(onset_s)
-    chord = np.cumsum(starts) - 1
-    order = np.lexsort((pitch, chord))
-    return onset_s[starts][chord].astype(np.float32), pitch[order]
 
 
 def _hashes(pitch: NDArray[np.uint8]) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
