@@ -52,7 +52,7 @@ def test_music_shows_no_sign(piece):
 def test_the_same_notes_again_and_again_are_a_loop():
     phrase = [60, 64, 67, 72, 71, 67, 65, 62]
     assert shown(struck(phrase * 4), 6.4) == {"loops"}
-    assert shown(struck(phrase * 3), 4.8) == set()  # three times are not enough
+    assert shown(struck(phrase * 3, every_s=0.3), 7.2) == set()  # three times are not enough
     assert shown(struck(phrase * 4, every_s=0.1), 3.2) == set()  # nor are three seconds
     assert shown(struck([*range(30, 94)] * 4, every_s=0.1), 25.6) == {"loops"}  # 64 notes
     assert shown(struck([*range(30, 95)] * 4, every_s=0.1), 26.0) == set()  # one more

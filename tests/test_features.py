@@ -99,6 +99,14 @@ def test_an_even_pulse_has_no_deviation_and_a_loose_one_has_its_own(period_s):
     assert 8 < np.mean(loose) < 16.5  # 16 would be the mean distance from the true beat
 
 
+def test_the_pulse_is_local():
+    onset_s = np.concatenate([3 * n + np.arange(0.1, 2.9, 0.19 + 0.03 * n) for n in range(8)])
+    freely = Performance.from_arrays(
+        onset_s, onset_s, np.full(len(onset_s), 60), [64] * len(onset_s)
+    )
+    assert measure(freely, 24.0).values["beat_deviation"].max() < 5
+
+
 def test_a_window_has_what_begins_in_it_and_the_state_of_the_pedals():
     performance = Performance(
         played(0).notes,

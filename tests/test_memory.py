@@ -99,7 +99,7 @@ def test_chords_struck_in_another_order_are_the_same():
     assert (found.notes, found.here_s, found.there_s, found.semitones) == (120, 0, 0, 0)
 
 
-@pytest.mark.parametrize("change", ["wrong", "missing", "more"])
+@pytest.mark.parametrize("change", ["wrong", "missing", "more", "transposed"])
 def test_a_note_that_differs_ends_the_run(change):
     # Ascending far enough apart that nothing of it recurs, in any transposition.
     pitch = np.cumsum(np.random.default_rng(0).integers(1, 4, 50)) % 80 + 25
@@ -107,6 +107,8 @@ def test_a_note_that_differs_ends_the_run(change):
     original = Performance.from_arrays(onset_s, onset_s + 0.1, pitch, [60] * 50)
     if change == "wrong":
         pitch = np.where(np.arange(50) == 30, pitch + 6, pitch)
+    elif change == "transposed":  # from there on
+        pitch = pitch + 5 * (np.arange(50) >= 30)
     elif change == "missing":
         onset_s, pitch = np.delete(onset_s, 30), np.delete(pitch, 30)
     else:
@@ -117,11 +119,8 @@ def test_a_note_that_differs_ends_the_run(change):
 
 def test_no_run_goes_from_one_piece_into_the_next():
     whole = played(0)
-    half = whole.notes[200:].copy()
-    for name in ("onset_s", "offset_s"):
-        half[name] -= whole.notes["onset_s"][200]
-    memory = Memory.of([("first", Performance(whole.notes[:200])), ("second", Performance(half))])
-    assert memory.longest(whole).notes == 200
+    halves = [("first", Performance(whole.notes[:200])), ("second", Performance(whole.notes[200:]))]
+    assert Memory.of(halves).longest(whole).notes == 200
 
 
 def test_music_that_repeats_itself_is_searched_in_bounded_memory():

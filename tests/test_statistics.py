@@ -65,6 +65,11 @@ def test_what_is_flat_lies_on_the_grid_without_expression(performance):
     assert flat(one) == one
 
 
+def test_of_equal_notes_on_the_grid_the_longest_remains():
+    twice = Performance.from_arrays([0.0, 0.02, 0.03], [0.25, 1.5, 0.5], [60] * 3, [80] * 3)
+    assert flat(twice) == Performance.from_arrays([0.0], [1.5], [60], [FLAT_VELOCITY])
+
+
 def test_the_same_set_is_at_the_top_of_every_scale(human):
     features = measured(human)
     for name, one in compare(features, features).items():
