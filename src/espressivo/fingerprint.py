@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from espressivo.performance import Performance
 
-__all__ = ["Sketch", "groups", "same_composition", "same_performance", "sketch"]
+__all__ = ["Sketch", "groups", "mixed", "same_composition", "same_performance", "sketch"]
 
 Sketch = NDArray[np.uint32]
 """Landmarks in the order of time, shape (n, 2): hash, and time in milliseconds."""
@@ -44,8 +44,8 @@ def sketch(performance: Performance) -> Sketch:
     runs = len(notes) - _RUN_NOTES + 1
     if runs < 1:
         return np.empty((0, 2), np.uint32)
-    pitch = _mixed(np.arange(1, 129, dtype=np.uint64))[notes["pitch"]]
-    hashed = _mixed(np.lib.stride_tricks.sliding_window_view(pitch, _RUN_NOTES).sum(axis=1))
+    pitch = mixed(np.arange(1, 129, dtype=np.uint64))[notes["pitch"]]
+    hashed = mixed(np.lib.stride_tricks.sliding_window_view(pitch, _RUN_NOTES).sum(axis=1))
     kept = np.flatnonzero(hashed % np.uint64(_KEPT_ONE_IN) == 0)
     time_ms = np.round(notes["onset_s"][kept] * 1000)
     return np.stack((hashed[kept] >> np.uint64(32), time_ms), axis=1).astype(np.uint32)
@@ -125,7 +125,7 @@ def _steps(landmarks: Sketch) -> tuple[NDArray[np.uint64], NDArray[np.float64]]:
     return (hashed[:-1] << np.uint64(32)) | hashed[1:], np.diff(time_ms)
 
 
-def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Spread numbers over 64 bits (the finaliser of SplitMix64; it wraps around)."""
     x = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -1,0 +1,131 @@
+import csv
+import os
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from espressivo import Performance, read
+from espressivo.degeneration import SIGNS, Signs, shares, signs
+from espressivo.features import window
+from espressivo.performance import CONTROL_DTYPE, SUSTAIN
+from espressivo.statistics import windows
+from played import played
+from strategies import performances
+
+SECONDS = 30.0
+
+
+def shown(performance, seconds=SECONDS):
+    found = signs(performance, seconds)
+    return {name for name in SIGNS if getattr(found, name)}
+
+
+def music(seconds=SECONDS):
+    return window(played(0), 1.0, seconds)
+
+
+def struck(pitch, every_s=0.2, length_s=0.2):
+    onset_s = np.arange(len(pitch)) * every_s
+    return Performance.from_arrays(onset_s, onset_s + length_s, pitch, [64] * len(pitch))
+
+
+def with_notes(*notes):
+    """Music with more notes, given as onset, offset and pitch."""
+    base = music()
+    more = Performance.from_arrays(*np.array(notes).T[:2], [n[2] for n in notes], [64] * len(notes))
+    return Performance(np.concatenate((base.notes, more.notes)))
+
+
+def test_every_sign_is_explained():
+    assert [field.name for field in fields(Signs)] == list(SIGNS)
+
+
+@pytest.mark.parametrize("piece", range(20))
+def test_music_shows_no_sign(piece):
+    assert shown(window(played(piece), 1.0, SECONDS).sustained()) - {"silent", "hung"} == set()
+    assert shown(music()) == set()
+
+
+def test_the_same_notes_again_and_again_are_a_loop():
+    phrase = [60, 64, 67, 72, 71, 67, 65, 62]
+    assert shown(struck(phrase * 4), 6.4) == {"loops"}
+    assert shown(struck(phrase * 3, every_s=0.3), 7.2) == set()  # three times are not enough
+    assert shown(struck(phrase * 4, every_s=0.1), 3.2) == set()  # nor are three seconds
+    assert shown(struck([*range(30, 94)] * 4, every_s=0.1), 25.6) == {"loops"}  # 64 notes
+    assert shown(struck([*range(30, 95)] * 4, every_s=0.1), 26.0) == set()  # one more
+    assert shown(struck([*range(40, 60), *phrase * 4, *range(60, 80)]), 14.4) == {"loops"}
+
+
+def test_a_loop_of_chords_is_one_in_whatever_order_they_are_struck():
+    rng = np.random.default_rng(0)
+    chords = np.array([(48, 60, 64, 67), (45, 57, 60, 64), (41, 53, 57, 60), (43, 55, 59, 62)] * 4)
+    onset_s = np.repeat(np.arange(16) * 0.5, 4) + np.tile(np.arange(4) * 0.01, 16)
+    pitch = rng.permuted(chords, axis=1).ravel()
+    sample = Performance.from_arrays(onset_s, onset_s + 0.4, pitch, [64] * 64)
+    assert shown(sample, 8.0) == {"loops"}
+
+
+def test_silence_counts_at_the_beginning_within_and_at_the_end():
+    assert shown(struck([60, 62], every_s=6.0, length_s=0.9), 7.0) == {"silent"}
+    assert shown(struck([60, 62], every_s=6.0, length_s=1.0), 7.0) == set()
+    assert shown(struck([60]), 5.1) == set()
+    assert shown(struck([60]), 5.3) == {"silent"}
+    late = Performance.from_arrays([5.2], [6.0], [60], [64])
+    assert shown(late, 6.0) == {"silent"}
+
+
+def test_the_pedal_sounds_on_and_can_hang_a_note():
+    notes = Performance.from_arrays([0.0], [0.5], [60], [64]).notes
+    pedal = np.array([(0.1, SUSTAIN, 127), (10.2, SUSTAIN, 0)], CONTROL_DTYPE)
+    assert shown(Performance(notes, pedal), 12.0) == {"hung"}
+    assert shown(Performance(notes), 12.0) == {"silent"}
+
+
+def test_a_note_hangs_after_ten_seconds_and_not_beyond_the_end():
+    assert shown(with_notes((3.0, 13.1, 100))) == {"hung"}
+    assert shown(with_notes((3.0, 12.9, 100))) == set()
+    assert shown(with_notes((21.0, 99.0, 100))) == set()
+
+
+def test_one_pitch_struck_sixteen_times_is_stuck():
+    lead = [60, 64, 67, 59]
+    assert shown(struck(lead + [72] * 16 + lead), 4.8) == {"stuck"}
+    assert shown(struck(lead + [72] * 15 + lead), 4.6) == set()
+    assert shown(struck(lead + [72] * 30 + lead), 7.6) == {"stuck", "loops"}
+
+
+def test_more_notes_than_ten_fingers_and_a_pedal_can_hold_run_away():
+    crowd = [(2 + 0.01 * number, 4.0, 20 + number) for number in range(101)]
+    assert shown(with_notes(*crowd)) == {"runaway"}
+    assert shown(window(with_notes(*crowd[:80]), 0, SECONDS)) == set()
+
+
+@given(performances())
+def test_any_performance_is_looked_at(performance):
+    found = signs(performance, 3.0)
+    assert all(type(getattr(found, name)) is bool for name in SIGNS)
+    assert not found.silent  # nothing can be silent for 5 s within 3 s
+
+
+def test_shares_are_of_the_samples():
+    silent = signs(Performance.from_arrays([], [], [], []), SECONDS)
+    assert silent == Signs(loops=False, silent=True, hung=False, stuck=False, runaway=False)
+    assert shares([silent, signs(music(), SECONDS)])["silent"] == 0.5
+    assert shares([silent])["loops"] == 0
+    assert shares([]) == dict.fromkeys(SIGNS, 0)
+
+
+@pytest.mark.slow
+def test_signs_are_seldom_in_human_playing():
+    folder = Path(os.environ["ESPRESSIVO_DATA"]) / "maestro"
+    with (folder / "maestro-v3.0.0.csv").open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == "validation"]
+    pieces = [read(folder / row["midi_filename"]) for row in rows]
+    cut = windows(pieces, SECONDS, np.random.default_rng(0), each=2)
+    human = shares([signs(one, SECONDS) for one in cut])
+    assert human["stuck"] == human["runaway"] == 0
+    assert max(human["loops"], human["silent"]) < 0.03
+    assert human["hung"] < 0.08
