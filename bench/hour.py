@@ -18,10 +18,10 @@ import time
 from pathlib import Path
 
 import numpy as np
-from espressivo.features import FEATURES, measure, window
-from espressivo.statistics import windows
 
 import espressivo
+from espressivo.features import FEATURES, measure, window
+from espressivo.statistics import windows
 
 MINUTE_S = 60.0
 
