@@ -10,7 +10,7 @@ on the same core. At batch 32 a step is 32 events, one in each row, both with pl
 
     python bench/generate.py [RUN] [--weights int8] [--events 1000] [--rounds 5] [--json]
 
-RUN is a training run or a checkpoint. Without it the weights are random, of the post's network.
+RUN is a training run, a checkpoint or a pretrained folder. Without it the weights are random, of the post's network.
 """
 
 from __future__ import annotations
@@ -36,14 +36,18 @@ from espressivo import vocabulary
 from espressivo.checkpoint import load_network
 from espressivo.export import WEIGHTS, export
 from espressivo.generation import Model, load
-from espressivo.networks import NETWORKS, Recurrent
+from espressivo.networks import NETWORKS, Network, Recurrent, Stack
+from espressivo.pretrained import load_pretrained
 from espressivo.vocabulary import Vocabulary
 
 BATCH = 32
 
 
-def network_of(run: Path | None) -> tuple[Recurrent, Vocabulary]:
+def network_of(run: Path | None) -> tuple[Network, Vocabulary]:
     """Load a network, or make the post's with random weights."""
+    if run is not None and (run / "config.json").is_file():
+        saved = load_pretrained(run)
+        return saved.network, saved.vocabulary
     if run is not None:
         network, checkpoint = load_network(run / "best.ckpt" if run.is_dir() else run)
         return network, checkpoint.vocabulary
@@ -52,8 +56,14 @@ def network_of(run: Path | None) -> tuple[Recurrent, Vocabulary]:
 
 
 @torch.inference_mode()
-def eager(network: Recurrent, rows: int) -> Iterator[object]:
+def eager(network: Network, rows: int) -> Iterator[object]:
     """Generate with PyTorch as one would write it first: step, softmax, draw."""
+    if isinstance(network, Stack):
+        ids, state = torch.full((rows,), network.size), network.initial_state(rows)
+        while True:
+            logits, state = network.step(ids, state)
+            ids = torch.multinomial(torch.softmax(logits, 1), 1)[:, 0]
+            yield ids.tolist()
     rnn, output, size = network.rnn, network.output, network.size
     x, state = torch.zeros(1, rows, size), None
     while True:
@@ -96,7 +106,7 @@ def figures(seconds: list[float], rows: int) -> dict[str, float]:
 
 
 def compared(
-    model: Model, network: Recurrent, steps: int, rounds: int, rows: int
+    model: Model, network: Network, steps: int, rounds: int, rows: int
 ) -> dict[str, object]:
     """Time both, taking turns."""
     ours: list[float] = []
