@@ -10,7 +10,8 @@ on the same core. At batch 32 a step is 32 events, one in each row, both with pl
 
     python bench/generate.py [RUN] [--weights int8] [--events 1000] [--rounds 5] [--json]
 
-RUN is a training run, a checkpoint or a pretrained folder. Without it the weights are random, of the post's network.
+RUN is a training run, a checkpoint or a pretrained folder. Without it the weights are random, of
+the post's network.
 """
 
 from __future__ import annotations
