@@ -18,7 +18,7 @@ LAYERS = (
     ("errors",),
     ("files", "performance", "progress"),
     ("vocabulary", "smf"),
-    ("midi", "codec", "sampling", "plots", "primers", "guard"),
+    ("midi", "codec", "sampling", "plots", "primers", "guard", "audio"),
     ("augment", "fingerprint", "engine", "settings"),
     ("shards", "dataset", "grammar"),
     ("player", "beam", "ending"),
