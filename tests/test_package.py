@@ -19,6 +19,7 @@ LAYERS = (
     ("files", "performance", "progress"),
     ("vocabulary", "smf"),
     ("midi", "codec", "sampling", "plots", "primers", "guard", "audio"),
+    ("notebook",),
     ("augment", "fingerprint", "engine", "settings"),
     ("shards", "dataset", "grammar"),
     ("player", "beam", "ending"),

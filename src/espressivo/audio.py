@@ -118,9 +118,12 @@ class Audio:
                     out.write(self.samples[:, begin : begin + self.sample_rate].T)
         return file.getvalue()
 
-    def _repr_html_(self) -> str:
+    def html(self) -> str:
+        """Return a player, the element ``audio``, that holds the sound as WAV."""
         encoded = base64.b64encode(self._encoded(".wav")).decode()
         return f'<audio controls src="data:audio/wav;base64,{encoded}"></audio>'
+
+    _repr_html_ = html  # what notebooks ask for
 
 
 def bundled() -> Path:

@@ -196,6 +196,12 @@ class Performance:
 
         return audio.render(self, sample_rate=sample_rate, soundfont=soundfont)
 
+    def _repr_html_(self) -> str:
+        """Return piano roll and player, for notebooks."""
+        from espressivo import notebook
+
+        return notebook.html(self)
+
 
 def sustained_notes(performance: Performance) -> NDArray[np.void]:
     """Return the notes of `Performance.sustained`, without making a performance of them."""

@@ -44,15 +44,34 @@ def render_(
     click.echo(f"{output}: {audio.seconds:.1f} s, peak {peak_db} dB")
 
 
-@click.command(cls=Example, epilog="espressivo plot performance.mid -o roll.png")
+@click.command(
+    cls=Example,
+    epilog="""
+    espressivo plot performance.mid -o roll.png
+    espressivo plot performance.mid another.mid -o both.svg
+    espressivo plot performance.mid --curves -o curves.png
+    espressivo plot runs/gru -o loss.png
+    """,
+)
 @click.argument("file", type=PATH)
+@click.argument("other", type=PATH, required=False)
+@click.option("--curves", is_flag=True, help="Pace and dynamics over time instead of the roll.")
 @click.option("-o", "--output", type=PATH, required=True, help="Picture to write: png, svg, pdf.")
-def plot(file: Path, output: Path) -> None:
-    """Draw the piano roll of a MIDI FILE, with loudness as colour."""
-    from espressivo import midi
-    from espressivo.plots import piano_roll
+def plot(file: Path, other: Path | None, curves: bool, output: Path) -> None:
+    """Draw the piano roll of a MIDI FILE, with loudness as colour.
 
-    piano_roll(midi.read(file), output)
+    With an OTHER file both are drawn, one over the other. Of the folder of a training run the loss
+    is drawn.
+    """
+    from espressivo import midi, plots
+
+    if file.is_dir():
+        if curves or other is not None:
+            raise click.UsageError(f"{file} is a folder: neither --curves nor OTHER goes with it")
+        plots.training_curves(plots.training_log(file), output)
+    else:
+        draw = plots.playing_curves if curves else plots.piano_roll
+        draw(midi.read(file), output, other=None if other is None else midi.read(other))
     click.echo(str(output))
 
 
