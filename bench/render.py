@@ -98,7 +98,9 @@ def measure(folder: Path, pieces: int, rounds: int) -> dict[str, object]:
     """Measure everything."""
     found = sorted(folder.rglob("*.mid"))
     chosen = [path for path in found if "score" not in path.name][:: len(found) // pieces][:pieces]
-    performances = {path.parent.name: espressivo.read(path) for path in chosen}
+    performances = {
+        "/".join(path.relative_to(folder).parts[:-1]): espressivo.read(path) for path in chosen
+    }
     performances["dense fortissimo"] = dense()
     tone = {
         f"pitch {pitch}": {v: round(centroid_hz(key(pitch, v))) for v in VELOCITIES}
@@ -136,7 +138,7 @@ def main() -> None:
         if isinstance(value, dict):
             print(name)
             for row, figures in value.items():
-                print(f"  {row:24} " + "  ".join(f"{k} {v}" for k, v in figures.items()))
+                print(f"  {row:40} " + "  ".join(f"{k} {v}" for k, v in figures.items()))
         else:
             print(f"{name:24} {value}")
 

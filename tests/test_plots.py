@@ -76,7 +76,7 @@ def test_hours_fit_into_one_picture(tmp_path: Path) -> None:
     long = Performance.from_arrays(onset_s, onset_s + 1, np.full(500, 60), np.full(500, 80))
     piano_roll(long, tmp_path / "roll.png")
     height, width = image.imread(tmp_path / "roll.png").shape[:2]
-    assert height < 12_000 and width < 4_000
+    assert height < 12_000 and width < 5_000
 
 
 def test_pace_is_chords_a_second_also_at_the_ends() -> None:
