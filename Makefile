@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 .PHONY: help setup demo test test-all lint bench clean
 
 help:
-	@echo "make demo      play: a performance by the bundled model, as MIDI and picture, in demo/"
+	@echo "make demo      play: a performance by the bundled model, as MIDI, sound and picture, in demo/"
 	@echo "make test      the quick tests; make test-all also the slow ones (ESPRESSIVO_DATA=...)"
 	@echo "make lint      ruff and mypy"
 	@echo "make bench     the benchmarks against other packages (ESPRESSIVO_DATA=...)"
@@ -32,6 +32,7 @@ $(VENV)/.everything: $(VENV)/.developer
 demo: $(VENV)/.player
 	mkdir -p demo
 	$(BIN)/espressivo generate --seconds 30 --seed 7 -o demo/performance.mid
+	$(BIN)/espressivo render demo/performance.mid -o demo/performance.wav
 	$(BIN)/espressivo plot demo/performance.mid -o demo/performance.png
 
 # A process on each core, and in each one thread: threads of torch would wait for one another.
@@ -53,6 +54,7 @@ bench: $(VENV)/.everything
 	$(BIN)/python bench/likelihood.py
 	$(BIN)/python bench/generate.py
 	$(BIN)/python bench/stream.py
+	$(BIN)/python bench/render.py
 	$(BIN)/python bench/train.py
 
 clean:

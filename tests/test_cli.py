@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -164,6 +165,56 @@ def test_plot_draws_a_picture(run: Run, scale: Path, tmp_path: Path) -> None:
     status, _, err = run("plot", scale, "-o", "roll.txt")
     assert status == 1
     assert ".png, .svg or .pdf" in err
+
+
+def test_plot_draws_two_performances_curves_and_runs(run: Run, scale: Path, tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("events,train_nats\n1000,5.5\n2000,5.0\n")
+    for arguments in ([scale, scale], [scale, "--curves"], [scale, scale, "--curves"], ["."]):
+        status, out, _ = run("plot", *arguments, "-o", "picture.svg")
+        assert (status, out) == (0, "picture.svg\n")
+        assert b"<svg" in (tmp_path / "picture.svg").read_bytes()
+    status, _, err = run("plot", ".", "--curves", "-o", "picture.svg")
+    assert status == 2 and "neither --curves nor OTHER" in err
+
+
+def test_render_writes_sound(run: Run, scale: Path, tmp_path: Path) -> None:
+    status, out, _ = run("render", scale, "-o", "scale.wav")
+    assert status == 0 and out.startswith("scale.wav: ") and " s, peak -" in out
+    assert (tmp_path / "scale.wav").read_bytes().startswith(b"RIFF")
+    status, out, _ = run("render", scale, "-o", "scale.wav", "--sample-rate", 22050, "--json")
+    about = json.loads(out)
+    assert status == 0 and about["sample_rate"] == 22050
+    assert 1.9 < about["seconds"] < 5 and -40 < about["peak_db"] < 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["none.mid", "-o", "a.aac"], "a.aac: the name of a sound must end in .wav"),
+        (["none.mid", "-o", "a.wav"], "none.mid: "),
+        (["scale.mid", "-o", "a.wav", "--soundfont", "none.sf2"], "none.sf2: no such soundfont"),
+        (["scale.mid", "-o", "a.wav", "--soundfont", "scale.mid"], "scale.mid: not a soundfont"),
+        (["scale.mid", "-o", "a.wav", "--sample-rate", "7"], "sample rate 7 is not within"),
+        (["empty.mid", "-o", "a.wav"], "nothing to hear"),
+    ],
+)
+def test_what_render_cannot_do_is_one_line(
+    run: Run, scale: Path, tmp_path: Path, arguments: list[str], hint: str
+) -> None:
+    Performance.from_arrays([], [], [], []).write(tmp_path / "empty.mid")
+    status, _, err = run("render", *arguments)
+    assert status == 1 and hint in err and err.count("\n") == 1
+    assert not list(tmp_path.glob("a.*"))
+
+
+def test_generate_writes_sound_and_refuses_other_names_before_the_work(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status, _, _ = run("generate", "--seconds", 2, "--seed", 1, "-o", "out.wav")
+    assert status == 0 and (tmp_path / "out.wav").read_bytes().startswith(b"RIFF")
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    status, out, err = run("generate", "--model", "none", "-o", "out.flac")
+    assert (status, out) == (1, "") and "out.flac: only .wav goes without soundfile" in err
 
 
 def test_from_a_folder_of_performances_to_a_model_that_plays(run: Run, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@
     ├── MidiError         a file is not readable as MIDI, or a performance cannot be written
     ├── CodecError        ids or indices outside a vocabulary; an unknown vocabulary
     ├── DataError         a corpus or a prepared dataset that cannot be used
+    ├── AudioError        sound that cannot be rendered or written
     ├── ModelError        a model file that is damaged or does not fit
     ├── GenerationError   settings under which nothing can be generated
     └── TrainingError     a run that cannot be started or resumed
@@ -14,6 +15,7 @@ Each message is one line that names the file (or position), the value and what i
 """
 
 __all__ = [
+    "AudioError",
     "CodecError",
     "DataError",
     "EspressivoError",
@@ -38,6 +40,10 @@ class CodecError(EspressivoError, ValueError):
 
 class DataError(EspressivoError):
     """A corpus or a prepared dataset cannot be used."""
+
+
+class AudioError(EspressivoError):
+    """Sound cannot be rendered, or not be written as asked."""
 
 
 class ModelError(EspressivoError):

@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 if TYPE_CHECKING:
     import os
 
+    from espressivo.audio import Audio
+
 __all__ = [
     "CONTROL_DTYPE",
     "NOTE_DTYPE",
@@ -174,10 +176,31 @@ class Performance:
         return Performance(sustained_notes(self))
 
     def write(self, path: str | os.PathLike[str]) -> None:
-        """Write the performance as a standard MIDI file; see `espressivo.midi.write`."""
-        from espressivo import midi  # the MIDI half knows this module, not the reverse
+        """Write the performance as sound or as a standard MIDI file.
 
-        midi.write(self, path)
+        It becomes sound if the path ends in .wav, .flac, .ogg or .mp3, see
+        `espressivo.audio.render`, and otherwise MIDI, see `espressivo.midi.write`.
+        """
+        from espressivo import audio, midi  # they know this module, not the reverse
+
+        if audio.is_sound(path):
+            self.to_audio().write(path)
+        else:
+            midi.write(self, path)
+
+    def to_audio(
+        self, *, sample_rate: int = 44_100, soundfont: str | os.PathLike[str] | None = None
+    ) -> Audio:
+        """Return the sound of the performance; see `espressivo.audio.render`."""
+        from espressivo import audio
+
+        return audio.render(self, sample_rate=sample_rate, soundfont=soundfont)
+
+    def _repr_html_(self) -> str:
+        """Return piano roll and player, for notebooks."""
+        from espressivo import notebook
+
+        return notebook.html(self)
 
 
 def sustained_notes(performance: Performance) -> NDArray[np.void]:

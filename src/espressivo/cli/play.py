@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from espressivo import primers
+from espressivo.audio import check_path, is_sound
 from espressivo.cli.options import JSON, ONE_BASED, PATH, VOCABULARY, Change, Example, Numbers
 from espressivo.controls import key
 from espressivo.ending import ENDINGS
@@ -134,6 +135,7 @@ def _show_events(ids: Ids, v: Vocabulary, one_based: bool, as_json: bool) -> Non
     espressivo generate --primer-chords "C Am F G" --seconds 60 -o song.mid
     espressivo generate --events 200 --beam 8 -o likeliest.mid
     espressivo generate --count 10 --seed 1 -o take.mid
+    espressivo generate --seconds 30 -o out.wav
     """,
 )
 @_MODEL
@@ -211,7 +213,13 @@ def _show_events(ids: Ids, v: Vocabulary, one_based: bool, as_json: bool) -> Non
     "--include-primer/--no-include-primer", default=False, help="Write the primer too, or not."
 )
 @click.option("--count", type=click.IntRange(1), default=1, help="Files: out-1.mid, out-2.mid, ...")
-@click.option("-o", "--output", type=PATH, required=True, help="MIDI file to write.")
+@click.option(
+    "-o",
+    "--output",
+    type=PATH,
+    required=True,
+    help="File to write: sound if it ends in .wav, .flac, .ogg or .mp3, else MIDI.",
+)
 @JSON
 def generate(
     model_name: str,
@@ -254,6 +262,8 @@ def generate(
         settings["pitch_weights"] = _checked("--key", key, key_name)
     elif pitch_weights:
         settings["pitch_weights"] = tuple(pitch_weights)
+    if is_sound(output):
+        check_path(output)  # before the work, not after it
     model = _model(model_name)
     begin = _primer(model, primer, primer_events, one_based, primer_pitches, primer_chords)
     seed = secrets.randbelow(2**31) if seed is None else seed
@@ -353,18 +363,6 @@ def models(model_name: str | None, as_json: bool) -> None:
             click.echo(f"  {entry}: {value}")
 
 
-@click.command(cls=Example, epilog="espressivo plot performance.mid -o roll.png")
-@click.argument("file", type=PATH)
-@click.option("-o", "--output", type=PATH, required=True, help="Picture to write: png, svg, pdf.")
-def plot(file: Path, output: Path) -> None:
-    """Draw the piano roll of a MIDI FILE, with loudness as colour."""
-    from espressivo import midi
-    from espressivo.plots import piano_roll
-
-    piano_roll(midi.read(file), output)
-    click.echo(str(output))
-
-
 def _model(name: str) -> Model:
     from espressivo.generation import load
 
@@ -422,4 +420,4 @@ def _written(path: Path, performance: Performance) -> str:
     return f"{path}: {len(performance)} notes, {performance.seconds:.1f} s"
 
 
-COMMANDS = (events, generate, next_, models, plot)
+COMMANDS = (events, generate, next_, models)
