@@ -87,7 +87,7 @@ def measure(model_name: str, events: int, seed: int) -> dict[str, object]:
 def main() -> None:
     """Measure and show."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", nargs="?", default="seed")
+    parser.add_argument("model", nargs="?", default="espressivo")
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true")

@@ -14,6 +14,7 @@ import pytest
 import espressivo
 from espressivo import Performance, primers
 from espressivo.cli import cli, main
+from espressivo.controls import key
 from espressivo.settings import Settings
 
 Run = Callable[..., tuple[int, str, str]]
@@ -74,6 +75,10 @@ def test_every_command_explains_itself_with_an_example(run: Run, command: str) -
         (["generate", "--beam", "2", "--events", "9", "--count", "3", "-o", "a"], "at most --beam"),
         (["generate", "--stochastic", "-o", "a.mid"], "--stochastic goes with --beam"),
         (["generate", "--ending", "soft", "-o", "a.mid"], "natural"),
+        (["generate", "--key", "H major", "-o", "a.mid"], "is not a key"),
+        (["generate", "--at", "5:loud=3", "-o", "a.mid"], "is not a second and a change"),
+        (["generate", "--at", "5:key=C", "-o", "a.mid"], "is not a key"),
+        (["generate", "--pitch-weights", "1,2", "-o", "a.mid"], "12 numbers"),
         (["train", "data", "--out", "run", "--max-time", "1h"], "02:30:00"),
         (["train", "data", "--out", "r", "--carry", "--window-seconds", "30"], "leave --window"),
     ],
@@ -136,7 +141,8 @@ def test_events_says_what_it_leaves_out(run: Run, tmp_path: Path) -> None:
         (["events", "--decode", "1", "-o", "no/such/folder/a.mid"], "no/such/folder"),
         (["generate", "--model", "missing", "-o", "a.mid"], "no model is named 'missing'"),
         (["generate", "--model", "bad.mid", "-o", "a.mid"], "bad.mid"),
-        (["generate", "--ending", "own", "-o", "a.mid"], "has no end event"),
+        (["generate", "--model", "seed", "--density", "3", "-o", "a.mid"], "has not learned"),
+        (["generate", "--model", "seed", "--ending", "own", "-o", "a.mid"], "has no end event"),
         (["generate", "--highest-pitch", "10", "-o", "a.mid"], "no pitch within 0..10"),
         (["models", "missing.onnx"], "missing.onnx"),
         (["plot", "bad.mid", "-o", "a.png"], "bad.mid: "),
@@ -288,7 +294,16 @@ def test_generate_with_the_bundled_model(run: Run, scale: Path, tmp_path: Path) 
 
     primer = "60,216,148,62,200,150,64,236,152,67,198,155"
     status, out, _ = run(
-        "generate", "--primer-events", primer, "--one-based", "--events", 40, "-o", "d.mid"
+        "generate",
+        "--model",
+        "seed",
+        "--primer-events",
+        primer,
+        "--one-based",
+        "--events",
+        40,
+        "-o",
+        "d.mid",
     )
     assert status == 0
     assert "seed" in out
@@ -298,7 +313,8 @@ def test_generate_has_every_setting_of_the_library(run: Run, tmp_path: Path) -> 
     options = (
         "--temperature 1.1 --pitch-temperature 0.9 --time-temperature 1.2 --velocity-temperature 0 "
         "--top-k 90 --top-p 0.98 --min-p 0.01 --lowest-pitch 40 --highest-pitch 90 --polyphony 5 "
-        "--longest-note 2 --longest-rest 1 --guard"
+        "--longest-note 2 --longest-rest 1 --guard --density 6 --loudness 60 --guidance 1.5 "
+        "--pitch-weights 5,0,3,0,4,3,0,5,0,3,0,2"
     )
     names = [option.removeprefix("--") for option in options.split() if option.startswith("--")]
     units = {"longest-note": "longest_note_s", "longest-rest": "longest_rest_s"}
@@ -306,17 +322,20 @@ def test_generate_has_every_setting_of_the_library(run: Run, tmp_path: Path) -> 
     assert given == {field.name for field in dataclasses.fields(Settings)}
     status, _, _ = run(
         "generate", *options.split(), "--primer-chords", "C Am/E", "--include-primer",
-        "--seconds", 4, "--ending", "cut", "--seed", 1, "-o", "a.mid",
+        "--seconds", 4, "--ending", "cut", "--seed", 1, "-o", "a.mid", "--at", "2: density=12",
+        "--at", "2:key=A minor",
     )  # fmt: skip
     assert status == 0
     notes = espressivo.read("a.mid").notes
     assert notes["pitch"][:7].tolist() == [60, 64, 67, 52, 57, 60, 64]
-    model = espressivo.load("seed")
+    model = espressivo.load("espressivo")
     same = model.generate(
         seconds=4, ending="cut", seed=1, primer=primers.chords("C Am/E"), include_primer=True,
         temperature=1.1, pitch_temperature=0.9, time_temperature=1.2, velocity_temperature=0,
         top_k=90, top_p=0.98, min_p=0.01, lowest_pitch=40, highest_pitch=90, polyphony=5,
-        longest_note_s=2, longest_rest_s=1, guard=True,
+        longest_note_s=2, longest_rest_s=1, guard=True, density=6, loudness=60, guidance=1.5,
+        pitch_weights=(5, 0, 3, 0, 4, 3, 0, 5, 0, 3, 0, 2),
+        changes={2.0: {"density": 12, "pitch_weights": key("A minor")}},
     )  # fmt: skip
     same.write(tmp_path / "b.mid")
     assert (tmp_path / "a.mid").read_bytes() == (tmp_path / "b.mid").read_bytes()
@@ -328,16 +347,20 @@ def test_generate_searches(run: Run, tmp_path: Path) -> None:
         assert run(*search, "--count", 2, "--stochastic", "--seed", 4, "-o", f"{name}.mid")[0] == 0
     assert (tmp_path / "a-1.mid").read_bytes() == (tmp_path / "b-1.mid").read_bytes()
     assert run(*search, "-o", "c.mid")[0] == 0
-    (best, *_) = espressivo.load("seed").search(
+    (best, *_) = espressivo.load("espressivo").search(
         events=20, width=3, primer=primers.pitches([60, 64, 67])
     )
     assert len(espressivo.read("c.mid")) == sum(best.ids < 88)
 
 
 def test_next_shows_the_likeliest_events(run: Run) -> None:
-    status, out, _ = run("next", "--primer-events", "60,216,148", "--one-based", "--top", 4)
+    status, out, _ = run(
+        "next", "--model", "seed", "--primer-events", "60,216,148", "--one-based", "--top", 4
+    )
     assert (status, len(out.splitlines())) == (0, 4)
-    status, out, _ = run("next", "--primer-events", "60,216,148", "--one-based", "--json")
+    status, out, _ = run(
+        "next", "--model", "seed", "--primer-events", "60,216,148", "--one-based", "--json"
+    )
     rows = json.loads(out)["next"]
     v = espressivo.vocabulary("seed")
     assert [row["probability"] for row in rows] == sorted(

@@ -11,7 +11,17 @@ from espressivo.controls import key
 from espressivo.errors import GenerationError
 from espressivo.vocabulary import presets
 
-__all__ = ["JSON", "ONE_BASED", "PATH", "VOCABULARY", "Change", "Duration", "Example", "Numbers"]
+__all__ = [
+    "JSON",
+    "MODEL",
+    "ONE_BASED",
+    "PATH",
+    "VOCABULARY",
+    "Change",
+    "Duration",
+    "Example",
+    "Numbers",
+]
 
 
 class Example(click.Command):
@@ -88,6 +98,12 @@ VOCABULARY = click.option(
     type=click.Choice(presets()),
     default="seed",
     help="The event code.",
+)
+MODEL = click.option(
+    "--model",
+    "model_name",
+    default="espressivo",
+    help="A bundled model's name, or a model file.",
 )
 ONE_BASED = click.option(
     "--one-based", is_flag=True, help="Events are numbered from 1, as in the post, not from 0."

@@ -12,8 +12,17 @@ import click
 
 from espressivo import primers
 from espressivo.audio import check_path, is_sound
-from espressivo.cli.options import JSON, ONE_BASED, PATH, VOCABULARY, Change, Example, Numbers
-from espressivo.controls import key
+from espressivo.cli.options import (
+    JSON,
+    MODEL,
+    ONE_BASED,
+    PATH,
+    VOCABULARY,
+    Change,
+    Example,
+    Numbers,
+)
+from espressivo.controls import Controls, key
 from espressivo.ending import ENDINGS
 from espressivo.errors import CodecError, GenerationError
 from espressivo.settings import LONGEST_NOTE_S
@@ -31,12 +40,6 @@ Made = TypeVar("Made")
 
 _SIDE_BY_SIDE = 32  # takes; more are hardly faster, and the files come later
 
-_MODEL = click.option(
-    "--model",
-    "model_name",
-    default="seed",
-    help="A bundled model's name, or a model file.",
-)
 _TEMPERATURE = click.option(
     "--temperature",
     type=click.FloatRange(0),
@@ -138,7 +141,7 @@ def _show_events(ids: Ids, v: Vocabulary, one_based: bool, as_json: bool) -> Non
     espressivo generate --seconds 30 -o out.wav
     """,
 )
-@_MODEL
+@MODEL
 @click.option(
     "--seconds", type=click.FloatRange(0, min_open=True), help="Length; 30 if neither is given."
 )
@@ -261,7 +264,7 @@ def generate(
     if key_name:
         settings["pitch_weights"] = _checked("--key", key, key_name)
     elif pitch_weights:
-        settings["pitch_weights"] = tuple(pitch_weights)
+        settings["pitch_weights"] = _checked("--pitch-weights", _weights, pitch_weights)
     if is_sound(output):
         check_path(output)  # before the work, not after it
     model = _model(model_name)
@@ -301,9 +304,9 @@ def generate(
 @click.command(
     "next",
     cls=Example,
-    epilog='espressivo next --primer-events "60,216,148" --one-based --top 5',
+    epilog='espressivo next --model seed --primer-events "60,216,148" --one-based --top 5',
 )
-@_MODEL
+@MODEL
 @click.option("--primer", type=PATH, help="MIDI file to begin with.")
 @_PRIMER_EVENTS
 @ONE_BASED
@@ -407,6 +410,10 @@ def _primer(
         return None
     v: Vocabulary = model.vocabulary
     return _checked("--primer-events", v.from_one_based if one_based else v.check, numbers)
+
+
+def _weights(numbers: list[int]) -> tuple[float, ...] | None:
+    return Controls(pitch_weights=tuple(numbers)).pitch_weights
 
 
 def _checked(option: str, make: Callable[[Given], Made], value: Given) -> Made:
