@@ -50,7 +50,8 @@ bench: $(VENV)/.everything
 	$(BIN)/python bench/codec.py
 	$(BIN)/python -W ignore bench/note_seq_equality.py
 	$(BIN)/python bench/bad_inputs.py
-	$(BIN)/python bench/likelihood.py
+	$(BIN)/espressivo evaluate seed "$$ESPRESSIVO_DATA/maestro" --samples 0 \
+		--csv "$$ESPRESSIVO_DATA/maestro/maestro-v3.0.0.csv" --split validation
 	$(BIN)/python bench/generate.py
 	$(BIN)/python bench/stream.py
 	$(BIN)/python bench/train.py

@@ -24,9 +24,9 @@ LAYERS = (
     ("player", "beam", "ending", "memory"),
     ("streaming",),
     ("generation",),
-    ("corpus", "networks"),
+    ("corpus", "networks", "baselines"),
     ("checkpoint", "export", "pretrained"),
-    ("training",),
+    ("training", "evaluation"),
     ("cli",),
 )
 LEARN = {"networks", "checkpoint", "training", "export", "pretrained"}

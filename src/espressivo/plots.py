@@ -15,7 +15,7 @@ from espressivo.performance import PEDAL_THRESHOLD, SUSTAIN, Performance
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["piano_roll", "training_curves"]
+__all__ = ["blank", "piano_roll", "training_curves"]
 
 _SECONDS_PER_ROW = 30.0
 _BLACK_KEYS = (1, 3, 6, 8, 10)
@@ -33,7 +33,7 @@ def piano_roll(performance: Performance, path: str | Path) -> None:
         If matplotlib is missing or does not know the format.
     """
     rows = max(1, int(np.ceil(performance.seconds / _SECONDS_PER_ROW - 1e-3)))
-    figure = _figure(12, 2.6 * rows + 0.6)
+    figure = blank(12, 2.6 * rows + 0.6)
     all_axes = figure.subplots(rows, 1, squeeze=False)[:, 0]
     notes = performance.notes
     low = int(notes["pitch"].min(initial=60)) - 3
@@ -68,7 +68,7 @@ def piano_roll(performance: Performance, path: str | Path) -> None:
 
 def training_curves(log: Sequence[dict[str, float]], path: str | Path) -> None:
     """Draw training and validation loss, in nats per event, over the events seen."""
-    figure = _figure(8, 4.5)
+    figure = blank(8, 4.5)
     axes = figure.subplots()
     for name, label in (("train_nats", "training"), ("validation_nats", "validation")):
         points = [(row["events"] / 1e6, row[name]) for row in log if row.get(name) is not None]
@@ -84,7 +84,8 @@ def training_curves(log: Sequence[dict[str, float]], path: str | Path) -> None:
     _save(figure, path)
 
 
-def _figure(width: float, height: float) -> Figure:
+def blank(width: float, height: float) -> Figure:
+    """Return an empty figure of a size in inches; `EspressivoError` if matplotlib is missing."""
     try:
         from matplotlib.figure import Figure
     except ImportError:

@@ -1,0 +1,178 @@
+"""Music: what a model plays, held against what people play.
+
+Between two marks: human against human playing, and the same pieces without any expression.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from espressivo import midi, statistics
+from espressivo.evaluation.likelihood import loaded
+from espressivo.evaluation.pieces import Piece
+from espressivo.features import FEATURES, Features, measure
+from espressivo.performance import Performance
+from espressivo.progress import Progress, Silent
+from espressivo.statistics import Ceiling, Comparison
+from espressivo.vocabulary import Vocabulary
+
+__all__ = ["Line", "Music", "Sample", "listen", "play"]
+
+_PIECES = 200  # human pieces to cut windows out of, at most
+_WINDOWS = 60  # human windows, at least
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A performance that a model played.
+
+    Parameters
+    ----------
+    seed : int
+        Of its generation.
+    performance : Performance
+    likeness : float
+        How far it overlaps with human windows, 0..1: the mean of ``pooled_overlap`` over all
+        features it has.
+    """
+
+    seed: int
+    performance: Performance
+    likeness: float
+
+
+@dataclass(frozen=True)
+class Line:
+    """How a model's windows compare with human ones in one feature, between ceiling and floor."""
+
+    feature: str
+    model: Comparison
+    ceiling: Ceiling
+    floor: Comparison
+
+
+@dataclass(frozen=True)
+class Music:
+    """What a model's samples are like.
+
+    Parameters
+    ----------
+    seconds : float
+        Length of all windows.
+    pieces, windows : int
+        Human pieces and windows that they are held against.
+    lines : tuple of Line
+        By feature, of those that all sets of windows have.
+    samples : tuple of Sample
+        The most like human playing first.
+    shares : dict of str to tuple of float64 arrays
+        For each feature the shares of its bins: human, model, flat.
+    """
+
+    seconds: float
+    pieces: int
+    windows: int
+    lines: tuple[Line, ...]
+    samples: tuple[Sample, ...]
+    shares: dict[str, tuple[NDArray[np.float64], ...]]
+
+
+def play(
+    source: str,
+    count: int,
+    seconds: float,
+    *,
+    seed: int = 0,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> list[Performance]:
+    """Let a model play performances of so many seconds, with the seeds ``seed, seed + 1, ...``.
+
+    Nothing is set: temperature 1, no cut, from silence, ended after exactly that time.
+    """
+    progress = progress or Silent()
+    progress.start(count, "samples", "playing")
+    played = []
+    try:
+        run = map if executor is None else executor.map
+        seeds = range(seed, seed + count)
+        for performance in run(_play_one, [source] * count, [seconds] * count, seeds):
+            played.append(performance)
+            progress.advance()
+    finally:
+        progress.close()
+    return played
+
+
+def _play_one(source: str, seconds: float, seed: int) -> Performance:
+    return loaded(source).generate(seconds=seconds, seed=seed, ending="cut")
+
+
+def listen(
+    played: Sequence[Performance],
+    pieces: Sequence[Piece],
+    vocabulary: Vocabulary,
+    *,
+    seconds: float,
+    seed: int = 0,
+) -> Music:
+    """Compare what a model played with windows of human pieces, at most 200 of them.
+
+    Parameters
+    ----------
+    played : sequence of Performance
+        The model's, of so many seconds each; number `i` was made with ``seed + i``.
+    pieces : sequence of Piece
+    vocabulary : Vocabulary
+        The model's: human windows go through it too, so that no step of its clock tells them
+        apart.
+    seconds : float
+        Length of a window.
+    seed : int
+        Of the choice of pieces and windows.
+    """
+    rng = np.random.default_rng(seed)
+    chosen = np.sort(rng.permutation(len(pieces))[:_PIECES]).tolist()
+    human = [vocabulary.quantise(midi.read(pieces[i].path)) for i in chosen]
+    each = math.ceil(_WINDOWS / len(human))
+    windows = statistics.windows(human, seconds, rng, each)
+    compositions = [pieces[i].composition for i in chosen for _ in range(each)]
+    theirs = [measure(window, seconds) for window in windows]
+    flat = [measure(statistics.flat(window), seconds) for window in windows]
+    ours = [measure(performance, seconds) for performance in played]
+    model, floor = statistics.compare(ours, theirs), statistics.compare(flat, theirs)
+    ceiling = statistics.ceiling(theirs, compositions, rng)
+    return Music(
+        seconds,
+        len(human),
+        len(windows),
+        tuple(
+            Line(name, model[name], ceiling[name], floor[name])
+            for name in FEATURES
+            if name in model and name in ceiling and name in floor
+        ),
+        _ranked(played, ours, theirs, seed),
+        {name: tuple(_shares(side, name) for side in (theirs, ours, flat)) for name in model},
+    )
+
+
+def _ranked(
+    played: Sequence[Performance], ours: Sequence[Features], theirs: Sequence[Features], seed: int
+) -> tuple[Sample, ...]:
+    samples = []
+    for number, (performance, features) in enumerate(zip(played, ours, strict=True)):
+        overlaps = [one.pooled_overlap for one in statistics.compare([features], theirs).values()]
+        likeness = float(np.mean(overlaps)) if overlaps else 0.0
+        samples.append(Sample(seed + number, performance, likeness))
+    return tuple(sorted(samples, key=lambda sample: (-sample.likeness, sample.seed)))
+
+
+def _shares(windows: Sequence[Features], name: str) -> NDArray[np.float64]:
+    counts = np.sum([one.counts[name] for one in windows], axis=0)
+    return np.asarray(counts / max(counts.sum(), 1))
