@@ -110,10 +110,31 @@ def evaluate(
         write_page(report, out / "report.html")
 
 
+@click.command(cls=Example, epilog="espressivo compare reports/seed reports/lstm reports/4gram")
+@click.argument("reports", type=PATH, nargs=-1, required=True)
+@click.option("--out", type=PATH, help="Folder for compare.html and compare.json.")
+@JSON
+def compare(reports: Sequence[Path], out: Path | None, as_json: bool) -> None:
+    """Put REPORTS of `evaluate` side by side, on the pieces that all of them have.
+
+    Each REPORT is a report.json or its folder. The first is what the others are held against:
+    differences are theirs less its, with 95 % intervals over the same pieces.
+    """
+    from espressivo.evaluation.comparison import compare as put_side_by_side
+    from espressivo.evaluation.page import write_comparison
+
+    found = put_side_by_side(reports)
+    click.echo(json.dumps(found.to_dict()) if as_json else "\n".join(found.lines()))
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        found.write(out / "compare.json")
+        write_comparison(found, out / "compare.html")
+
+
 def _command() -> str:
     """Return how this command was called; of absolute paths the last part is kept."""
     words = [Path(word).name if os.path.isabs(word) else word for word in sys.argv[1:]]
     return shlex.join(["espressivo", *words])
 
 
-COMMANDS = (evaluate,)
+COMMANDS = (evaluate, compare)

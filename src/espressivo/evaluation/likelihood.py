@@ -31,6 +31,7 @@ __all__ = [
     "Likelihood",
     "Row",
     "Score",
+    "difference",
     "foretold",
     "loaded",
     "resamples",
@@ -304,7 +305,26 @@ def share(numbers: _Numbers, of: _Numbers, drawn: NDArray[np.int64]) -> Estimate
     if np.count_nonzero(of) < 2:
         return Estimate(value, None, None)
     below = drawn @ of
-    ratios = (drawn @ numbers)[below > 0] / below[below > 0]
+    return _estimate(value, (drawn @ numbers)[below > 0] / below[below > 0])
+
+
+def difference(
+    numbers: tuple[_Numbers, _Numbers], of: tuple[_Numbers, _Numbers], drawn: NDArray[np.int64]
+) -> Estimate:
+    """Estimate the first of two ratios less the second, over the same pieces.
+
+    Each bootstrap sample holds the same pieces for both: what makes a piece hard for any model
+    does not widen the interval.
+    """
+    (first, second), (of_first, of_second) = numbers, of
+    value = float(first.sum() / of_first.sum() - second.sum() / of_second.sum())
+    if len(first) < 2:
+        return Estimate(value, None, None)
+    ratios = (drawn @ first) / (drawn @ of_first) - (drawn @ second) / (drawn @ of_second)
+    return _estimate(value, ratios)
+
+
+def _estimate(value: float, ratios: _Numbers) -> Estimate:
     low, high = np.quantile(ratios, (0.025, 0.975))
     return Estimate(value, float(low), float(high))
 

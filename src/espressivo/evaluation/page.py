@@ -9,13 +9,14 @@ from string import Template
 from typing import Any
 
 from espressivo.evaluation import figures
+from espressivo.evaluation.comparison import Side
 from espressivo.evaluation.likelihood import Estimate, Row
 from espressivo.evaluation.music import Music
 from espressivo.evaluation.report import Report
 from espressivo.features import FEATURES
 from espressivo.files import replacing
 
-__all__ = ["page", "table", "write_page"]
+__all__ = ["page", "table", "write_comparison", "write_page"]
 
 _PAGE = Template("""<!doctype html>
 <html lang="en">
@@ -68,6 +69,22 @@ def write_page(report: Report, path: Path) -> None:
     )
     with replacing(path) as temporary:
         temporary.write_text(page(f"{report.model['name']}: report", body), encoding="utf-8")
+
+
+def write_comparison(found: Side, path: Path) -> None:
+    """Write reports side by side as a page."""
+    body = "\n".join(
+        [
+            "<h1>Side by side</h1>",
+            f"<p>{escape(found.about())}</p>",
+            *(
+                f"<h2>{escape(part.title)}</h2>\n{table(part.head, part.rows)}"
+                for part in found.tables()
+            ),
+        ]
+    )
+    with replacing(path) as temporary:
+        temporary.write_text(page("Models side by side", body), encoding="utf-8")
 
 
 def page(title: str, body: str) -> str:
