@@ -126,13 +126,15 @@ def test_what_is_no_report_is_refused(tmp_path, text, words):
 def test_the_command_shows_and_writes_all(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     line = {"feature": "pitch", "model": {"overlap": 0.75}}
-    report(tmp_path / "a", "one", 0, music={"features": [line]})
+    report(
+        tmp_path / "a", "one", 0, music={"features": [line], "astray": {"loops": {"model": 0.125}}}
+    )
     report(tmp_path / "b", "<other>", 0.25)
     monkeypatch.setattr(sys, "argv", "espressivo compare a b --out side".split())
     cli.main()
     printed = capsys.readouterr().out
     assert "+0.25 (+0.25 to +0.25)" in printed
-    assert "0.750" in printed
+    assert "0.750" in printed and "0.125" in printed
     page = (tmp_path / "side" / "compare.html").read_text(encoding="utf-8")
     assert "&lt;other&gt;" in page and "0.750" in page
     written = json.loads((tmp_path / "side" / "compare.json").read_text())

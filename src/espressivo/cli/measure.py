@@ -47,6 +47,12 @@ _COUNT = click.IntRange(1)
     default=30.0,
     help="Length of samples and of the human windows beside them.",
 )
+@click.option(
+    "--train",
+    type=PATH,
+    help="Dataset or folder of the training pieces: are notes of samples taken from them? With "
+    "--csv, those of a folder that it has in the split train.",
+)
 @click.option("--seed", type=click.IntRange(0), default=0, help="Of samples and human windows.")
 @click.option("--quick", is_flag=True, help="First 500 events of each piece, at most 4 samples.")
 @click.option("--out", type=PATH, help="Folder for report.html and report.json.")
@@ -59,6 +65,7 @@ def evaluate(
     split: str | None,
     samples: int,
     seconds: float,
+    train: Path | None,
     seed: int,
     quick: bool,
     out: Path | None,
@@ -75,6 +82,8 @@ def evaluate(
     """
     if (csv is None) != (split is None):
         raise click.UsageError("--csv and --split go together")
+    if train is not None and not samples:
+        raise click.UsageError("--train needs --samples")
     from espressivo.evaluation.page import write_page
     from espressivo.evaluation.report import evaluate as measure
     from espressivo.plots import blank
@@ -95,6 +104,7 @@ def evaluate(
             samples=samples,
             seconds=seconds,
             seed=seed,
+            train=train,
             quick=quick,
             command=_command(),
             executor=executor if workers > 1 else None,

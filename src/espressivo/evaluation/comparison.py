@@ -40,6 +40,8 @@ class Column:
         Nats per event of each class.
     overlaps : dict of str to float
         Overlapped area with human windows in each feature; empty where it did not play.
+    astray : dict of str to float
+        Share of samples that show each sign of going astray; empty where it did not play.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Column:
     more: dict[str, Estimate | None]
     by_class: dict[str, float]
     overlaps: dict[str, float]
+    astray: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,11 @@ class Side:
         overlaps = _table(
             "Overlap with human windows", [one.overlaps for one in self.columns], self
         )
-        return [table for table in (likelihood, classes, overlaps) if len(table.head) > 1]
+        astray = _table(
+            "Share of samples that go astray", [one.astray for one in self.columns], self
+        )
+        tables = (likelihood, classes, overlaps, astray)
+        return [table for table in tables if len(table.head) > 1]
 
     def lines(self) -> list[str]:
         """Return the figures as text."""
@@ -220,6 +227,7 @@ def _column(
 ) -> Column:
     alike = report["model"]["vocabulary"] == first["model"]["vocabulary"]
     events, nats = mine.by_class.sum(axis=0)[:, (_EVENTS, _NATS)].T
+    music = report["music"] or {"features": [], "astray": {}}
     return Column(
         name,
         report["model"]["vocabulary"],
@@ -231,10 +239,8 @@ def _column(
             for unit in _UNITS
         },
         {kind: float(nats[k] / events[k]) for k, kind in enumerate(KINDS) if events[k]},
-        {
-            line["feature"]: line["model"]["overlap"]
-            for line in (report["music"] or {"features": []})["features"]
-        },
+        {line["feature"]: line["model"]["overlap"] for line in music["features"]},
+        {name: shares["model"] for name, shares in music["astray"].items()},
     )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from espressivo import midi
-from espressivo.baselines import NGram, opened
+from espressivo.baselines import opened
 from espressivo.codec import event_steps
 from espressivo.errors import ModelError
 from espressivo.evaluation.pieces import Piece
@@ -160,7 +160,7 @@ def score(
     first_events : int, optional
         Score only so many of each piece: quick, and comparable with the like alone.
     executor : concurrent.futures.Executor, optional
-        Where it is done; by default, and always for a baseline, in this process.
+        Where it is done; by default in this process.
     workers : int
         How many processes the executor has.
     progress : Progress, optional
@@ -176,8 +176,6 @@ def score(
         If the model cannot be loaded, or gives what is no probability.
     """
     progress = progress or Silent()
-    if executor is not None and isinstance(loaded(source).engine, NGram):
-        executor = None  # fast, and costly to bring to other processes
     scores: dict[int, Score] = {}
     progress.start(sum(_events(piece, first_events) for piece in pieces), "events", "scoring")
     try:

@@ -8,10 +8,11 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from espressivo.degeneration import SIGNS
 from espressivo.evaluation import figures
 from espressivo.evaluation.comparison import Side
 from espressivo.evaluation.likelihood import Estimate, Row
-from espressivo.evaluation.music import Music
+from espressivo.evaluation.music import COPIED, Copies, Music
 from espressivo.evaluation.report import Report
 from espressivo.features import FEATURES
 from espressivo.files import replacing
@@ -195,7 +196,49 @@ def _music(music: Music) -> list[str]:
         ),
         "</div>",
         *_rolls(music),
+        *_astray(music),
+        *([] if music.copies is None else _copies(music, music.copies)),
     ]
+
+
+def _astray(music: Music) -> list[str]:
+    rows = [
+        (SIGNS[name], f"{model:.1%}", f"{human:.1%}")
+        for name, (model, human) in music.astray.items()
+    ]
+    return [
+        "<h2>Going astray</h2>",
+        f"<p>Share of the {len(music.samples)} samples, and of the {music.windows} human windows, "
+        "that show a sign of it.</p>",
+        table(("", "model", "human"), rows),
+    ]
+
+
+def _copies(music: Music, copies: Copies) -> list[str]:
+    figures = copies.figures()
+    rows = [
+        (title, *(form.format(number) for number in figures[name]))
+        for name, title, form in (
+            ("median run", "longest run of a sample, median", "{:.0f}"),
+            ("longest run", "longest run of all", "{:.0f}"),
+            ("copied", f"share with more than {COPIED} notes", "{:.1%}"),
+        )
+    ]
+    found = [(sample.run, sample.seed) for sample in music.samples if sample.run is not None]
+    parts = [
+        "<h2>Taken from training pieces</h2>",
+        f"<p>Successive notes shared with one of {copies.pieces} training pieces, in any key and "
+        "nearly in time.</p>",
+        table(("notes", "model", "human"), rows),
+    ]
+    if found:
+        run, seed = max(found, key=lambda pair: (pair[0].notes, -pair[1]))
+        said = (
+            f"The longest: {run.notes} notes of {run.piece} from {run.there_s:.1f} s on, in seed "
+            f"{seed} from {run.here_s:.1f} s on, {run.semitones:+d} semitones."
+        )
+        parts.append(f"<p class=faint>{escape(said)}</p>")
+    return parts
 
 
 def _rolls(music: Music) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib.resources
 import json
 import platform
 import shutil
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from espressivo import __version__
+from espressivo.baselines import NGram
 from espressivo.errors import DataError
 from espressivo.evaluation.likelihood import (
     Estimate,
@@ -27,7 +29,7 @@ from espressivo.evaluation.likelihood import (
     score,
     summarise,
 )
-from espressivo.evaluation.music import Music, listen, play
+from espressivo.evaluation.music import Music, listen, play, remembered
 from espressivo.evaluation.pieces import Pieces, collect
 from espressivo.files import replacing
 from espressivo.generation import bundled
@@ -127,6 +129,16 @@ class Report:
                 f"{line.floor.overlap:>8.3f}"
                 for line in self.music.lines
             ]
+            lines.append(f"{'share that':16}{'model':>8}{'human':>8}")
+            lines += [
+                f"{name:16}{model:>8.3f}{human:>8.3f}"
+                for name, (model, human) in self.music.astray.items()
+            ]
+            if self.music.copies is not None:
+                lines += [
+                    f"{name:16}{model:>8.4g}{human:>8.4g}"
+                    for name, (model, human) in self.music.copies.figures().items()
+                ]
         return [*lines, f"{self.made['taken_s']:.0f} s"]
 
 
@@ -139,6 +151,7 @@ def evaluate(
     samples: int = 0,
     seconds: float = 30.0,
     seed: int = 0,
+    train: Path | None = None,
     quick: bool = False,
     command: str | None = None,
     executor: Executor | None = None,
@@ -161,6 +174,9 @@ def evaluate(
         Length of each.
     seed : int
         Of the samples and of the human windows beside them.
+    train : Path, optional
+        Prepared dataset, or folder of MIDI files, with the training pieces in which the notes of
+        samples are looked for.
     quick : bool
         Score only the first 500 events of each piece, and play at most 4 samples.
     command : str, optional
@@ -191,18 +207,25 @@ def evaluate(
         pieces = collect(
             paths, model.vocabulary, csv=csv, split=split, executor=executor, progress=progress
         )
+        memory = None
+        if train is not None:
+            memory = remembered(
+                train, model.vocabulary, csv=csv, executor=executor, progress=progress
+            )
+        # A baseline is fast, and costly to bring to other processes.
+        modelled = None if isinstance(model.engine, NGram) else executor
         scores = score(
             source,
             pieces.found,
             first_events=first_events,
-            executor=executor,
+            executor=modelled,
             workers=workers,
             progress=progress,
         )
         music = None
         if samples:
-            played = play(source, samples, seconds, seed=seed, executor=executor, progress=progress)
-            music = listen(played, pieces.found, model.vocabulary, seconds=seconds, seed=seed)
+            played = play(source, samples, seconds, seed=seed, executor=modelled, progress=progress)
+            music = listen(played, pieces.found, model.vocabulary, memory, seconds, seed)
     except BrokenExecutor:
         raise DataError(
             "a process that was measuring was killed, perhaps for lack of memory: use fewer "
@@ -221,13 +244,14 @@ def evaluate(
 def _about_model(source: str) -> dict[str, Any]:
     model = loaded(source)
     path = Path(source)
-    file = path.is_file() and source not in bundled()
+    if source in bundled():
+        path = Path(str(importlib.resources.files("espressivo"))) / "models" / f"{source}.onnx"
     return {
         **{name: value for name, value in model.card.items() if name != "training"},
         "name": model.card.get("name", path.name),
         "vocabulary": model.vocabulary.name,
         "network": model.engine.network,
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest() if file else None,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None,
     }
 
 
@@ -279,9 +303,18 @@ def _music(music: Music) -> dict[str, Any]:
         "windows": music.windows,
         "features": [dataclasses.asdict(line) for line in music.lines],
         "samples": [
-            {"seed": one.seed, "notes": len(one.performance), "likeness": one.likeness}
+            {
+                "seed": one.seed,
+                "notes": len(one.performance),
+                "likeness": one.likeness,
+                "run": one.run and dataclasses.asdict(one.run),
+            }
             for one in music.samples
         ],
+        "astray": {
+            name: {"model": model, "human": human} for name, (model, human) in music.astray.items()
+        },
+        "copies": music.copies and dataclasses.asdict(music.copies),
     }
 
 
