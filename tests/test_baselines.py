@@ -56,19 +56,19 @@ def by_hand(pieces, context, length, strength):
 @pytest.mark.parametrize("order", [0, 1, 2, 3, 4])
 def test_probabilities_are_those_of_the_formula(order):
     pieces = sequences()
-    engine = NGram(pieces, SMALL, order=order, name="x")
+    engine = NGram(pieces, SMALL, order=order, card={})
     asked = np.array([*sequences(1, 12, seed=5)[0], 20, 3], np.int32)  # 20 was never seen
     p = distributions(engine, asked)
     padded = [ROOM] * 3 + asked.tolist()
     for at in range(len(asked)):
         context = padded[at + 3 - max(order - 1, 0) : at + 3]
         np.testing.assert_allclose(
-            p[at], by_hand(pieces, context, order, engine._strengths), rtol=1e-5
+            p[at], by_hand(pieces, context, order, engine.network["strengths"]), rtol=1e-5
         )
 
 
 def test_every_event_has_a_probability_and_they_add_up_to_one():
-    engine = NGram(sequences(), SMALL, order=4, name="x")
+    engine = NGram(sequences(), SMALL, order=4, card={})
     p = distributions(engine, np.random.default_rng(1).integers(ROOM, size=500))
     assert p.min() > 0
     np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-5)
@@ -78,7 +78,7 @@ def test_a_longer_context_helps_where_it_says_more():
     heldout = sequences(5, 200, seed=9)
     nats = []
     for order in (0, 1, 2):
-        engine = NGram(sequences(), SMALL, order=order, name="x")
+        engine = NGram(sequences(), SMALL, order=order, card={})
         nats.append(
             -np.mean([np.log(distributions(engine, i)[np.arange(200), i]) for i in heldout])
         )
@@ -90,13 +90,15 @@ def test_a_longer_context_helps_where_it_says_more():
 def test_strengths_are_those_best_on_what_is_left_out():
     rng = np.random.default_rng(0)
     noise = [rng.integers(6, size=12).astype(np.int32) for _ in range(200)]
-    assert NGram(noise, SMALL, order=3, name="x")._strengths[2] >= 8  # contexts mean nothing
-    assert NGram(sequences(200), SMALL, order=2, name="x")._strengths[1] <= 1
+    assert (
+        NGram(noise, SMALL, order=3, card={}).network["strengths"][2] >= 8
+    )  # contexts mean nothing
+    assert NGram(sequences(200), SMALL, order=2, card={}).network["strengths"][1] <= 1
 
 
 @pytest.mark.parametrize("order", [0, 1, 2, 4])
 def test_whole_sequences_equal_steps_and_rows_do_not_touch(order):
-    engine = NGram(sequences(), SMALL, order=order, name="x")
+    engine = NGram(sequences(), SMALL, order=order, card={})
     ids = np.random.default_rng(2).integers(7, size=(30, 3))
     ids[0] = ROOM
     whole, _ = engine.run(ids, engine.initial_state(3))

@@ -108,7 +108,9 @@ def test_many_files_keep_their_names(tmp_path):
     for number in range(150):
         notes = 1 + number % 7
         played(number, notes=notes).write(tmp_path / f"{number:03}.mid")
-    for piece in collect([tmp_path], V).found:
+    found = collect([tmp_path], V).found
+    assert [Path(piece.name).name for piece in found] == [f"{n:03}.mid" for n in range(150)]
+    for piece in found:
         assert piece.path.name == Path(piece.name).name
         assert piece.events == len(V.encode(espressivo.read(tmp_path / Path(piece.name).name)))
 
@@ -279,7 +281,7 @@ def test_copies_of_training_pieces_are_found_and_people_are_held_against_them(
     music = listen([own, copy], pieces, V, memory, 30.0, 5)
     assert (music.copies.pieces, music.copies.model[1]) == (5, 40)
     assert music.copies.model[0] < 15
-    assert music.copies.figures()["copied"] == (0.5, 1.0)  # the human ones are training pieces
+    assert music.copies.figures()["share"] == (0.5, 1.0)  # the human ones are training pieces
     found = {sample.seed: sample.run for sample in music.samples}[6]
     assert (found.piece, found.semitones) == ("midi/1.mid", 2)
     splits = table(tmp_path / "s.csv", [("midi/0.mid", "test"), ("midi/2.mid", "train")])

@@ -111,19 +111,19 @@ class NGram:
     vocabulary : Vocabulary
     order : int
         Events that a count spans; 0 counts nothing and holds all events equally likely.
-    name : str
-        For the card.
+    card : dict
+        What the model says of itself: name, trained_on.
     """
 
     def __init__(
-        self, sequences: list[Ids], vocabulary: Vocabulary, *, order: int, name: str
+        self, sequences: list[Ids], vocabulary: Vocabulary, *, order: int, card: dict[str, Any]
     ) -> None:
         self.vocabulary = vocabulary
-        self.card: dict[str, Any] = {"name": name}
-        self.network: dict[str, Any] = {"cell": name}
+        self.card = card
         self._context = max(order - 1, 0)
         self._bits = vocabulary.size.bit_length()
         self._strengths = self._choose(sequences, order)
+        self.network: dict[str, Any] = {"cell": f"{order}-gram", "strengths": self._strengths}
         self._counts = self._count(sequences, order)
         # After one event or none, so many others follow that a row for each is fastest.
         size = vocabulary.size
@@ -194,7 +194,9 @@ def fit(baseline: str, dataset: Dataset) -> NGram:
     """Count a baseline of `BASELINES` on the training pieces of a prepared dataset."""
     order = BASELINES[baseline]
     sequences = [dataset.ids(piece) for piece in dataset.split("train")] if order else []
-    return NGram(sequences, dataset.vocabulary, order=order, name=baseline)
+    counted = f"{len(sequences)} training pieces of {dataset.folder.name}" if order else "nothing"
+    card = {"name": baseline, "trained_on": counted}
+    return NGram(sequences, dataset.vocabulary, order=order, card=card)
 
 
 def opened(source: str) -> Model:

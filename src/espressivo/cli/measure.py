@@ -16,6 +16,7 @@ from espressivo.cli.options import JSON, PATH, Example
 __all__ = ["COMMANDS"]
 
 _COUNT = click.IntRange(1)
+_LISTED = 20  # files that are named; the report names all
 
 
 @click.command(
@@ -34,7 +35,11 @@ _COUNT = click.IntRange(1)
     help="Table that gives each file its split: MAESTRO's own, or one with columns path, split "
     "and composition.",
 )
-@click.option("--split", help="Take only the files of this split: train, validation or test.")
+@click.option(
+    "--split",
+    type=click.Choice(["train", "validation", "test"]),
+    help="Take only the files of this split.",
+)
 @click.option(
     "--samples",
     type=click.IntRange(0),
@@ -112,8 +117,11 @@ def evaluate(
             progress=console,
         )
     for what in ("skipped", "missing"):
-        for line in report.data[what]:
+        listed = report.data[what]
+        for line in listed[:_LISTED]:
             click.echo(f"espressivo: {what}: {line}", err=True)
+        if len(listed) > _LISTED:
+            click.echo(f"espressivo: {what}: {len(listed) - _LISTED} more", err=True)
     click.echo(json.dumps(report.to_dict()) if as_json else "\n".join(report.lines()))
     if out is not None:
         report.write(out / "report.json")

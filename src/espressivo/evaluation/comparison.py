@@ -86,7 +86,7 @@ class Side:
     def write(self, path: Path) -> None:
         """Write everything as JSON."""
         with replacing(path) as temporary:
-            temporary.write_text(json.dumps(self.to_dict(), indent=1) + "\n", encoding="utf-8")
+            temporary.write_text(json.dumps(self.to_dict()) + "\n", encoding="utf-8")
 
     def about(self) -> str:
         """Say what is compared."""

@@ -92,7 +92,7 @@ class Copies:
         return {
             "median run": (float(np.median(sides[0])), float(np.median(sides[1]))),
             "longest run": (float(sides[0].max()), float(sides[1].max())),
-            "copied": (float((sides[0] > COPIED).mean()), float((sides[1] > COPIED).mean())),
+            "share": (float((sides[0] > COPIED).mean()), float((sides[1] > COPIED).mean())),
         }
 
 

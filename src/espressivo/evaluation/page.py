@@ -221,7 +221,7 @@ def _copies(music: Music, copies: Copies) -> list[str]:
         for name, title, form in (
             ("median run", "longest run of a sample, median", "{:.0f}"),
             ("longest run", "longest run of all", "{:.0f}"),
-            ("copied", f"share with more than {COPIED} notes", "{:.1%}"),
+            ("share", f"share with more than {COPIED} notes", "{:.1%}"),
         )
     ]
     found = [(sample.run, sample.seed) for sample in music.samples if sample.run is not None]

@@ -94,7 +94,7 @@ class Report:
     def write(self, path: Path) -> None:
         """Write everything but the performances as JSON."""
         with replacing(path) as temporary:
-            temporary.write_text(json.dumps(self.to_dict(), indent=1) + "\n", encoding="utf-8")
+            temporary.write_text(json.dumps(self.to_dict()) + "\n", encoding="utf-8")
 
     def lines(self) -> list[str]:
         """Return the figures as text."""
@@ -107,38 +107,10 @@ class Report:
             lines.append(f"  only the first {data['first_events']} events of each piece")
         for what in ("skipped", "missing"):
             if data[what]:
-                lines.append(f"  {len(data[what])} files {what}: see the report, or --json")
-        lines += [
-            f"nats per event   {_said(found.per_event)}",
-            f"nats per note    {_said(found.per_note)}",
-            f"nats per second  {_said(found.per_second)}",
-            f"top 1            {_said(found.top1)}",
-            f"top 5            {_said(found.top5)}",
-        ]
-        for title, rows in (("class", found.by_class), ("position", found.by_position)):
-            lines.append(f"{title:14}{'events':>12}{'nats':>10}{'top 1':>8}{'top 5':>8}")
-            lines += [
-                f"{row.name:14}{row.events:>12,}{row.nats.value:>10.4f}{row.top1:>8.3f}"
-                f"{row.top5:>8.3f}"
-                for row in rows
-            ]
+                lines.append(f"  {len(data[what])} files {what}: the report names them")
+        lines += _likelihood_lines(found)
         if self.music is not None:
-            lines.append(f"{'overlap':16}{'model':>8}{'human':>8}{'flat':>8}")
-            lines += [
-                f"{line.feature:16}{line.model.overlap:>8.3f}{line.ceiling.mean.overlap:>8.3f}"
-                f"{line.floor.overlap:>8.3f}"
-                for line in self.music.lines
-            ]
-            lines.append(f"{'share that':16}{'model':>8}{'human':>8}")
-            lines += [
-                f"{name:16}{model:>8.3f}{human:>8.3f}"
-                for name, (model, human) in self.music.astray.items()
-            ]
-            if self.music.copies is not None:
-                lines += [
-                    f"{name:16}{model:>8.4g}{human:>8.4g}"
-                    for name, (model, human) in self.music.copies.figures().items()
-                ]
+            lines += _music_lines(self.music)
         return [*lines, f"{self.made['taken_s']:.0f} s"]
 
 
@@ -270,7 +242,7 @@ def _about_data(
 
 def _about_run(command: str | None, seed: int, taken_s: float) -> dict[str, Any]:
     versions = {"espressivo": __version__, "python": platform.python_version()}
-    for package in ("numpy", "onnxruntime", "symusic"):
+    for package in ("matplotlib", "numpy", "onnxruntime", "symusic"):
         try:
             versions[package] = version(package)
         except PackageNotFoundError:
@@ -322,8 +294,45 @@ def _plain(table: Any) -> list[list[float]]:
     return [[float(number) for number in row] for row in table]
 
 
+def _likelihood_lines(found: Likelihood) -> list[str]:
+    lines = [
+        f"nats per event   {_said(found.per_event)}",
+        f"nats per note    {_said(found.per_note)}",
+        f"nats per second  {_said(found.per_second)}",
+        f"top 1            {_said(found.top1)}",
+        f"top 5            {_said(found.top5)}",
+    ]
+    for title, rows in (("class", found.by_class), ("position", found.by_position)):
+        lines.append(f"{title:14}{'events':>12}{'nats':>10}{'top 1':>8}{'top 5':>8}")
+        lines += [
+            f"{row.name:14}{row.events:>12,}{row.nats.value:>10.4f}{row.top1:>8.3f}{row.top5:>8.3f}"
+            for row in rows
+        ]
+    return lines
+
+
+def _music_lines(music: Music) -> list[str]:
+    lines = [f"{'overlap':16}{'model':>8}{'human':>8}{'flat':>8}"]
+    lines += [
+        f"{line.feature:16}{line.model.overlap:>8.3f}{line.ceiling.mean.overlap:>8.3f}"
+        f"{line.floor.overlap:>8.3f}"
+        for line in music.lines
+    ]
+    lines.append(f"{'share that':16}{'model':>8}{'human':>8}")
+    lines += [
+        f"{name:16}{model:>8.3f}{human:>8.3f}" for name, (model, human) in music.astray.items()
+    ]
+    if music.copies is not None:
+        lines.append(f"{'notes copied':16}{'model':>8}{'human':>8}")
+        lines += [
+            f"{name:16}{model:>8.4g}{human:>8.4g}"
+            for name, (model, human) in music.copies.figures().items()
+        ]
+    return lines
+
+
 def _said(estimate: Estimate) -> str:
     text = f"{estimate.value:.4f}"
     if estimate.low is not None:
-        text += f"  ({estimate.low:.4f} .. {estimate.high:.4f})"
+        text += f"  ({estimate.low:.4f} to {estimate.high:.4f})"
     return text
