@@ -133,7 +133,7 @@ def test_the_command_shows_and_writes_all(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", "espressivo compare a b --out side".split())
     cli.main()
     printed = capsys.readouterr().out
-    assert "+0.25 (+0.25 to +0.25)" in printed
+    assert "+0.2500 (+0.2500 to +0.2500)" in printed
     assert "0.750" in printed and "0.125" in printed
     page = (tmp_path / "side" / "compare.html").read_text(encoding="utf-8")
     assert "&lt;other&gt;" in page and "0.750" in page

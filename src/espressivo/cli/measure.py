@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -151,8 +152,12 @@ def compare(reports: Sequence[Path], out: Path | None, as_json: bool) -> None:
 
 def _command() -> str:
     """Return how this command was called; of absolute paths the last part is kept."""
-    words = [Path(word).name if os.path.isabs(word) else word for word in sys.argv[1:]]
-    return shlex.join(["espressivo", *words])
+    return shlex.join(["espressivo", *map(_shortened, sys.argv[1:])])
+
+
+def _shortened(word: str) -> str:
+    path = word if os.path.isabs(word) else re.split("[:=]", word, maxsplit=1)[-1]
+    return word.removesuffix(path) + Path(path).name if os.path.isabs(path) else word
 
 
 COMMANDS = (evaluate, compare)

@@ -20,7 +20,7 @@ from espressivo.vocabulary import KINDS
 
 __all__ = ["Column", "Side", "Table", "compare"]
 
-_UNITS = ("event", "note", "second")
+_UNITS = ("event", "note", "second")  # only the last two mean the same in any vocabulary
 _EVENTS, _NATS = 0, 1  # columns of the sums in a report
 
 
@@ -97,29 +97,30 @@ class Side:
         )
 
     def tables(self) -> list[Table]:
-        """Return the figures as tables, a row for each model."""
+        """Return the figures as tables."""
+        units = [f"per {unit}" for unit in _UNITS]
         likelihood = Table(
-            "Likelihood",
-            ("", "vocabulary", *(f"per {unit}" for unit in _UNITS), *(f"Δ {u}" for u in _UNITS)),
+            "Nats",
+            ("", "vocabulary", *units),
             tuple(
-                (
-                    one.name,
-                    one.vocabulary,
-                    *(f"{one.nats[unit].value:.4g}" for unit in _UNITS),
-                    *(_said(one.more[unit]) for unit in _UNITS),
-                )
+                (one.name, one.vocabulary, *(f"{one.nats[unit].value:.4f}" for unit in _UNITS))
                 for one in self.columns
             ),
         )
-        classes = _table("Nats per event by class", [one.by_class for one in self.columns], self)
-        overlaps = _table(
-            "Overlap with human windows", [one.overlaps for one in self.columns], self
+        differences = Table(
+            f"Nats more than {self.columns[0].name}",
+            ("", *units),
+            tuple(
+                (one.name, *(_said(one.more[unit]) for unit in _UNITS)) for one in self.columns[1:]
+            ),
         )
-        astray = _table(
-            "Share of samples that go astray", [one.astray for one in self.columns], self
+        parts = (
+            ("Nats per event, by class", [one.by_class for one in self.columns]),
+            ("Overlap with human windows", [one.overlaps for one in self.columns]),
+            ("Share of samples that go astray", [one.astray for one in self.columns]),
         )
-        tables = (likelihood, classes, overlaps, astray)
-        return [table for table in tables if len(table.head) > 1]
+        tables = (likelihood, differences, *(_table(title, of, self) for title, of in parts))
+        return [table for table in tables if table.rows]
 
     def lines(self) -> list[str]:
         """Return the figures as text."""
@@ -149,24 +150,32 @@ def compare(paths: Sequence[Path]) -> Side:
         If one is no report, some are quick and others not, or they have no piece in common.
     """
     reports = [_read(path) for path in paths]
-    lengths = {report["data"]["first_events"] for report in reports}
+    lengths = {report.first_events for report in reports}
     if len(lengths) > 1:
         raise DataError("some reports are quick and others are not: make all of them alike")
-    found = [{piece["sha256"]: piece for piece in report["pieces"]} for report in reports]
-    common = sorted(set.intersection(*map(set, found)))
+    common = sorted(set.intersection(*(set(report.pieces) for report in reports)))
     if not common:
         raise DataError("the reports have no piece in common: make them on the same files")
-    sums = [_sums([pieces[sha256] for sha256 in common]) for pieces in found]
+    sums = [_Sums.of([report.pieces[sha256] for sha256 in common]) for report in reports]
     drawn = resamples(len(common))
-    names = _names(reports, paths)
-    return Side(
-        len(common),
-        lengths.pop(),
-        tuple(
-            _column(name, report, mine, reports[0], sums[0], drawn)
-            for name, report, mine in zip(names, reports, sums, strict=True)
-        ),
-    )
+    columns = []
+    for name, report, mine in zip(_names(reports, paths), reports, sums, strict=True):
+        held_against = None if report is reports[0] else sums[0]
+        alike = report.vocabulary == reports[0].vocabulary
+        columns.append(_column(name, report, mine, held_against, alike, drawn))
+    return Side(len(common), lengths.pop(), tuple(columns))
+
+
+@dataclass(frozen=True)
+class _Report:
+    """What is needed of a report; `pieces` are by hash, as the report has them."""
+
+    name: str
+    vocabulary: str
+    first_events: int | None
+    pieces: dict[str, dict[str, Any]]
+    overlaps: dict[str, float]
+    astray: dict[str, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,11 +183,24 @@ class _Sums:
     """What each common piece adds, shape (pieces,) or, by class, (pieces, 7, 4)."""
 
     nats: NDArray[np.float64]
-    of: dict[str, NDArray[np.float64]]
+    per: dict[str, NDArray[np.float64]]
     by_class: NDArray[np.float64]
 
+    @classmethod
+    def of(cls, pieces: list[dict[str, Any]]) -> _Sums:
+        by_class = np.array([piece["by_class"] for piece in pieces], np.float64)
+        return cls(
+            by_class[..., _NATS].sum(axis=1),
+            {
+                "event": by_class[..., _EVENTS].sum(axis=1),
+                "note": np.array([piece["notes"] for piece in pieces], np.float64),
+                "second": np.array([piece["seconds"] for piece in pieces], np.float64),
+            },
+            by_class,
+        )
 
-def _read(path: Path) -> dict[str, Any]:
+
+def _read(path: Path) -> _Report:
     path = path / "report.json" if path.is_dir() else path
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
@@ -187,30 +209,25 @@ def _read(path: Path) -> dict[str, Any]:
                 f"{path}: has format {report['format']} and this version reads {FORMAT}: run "
                 "'espressivo evaluate' again"
             )
-        _sums(report["pieces"])
-        return {name: report[name] for name in ("data", "model", "music", "pieces")}
+        _Sums.of(report["pieces"])
+        music = report["music"] or {"features": [], "astray": {}}
+        return _Report(
+            str(report["model"]["name"]),
+            report["model"]["vocabulary"],
+            report["data"]["first_events"],
+            {piece["sha256"]: piece for piece in report["pieces"]},
+            {line["feature"]: float(line["model"]["overlap"]) for line in music["features"]},
+            {name: float(shares["model"]) for name, shares in music["astray"].items()},
+        )
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: is no report of 'espressivo evaluate' ({error!r})") from None
 
 
-def _sums(pieces: list[dict[str, Any]]) -> _Sums:
-    by_class = np.array([piece["by_class"] for piece in pieces], np.float64)
-    return _Sums(
-        by_class[..., _NATS].sum(axis=1),
-        {
-            "event": by_class[..., _EVENTS].sum(axis=1),
-            "note": np.array([piece["notes"] for piece in pieces], np.float64),
-            "second": np.array([piece["seconds"] for piece in pieces], np.float64),
-        },
-        by_class,
-    )
-
-
-def _names(reports: Sequence[dict[str, Any]], paths: Sequence[Path]) -> list[str]:
+def _names(reports: Sequence[_Report], paths: Sequence[Path]) -> list[str]:
     """Return the models' names, with the reports' where models have the same."""
-    names = [str(report["model"]["name"]) for report in reports]
+    names = [report.name for report in reports]
     return [
         name if names.count(name) == 1 else f"{name} ({path})"
         for name, path in zip(names, paths, strict=True)
@@ -219,45 +236,44 @@ def _names(reports: Sequence[dict[str, Any]], paths: Sequence[Path]) -> list[str
 
 def _column(
     name: str,
-    report: dict[str, Any],
+    report: _Report,
     mine: _Sums,
-    first: dict[str, Any],
-    firsts: _Sums,
+    first: _Sums | None,
+    alike: bool,
     drawn: NDArray[np.int64],
 ) -> Column:
-    alike = report["model"]["vocabulary"] == first["model"]["vocabulary"]
+    """Return a model's figures, held against those of the first one, if it is not the first."""
+    more: dict[str, Estimate | None] = dict.fromkeys(_UNITS)
+    if first is not None:
+        for unit in _UNITS if alike else _UNITS[1:]:
+            per = mine.per[unit], first.per[unit]
+            more[unit] = difference((mine.nats, first.nats), per, drawn)
     events, nats = mine.by_class.sum(axis=0)[:, (_EVENTS, _NATS)].T
-    music = report["music"] or {"features": [], "astray": {}}
     return Column(
         name,
-        report["model"]["vocabulary"],
-        {unit: share(mine.nats, mine.of[unit], drawn) for unit in _UNITS},
-        {
-            unit: difference((mine.nats, firsts.nats), (mine.of[unit], firsts.of[unit]), drawn)
-            if mine is not firsts and (alike or unit != "event")
-            else None
-            for unit in _UNITS
-        },
+        report.vocabulary,
+        {unit: share(mine.nats, mine.per[unit], drawn) for unit in _UNITS},
+        more,
         {kind: float(nats[k] / events[k]) for k, kind in enumerate(KINDS) if events[k]},
-        {line["feature"]: line["model"]["overlap"] for line in music["features"]},
-        {name: shares["model"] for name, shares in music["astray"].items()},
+        report.overlaps,
+        report.astray,
     )
 
 
 def _table(title: str, figures: Sequence[dict[str, float]], side: Side) -> Table:
-    """Return a table of figures that some models may lack, a column for each name of one."""
-    names = tuple(dict.fromkeys(name for one in figures for name in one))
+    """Return a table with a column for each model, and a row for each figure that one has."""
+    names = dict.fromkeys(name for one in figures for name in one)
     rows = (
-        (column.name, *(f"{one[name]:.3f}" if name in one else "" for name in names))
-        for column, one in zip(side.columns, figures, strict=True)
+        (name.replace("_", " "), *(f"{one[name]:.3f}" if name in one else "" for one in figures))
+        for name in names
     )
-    return Table(title, ("", *(name.replace("_", " ") for name in names)), tuple(rows))
+    return Table(title, ("", *(column.name for column in side.columns)), tuple(rows))
 
 
 def _said(estimate: Estimate | None) -> str:
     if estimate is None:
         return ""
-    text = f"{estimate.value:+.4g}"
+    text = f"{estimate.value:+.4f}"
     if estimate.low is None or estimate.high is None:
         return text
-    return f"{text} ({estimate.low:+.4g} to {estimate.high:+.4g})"
+    return f"{text} ({estimate.low:+.4f} to {estimate.high:+.4f})"

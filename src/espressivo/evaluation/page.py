@@ -45,6 +45,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size
 th, td { padding: 0.25rem 0.7rem; text-align: right; border-bottom: 1px solid var(--line); }
 th:first-child, td:first-child { text-align: left; }
 th { color: var(--faint); font-weight: 600; } th, td { white-space: nowrap; }
+td:first-child { white-space: normal; min-width: 6rem; }
 svg, img { max-width: 100%; height: auto; } figure { margin: 1.2rem 0; }
 .many figure { margin: 0; }
 code { background: var(--box); padding: 0.1rem 0.3rem; overflow-wrap: anywhere; }
