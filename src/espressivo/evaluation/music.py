@@ -62,11 +62,14 @@ class Sample:
 
 @dataclass(frozen=True)
 class Line:
-    """How a model's windows compare with human ones in one feature, between ceiling and floor."""
+    """How a model's windows compare with human ones in one feature, between ceiling and floor.
+
+    There is no ceiling where the human pieces are too few to be halved.
+    """
 
     feature: str
     model: Comparison
-    ceiling: Ceiling
+    ceiling: Ceiling | None
     floor: Comparison
 
 
@@ -107,7 +110,7 @@ class Music:
     pieces, windows : int
         Human pieces and windows that they are held against.
     lines : tuple of Line
-        By feature, of those that all sets of windows have.
+        By feature, of those that the model's and the flat windows have.
     samples : tuple of Sample
         The most like human playing first.
     astray : dict of str to tuple of float
@@ -211,9 +214,9 @@ def listen(
         len(human),
         len(windows),
         tuple(
-            Line(name, model[name], ceiling[name], floor[name])
+            Line(name, model[name], ceiling.get(name), floor[name])
             for name in FEATURES
-            if name in model and name in ceiling and name in floor
+            if name in model and name in floor
         ),
         _ranked(played, ours, theirs, runs, seed),
         {name: (astray[name], human_astray[name]) for name in astray},

@@ -167,18 +167,13 @@ def _row(row: Row) -> tuple[str, ...]:
 
 
 def _music(music: Music) -> list[str]:
-    rows = [
-        (
-            FEATURES[line.feature].title,
-            f"{line.model.overlap:.3f}",
-            f"{line.ceiling.mean.overlap:.3f}",
-            f"{line.floor.overlap:.3f}",
-            f"{line.model.divergence:.3f}",
-            f"{line.ceiling.mean.divergence:.3f}",
-            f"{line.floor.divergence:.3f}",
-        )
-        for line in music.lines
-    ]
+    rows = []
+    for line in music.lines:
+        human = None if line.ceiling is None else line.ceiling.mean
+        sides = line.model, human, line.floor
+        overlaps = ("" if side is None else f"{side.overlap:.3f}" for side in sides)
+        divergences = ("" if side is None else f"{side.divergence:.3f}" for side in sides)
+        rows.append((FEATURES[line.feature].title, *overlaps, *divergences))
     head = ("", "overlap", "human", "flat", "divergence", "human", "flat")
     about = (
         f"{len(music.samples)} samples of {music.seconds:g} s beside {music.windows} windows of "

@@ -132,6 +132,8 @@ _Survey = tuple[Path, str, int, int]  # path, hash, events, notes outside the vo
 
 
 def _files(path: Path) -> list[_File]:
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder")
     return [(path.name, path.resolve())] if path.is_file() else find([path])
 
 

@@ -313,11 +313,11 @@ def _likelihood_lines(found: Likelihood) -> list[str]:
 
 def _music_lines(music: Music) -> list[str]:
     lines = [f"{'overlap':16}{'model':>8}{'human':>8}{'flat':>8}"]
-    lines += [
-        f"{line.feature:16}{line.model.overlap:>8.3f}{line.ceiling.mean.overlap:>8.3f}"
-        f"{line.floor.overlap:>8.3f}"
-        for line in music.lines
-    ]
+    for line in music.lines:
+        human = "" if line.ceiling is None else f"{line.ceiling.mean.overlap:.3f}"
+        lines.append(
+            f"{line.feature:16}{line.model.overlap:>8.3f}{human:>8}{line.floor.overlap:>8.3f}"
+        )
     lines.append(f"{'share that':16}{'model':>8}{'human':>8}")
     lines += [
         f"{name:16}{model:>8.3f}{human:>8.3f}" for name, (model, human) in music.astray.items()
