@@ -3,13 +3,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: help setup demo test test-all lint bench clean
+.PHONY: help setup demo test test-all lint bench report clean
 
 help:
 	@echo "make demo      play: a performance by the bundled model, as MIDI, sound and picture, in demo/"
 	@echo "make test      the quick tests; make test-all also the slow ones (ESPRESSIVO_DATA=...)"
 	@echo "make lint      ruff and mypy"
 	@echo "make bench     the benchmarks against other packages (ESPRESSIVO_DATA=...)"
+	@echo "make report    measures models and baselines: docs/evaluation (ESPRESSIVO_DATA=..., DATA=...)"
 	@echo "make setup     everything into $(VENV)"
 
 setup: $(VENV)/.everything
@@ -51,11 +52,24 @@ bench: $(VENV)/.everything
 	$(BIN)/python bench/codec.py
 	$(BIN)/python -W ignore bench/note_seq_equality.py
 	$(BIN)/python bench/bad_inputs.py
-	$(BIN)/python bench/likelihood.py
+	$(BIN)/espressivo evaluate seed "$$ESPRESSIVO_DATA/maestro" --samples 0 \
+		--csv "$$ESPRESSIVO_DATA/maestro/maestro-v3.0.0.csv" --split validation
 	$(BIN)/python bench/generate.py
 	$(BIN)/python bench/stream.py
 	$(BIN)/python bench/render.py
 	$(BIN)/python bench/train.py
+
+# The reports under docs/evaluation. DATA is a dataset prepared from MAESTRO's training split, and
+# MODELS names what is measured beside the baselines, such as "seed runs/lstm.onnx".
+DATA ?= data
+MODELS ?= seed
+report: $(VENV)/.developer
+	reports=; for model in $(MODELS) 4gram:$(DATA) unigram:$(DATA) uniform:$(DATA); do \
+		out=docs/evaluation/$$(basename $${model%%:*} .onnx); reports="$$reports $$out"; \
+		$(BIN)/espressivo evaluate $$model "$$ESPRESSIVO_DATA/maestro" --split validation \
+			--csv "$$ESPRESSIVO_DATA/maestro/maestro-v3.0.0.csv" --train $(DATA) --out $$out \
+			|| exit 1; \
+	done; $(BIN)/espressivo compare $$reports --out docs/evaluation
 
 clean:
 	rm -rf $(VENV) demo dist

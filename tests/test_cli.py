@@ -80,6 +80,8 @@ def test_every_command_explains_itself_with_an_example(run: Run, command: str) -
         (["generate", "--at", "5:key=C", "-o", "a.mid"], "is not a key"),
         (["generate", "--pitch-weights", "1,2", "-o", "a.mid"], "12 numbers"),
         (["train", "data", "--out", "run", "--max-time", "1h"], "02:30:00"),
+        (["evaluate", "seed", "a", "--split", "test"], "--csv and --split go together"),
+        (["evaluate", "seed", "a", "--train", "data", "--samples", "0"], "--train needs --samples"),
         (["train", "data", "--out", "r", "--carry", "--window-seconds", "30"], "leave --window"),
     ],
 )

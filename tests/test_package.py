@@ -26,9 +26,9 @@ LAYERS = (
     ("beam",),
     ("streaming",),
     ("generation",),
-    ("corpus", "networks"),
+    ("corpus", "networks", "baselines"),
     ("checkpoint", "graphs", "pretrained"),
-    ("training", "export"),
+    ("training", "export", "evaluation"),
     ("cli",),
 )
 LEARN = {"networks", "checkpoint", "training", "graphs", "export", "pretrained"}

@@ -38,7 +38,7 @@ try:
 except ImportError:  # Windows: two runs on one folder are not kept apart
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["SPLITS", "Account", "Totals", "prepare"]
+__all__ = ["SPLITS", "Account", "Row", "Totals", "find", "match", "prepare", "read_splits"]
 
 SPLITS = ("train", "validation", "test")
 
@@ -198,8 +198,8 @@ def prepare(
     if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
         raise DataError(f"fractions {fractions}: give three from 0 to 1 that add up to 1")
     out = Path(out)
-    files = _find(folders)
-    rows = None if splits is None else _match(files, Path(splits))
+    files = find(folders)
+    rows = None if splits is None else _rows(files, Path(splits))
     wanted = [file for file in files if rows is None or file[0] in rows]
     settings = {
         "format": FORMAT,
@@ -228,8 +228,11 @@ def prepare(
     )
 
 
-def _find(folders: Sequence[str | os.PathLike[str]]) -> list[tuple[str, Path]]:
-    """Return name and path of each MIDI file, by folder as given, then by name."""
+def find(folders: Sequence[str | os.PathLike[str]]) -> list[tuple[str, Path]]:
+    """Return name and path of each MIDI file, by folder as given, then by name.
+
+    A name begins with that of the folder. `DataError` if a folder is missing or none has any.
+    """
     found: dict[str, list[tuple[str, Path]]] = {}
     for folder in folders:
         root = Path(folder).resolve()
@@ -270,17 +273,18 @@ def _printable(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-_Row = tuple[str, str]  # split, composition
+Row = tuple[str, str]
+"""Split and composition of a file."""
 
 
-def _read_csv(path: Path) -> dict[str, _Row]:
-    """Return split and composition by path, as the rows of a CSV have it."""
+def read_splits(path: Path) -> dict[str, Row]:
+    """Return split and composition by path, as the rows of a CSV have it; see `prepare`."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
     except (OSError, ValueError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read as CSV ({error})") from error
-    table: dict[str, _Row] = {}
+    table: dict[str, Row] = {}
     for number, row in enumerate(rows, 2):
         try:
             if "midi_filename" in row:  # as MAESTRO has it
@@ -299,15 +303,21 @@ def _read_csv(path: Path) -> dict[str, _Row]:
     return table
 
 
-def _match(files: list[tuple[str, Path]], csv_path: Path) -> dict[str, _Row]:
-    """Return the row of each file that has one: its path ends in the row's, the longest of them."""
-    table = _read_csv(csv_path)
-    rows = {}
+def match(files: list[tuple[str, Path]], table: dict[str, Row]) -> dict[str, str]:
+    """Return for each file that has a row the row's path: the longest in which the file's ends."""
+    matched = {}
     for name, path in files:
         ends = ("/".join(path.parts[begin:]) for begin in range(len(path.parts)))
-        row = next((table[end] for end in ends if end in table), None)
+        row = next((end for end in ends if end in table), None)
         if row is not None:
-            rows[name] = row
+            matched[name] = row
+    return matched
+
+
+def _rows(files: list[tuple[str, Path]], csv_path: Path) -> dict[str, Row]:
+    """Return the row of each file that has one."""
+    table = read_splits(csv_path)
+    rows = {name: table[row] for name, row in match(files, table).items()}
     if not rows:
         raise DataError(f"{csv_path}: no row of it is one of the {len(files)} MIDI files found")
     return rows
@@ -365,7 +375,7 @@ def _drop_copies(entries: list[Entry]) -> None:
 
 
 def _split(
-    entries: list[Entry], rows: dict[str, _Row] | None, fractions: tuple[float, float, float]
+    entries: list[Entry], rows: dict[str, Row] | None, fractions: tuple[float, float, float]
 ) -> int:
     """Give each kept file its split and composition; return how many pairs a split parts.
 

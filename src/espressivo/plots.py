@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
+    "blank",
     "dynamics",
     "pace",
     "piano_roll",
@@ -322,12 +323,19 @@ def _dress(axes: Axes) -> None:
     axes.spines[:].set_visible(False)
 
 
-def _figure(width: float, height: float) -> Figure:
+def blank(width: float, height: float) -> Figure:
+    """Return an empty figure of a size in inches; `EspressivoError` if matplotlib is missing."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise EspressivoError("pictures need matplotlib: pip install 'espressivo[plot]'") from None
-    return Figure(figsize=(width, height), layout="constrained", facecolor=_PAGE)
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _figure(width: float, height: float) -> Figure:
+    figure = blank(width, height)
+    figure.set_facecolor(_PAGE)
+    return figure
 
 
 def _kind(path: str | Path) -> str:

@@ -1,0 +1,163 @@
+"""Commands that measure models."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from espressivo.cli.options import JSON, PATH, Example
+
+__all__ = ["COMMANDS"]
+
+_COUNT = click.IntRange(1)
+_LISTED = 20  # files that are named; the report names all
+
+
+@click.command(
+    cls=Example,
+    epilog="""
+    espressivo evaluate seed recordings
+    espressivo evaluate seed maestro --csv maestro/maestro-v3.0.0.csv --split test --out report
+    espressivo evaluate 4gram:data maestro --csv maestro/maestro-v3.0.0.csv --split validation
+    """,
+)
+@click.argument("model")
+@click.argument("files", type=PATH, nargs=-1, required=True)
+@click.option(
+    "--csv",
+    type=PATH,
+    help="Table that gives each file its split: MAESTRO's own, or one with columns path, split "
+    "and composition.",
+)
+@click.option(
+    "--split",
+    type=click.Choice(["train", "validation", "test"]),
+    help="Take only the files of this split.",
+)
+@click.option(
+    "--samples",
+    type=click.IntRange(0),
+    default=32,
+    help="Performances that the model plays, to be compared with human ones; 0 for none.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(1),
+    default=30.0,
+    help="Length of samples and of the human windows beside them.",
+)
+@click.option(
+    "--train",
+    type=PATH,
+    help="Dataset or folder of the training pieces: are notes of samples taken from them? With "
+    "--csv, those of a folder that it has in the split train.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, help="Of samples and human windows.")
+@click.option("--quick", is_flag=True, help="First 500 events of each piece, at most 4 samples.")
+@click.option("--out", type=PATH, help="Folder for report.html and report.json.")
+@click.option("--workers", type=_COUNT, help="Processes; one for each core if not given.")
+@JSON
+def evaluate(
+    model: str,
+    files: Sequence[Path],
+    csv: Path | None,
+    split: str | None,
+    samples: int,
+    seconds: float,
+    train: Path | None,
+    seed: int,
+    quick: bool,
+    out: Path | None,
+    workers: int | None,
+    as_json: bool,
+) -> None:
+    """Measure a MODEL on MIDI FILES, or on folders of them.
+
+    MODEL is a bundled model's name, a model file, or a baseline counted on the training pieces of
+    a prepared dataset: uniform:DATASET, unigram:DATASET or 4gram:DATASET.
+
+    Whole pieces are scored, each event once, given all before it. Figures come with 95 %
+    intervals over pieces. Files that cannot be read are skipped and named.
+    """
+    if (csv is None) != (split is None):
+        raise click.UsageError("--csv and --split go together")
+    if train is not None and not samples:
+        raise click.UsageError("--train needs --samples")
+    from espressivo.evaluation.page import write_page
+    from espressivo.evaluation.report import evaluate as measure
+    from espressivo.plots import blank
+    from espressivo.progress import Console
+    from espressivo.shards import processes
+
+    if out is not None:
+        blank(1, 1)  # so that a missing matplotlib is told now, and not after the work
+        out.mkdir(parents=True, exist_ok=True)
+    console = Console(sys.stderr)
+    workers = workers or os.cpu_count() or 1
+    with processes(workers) as executor:
+        report = measure(
+            model,
+            files,
+            csv=csv,
+            split=split,
+            samples=samples,
+            seconds=seconds,
+            seed=seed,
+            train=train,
+            quick=quick,
+            command=_command(),
+            executor=executor if workers > 1 else None,
+            workers=workers,
+            progress=console,
+        )
+    for what in ("skipped", "missing"):
+        listed = report.data[what]
+        for line in listed[:_LISTED]:
+            click.echo(f"espressivo: {what}: {line}", err=True)
+        if len(listed) > _LISTED:
+            click.echo(f"espressivo: {what}: {len(listed) - _LISTED} more", err=True)
+    click.echo(json.dumps(report.to_dict()) if as_json else "\n".join(report.lines()))
+    if out is not None:
+        report.write(out / "report.json")
+        write_page(report, out / "report.html")
+
+
+@click.command(cls=Example, epilog="espressivo compare reports/seed reports/lstm reports/4gram")
+@click.argument("reports", type=PATH, nargs=-1, required=True)
+@click.option("--out", type=PATH, help="Folder for compare.html and compare.json.")
+@JSON
+def compare(reports: Sequence[Path], out: Path | None, as_json: bool) -> None:
+    """Put REPORTS of `evaluate` side by side, on the pieces that all of them have.
+
+    Each REPORT is a report.json or its folder. The first is what the others are held against:
+    differences are theirs less its, with 95 % intervals over the same pieces.
+    """
+    from espressivo.evaluation.comparison import compare as put_side_by_side
+    from espressivo.evaluation.page import write_comparison
+
+    found = put_side_by_side(reports)
+    click.echo(json.dumps(found.to_dict()) if as_json else "\n".join(found.lines()))
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        found.write(out / "compare.json")
+        write_comparison(found, out / "compare.html")
+
+
+def _command() -> str:
+    """Return how this command was called; of absolute paths the last part is kept."""
+    return shlex.join(["espressivo", *map(_shortened, sys.argv[1:])])
+
+
+def _shortened(word: str) -> str:
+    path = word if os.path.isabs(word) else re.split("[:=]", word, maxsplit=1)[-1]
+    return word.removesuffix(path) + Path(path).name if os.path.isabs(path) else word
+
+
+COMMANDS = (evaluate, compare)

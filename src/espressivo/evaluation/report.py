@@ -1,0 +1,338 @@
+"""Report: everything that is known of a model, how it was found out, and with what."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.resources
+import json
+import platform
+import shutil
+import subprocess
+import time
+from collections.abc import Sequence
+from concurrent.futures import BrokenExecutor, Executor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from espressivo import __version__
+from espressivo.baselines import NGram
+from espressivo.errors import DataError
+from espressivo.evaluation.likelihood import (
+    Estimate,
+    Likelihood,
+    Score,
+    loaded,
+    score,
+    summarise,
+)
+from espressivo.evaluation.music import Music, listen, play, remembered
+from espressivo.evaluation.pieces import Pieces, collect
+from espressivo.files import replacing
+from espressivo.generation import bundled
+from espressivo.progress import Progress
+
+__all__ = ["FORMAT", "QUICK_EVENTS", "Report", "evaluate"]
+
+FORMAT = 1
+"""Version of the layout of ``report.json``."""
+
+QUICK_EVENTS = 500
+"""Events of each piece that a quick report scores."""
+
+_QUICK_SAMPLES = 4
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a model was found to be.
+
+    Parameters
+    ----------
+    model : dict
+        Name, vocabulary, network, licence and more, and the hash of its file.
+    data : dict
+        What it was measured on, and what had to be left out.
+    made : dict
+        When, with what versions, and how long it took.
+    likelihood : Likelihood
+    scores : tuple of Score
+        The same piece by piece.
+    music : Music, optional
+        Where it was asked to play.
+    """
+
+    model: dict[str, Any]
+    data: dict[str, Any]
+    made: dict[str, Any]
+    likelihood: Likelihood
+    scores: tuple[Score, ...]
+    music: Music | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything but the performances as plain values, for JSON."""
+        return {
+            "format": FORMAT,
+            "model": self.model,
+            "data": self.data,
+            "made": self.made,
+            "likelihood": dataclasses.asdict(self.likelihood),
+            "music": None if self.music is None else _music(self.music),
+            "pieces": [
+                {
+                    **vars(one),
+                    "by_class": _plain(one.by_class),
+                    "by_position": _plain(one.by_position),
+                }
+                for one in self.scores
+            ],
+        }
+
+    def write(self, path: Path) -> None:
+        """Write everything but the performances as JSON."""
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(self.to_dict()) + "\n", encoding="utf-8")
+
+    def lines(self) -> list[str]:
+        """Return the figures as text."""
+        found, data = self.likelihood, self.data
+        lines = [
+            f"{self.model['name']} ({self.model['vocabulary']}) on {found.pieces} pieces, "
+            f"{found.events:,} events, {found.notes:,} notes, {found.seconds / 3600:.2f} h"
+        ]
+        if data["first_events"]:
+            lines.append(f"  only the first {data['first_events']} events of each piece")
+        for what in ("skipped", "missing"):
+            if data[what]:
+                lines.append(f"  {len(data[what])} files {what}: the report names them")
+        lines += _likelihood_lines(found)
+        if self.music is not None:
+            lines += _music_lines(self.music)
+        return [*lines, f"{self.made['taken_s']:.0f} s"]
+
+
+def evaluate(
+    source: str,
+    paths: Sequence[Path],
+    *,
+    csv: Path | None = None,
+    split: str | None = None,
+    samples: int = 0,
+    seconds: float = 30.0,
+    seed: int = 0,
+    train: Path | None = None,
+    quick: bool = False,
+    command: str | None = None,
+    executor: Executor | None = None,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> Report:
+    """Measure a model on MIDI files.
+
+    Parameters
+    ----------
+    source : str
+        A bundled name, a model file, or a baseline such as ``4gram:DATASET``.
+    paths : sequence of Path
+        MIDI files, and folders of them.
+    csv, split : optional
+        Take only the files that a CSV has in this split; see `collect`.
+    samples : int
+        How many performances the model plays for comparison with human ones; 0 for none.
+    seconds : float
+        Length of each.
+    seed : int
+        Of the samples and of the human windows beside them.
+    train : Path, optional
+        Prepared dataset, or folder of MIDI files, with the training pieces in which the notes of
+        samples are looked for.
+    quick : bool
+        Score only the first 500 events of each piece, and play at most 4 samples.
+    command : str, optional
+        How this was asked for, to be kept in the report.
+    executor : concurrent.futures.Executor, optional
+        Where the work is done; by default in this process.
+    workers : int
+        How many processes the executor has.
+    progress : Progress, optional
+
+    Returns
+    -------
+    Report
+        But for when and how long, the same for the same arguments, however many work on it.
+
+    Raises
+    ------
+    ModelError
+        If the model cannot be used.
+    DataError
+        If there is nothing to measure on.
+    """
+    began_s = time.monotonic()
+    first_events = QUICK_EVENTS if quick else None
+    samples = min(samples, _QUICK_SAMPLES) if quick else samples
+    model = loaded(source)
+    try:
+        pieces = collect(
+            paths, model.vocabulary, csv=csv, split=split, executor=executor, progress=progress
+        )
+        memory = None
+        if train is not None:
+            memory = remembered(
+                train, model.vocabulary, csv=csv, executor=executor, progress=progress
+            )
+        # A baseline is fast, and costly to bring to other processes.
+        modelled = None if isinstance(model.engine, NGram) else executor
+        scores = score(
+            source,
+            pieces.found,
+            first_events=first_events,
+            executor=modelled,
+            workers=workers,
+            progress=progress,
+        )
+        music = None
+        if samples:
+            played = play(source, samples, seconds, seed=seed, executor=modelled, progress=progress)
+            music = listen(played, pieces.found, model.vocabulary, memory, seconds, seed)
+    except BrokenExecutor:
+        raise DataError(
+            "a process that was measuring was killed, perhaps for lack of memory: use fewer "
+            "--workers"
+        ) from None
+    return Report(
+        _about_model(source),
+        _about_data(pieces, csv, split, first_events),
+        _about_run(command, seed, time.monotonic() - began_s),
+        summarise(scores),
+        tuple(scores),
+        music,
+    )
+
+
+def _about_model(source: str) -> dict[str, Any]:
+    model = loaded(source)
+    path = Path(source)
+    if source in bundled():
+        path = Path(str(importlib.resources.files("espressivo"))) / "models" / f"{source}.onnx"
+    return {
+        **{name: value for name, value in model.card.items() if name != "training"},
+        "name": model.card.get("name", path.name),
+        "vocabulary": model.vocabulary.name,
+        "network": model.engine.network,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None,
+    }
+
+
+def _about_data(
+    pieces: Pieces, csv: Path | None, split: str | None, first_events: int | None
+) -> dict[str, Any]:
+    return {
+        "csv": csv and csv.name,
+        "split": split,
+        "first_events": first_events,
+        "skipped": [f"{one.name}: {one.reason}" for one in pieces.skipped],
+        "missing": list(pieces.missing),
+        "outside": sum(piece.outside for piece in pieces.found),
+    }
+
+
+def _about_run(command: str | None, seed: int, taken_s: float) -> dict[str, Any]:
+    versions = {"espressivo": __version__, "python": platform.python_version()}
+    for package in ("matplotlib", "numpy", "onnxruntime", "symusic"):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {
+        "command": command,
+        "seed": seed,
+        "taken_s": round(taken_s, 1),
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": platform.platform(),
+        "commit": _commit(),
+        "versions": versions,
+    }
+
+
+def _commit() -> str | None:
+    """Return the commit that this code is at, if it stands in a clone and git can tell."""
+    here, git = Path(__file__).parent, shutil.which("git")
+    if git is None or "site-packages" in here.parts:  # a commit found there would be another's
+        return None
+    command = [git, "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12"]
+    done = subprocess.run(command, capture_output=True, text=True)  # noqa: S603 - all ours
+    return done.stdout.strip() or None
+
+
+def _music(music: Music) -> dict[str, Any]:
+    return {
+        "seconds": music.seconds,
+        "pieces": music.pieces,
+        "windows": music.windows,
+        "features": [dataclasses.asdict(line) for line in music.lines],
+        "samples": [
+            {
+                "seed": one.seed,
+                "notes": len(one.performance),
+                "likeness": one.likeness,
+                "run": one.run and dataclasses.asdict(one.run),
+            }
+            for one in music.samples
+        ],
+        "astray": {
+            name: {"model": model, "human": human} for name, (model, human) in music.astray.items()
+        },
+        "copies": music.copies and dataclasses.asdict(music.copies),
+    }
+
+
+def _plain(table: Any) -> list[list[float]]:
+    return [[float(number) for number in row] for row in table]
+
+
+def _likelihood_lines(found: Likelihood) -> list[str]:
+    lines = [
+        f"nats per event   {_said(found.per_event)}",
+        f"nats per note    {_said(found.per_note)}",
+        f"nats per second  {_said(found.per_second)}",
+        f"top 1            {_said(found.top1)}",
+        f"top 5            {_said(found.top5)}",
+    ]
+    for title, rows in (("class", found.by_class), ("position", found.by_position)):
+        lines.append(f"{title:14}{'events':>12}{'nats':>10}{'top 1':>8}{'top 5':>8}")
+        lines += [
+            f"{row.name:14}{row.events:>12,}{row.nats.value:>10.4f}{row.top1:>8.3f}{row.top5:>8.3f}"
+            for row in rows
+        ]
+    return lines
+
+
+def _music_lines(music: Music) -> list[str]:
+    lines = [f"{'overlap':16}{'model':>8}{'human':>8}{'flat':>8}"]
+    for line in music.lines:
+        human = "" if line.ceiling is None else f"{line.ceiling.mean.overlap:.3f}"
+        lines.append(
+            f"{line.feature:16}{line.model.overlap:>8.3f}{human:>8}{line.floor.overlap:>8.3f}"
+        )
+    lines.append(f"{'share that':16}{'model':>8}{'human':>8}")
+    lines += [
+        f"{name:16}{model:>8.3f}{human:>8.3f}" for name, (model, human) in music.astray.items()
+    ]
+    if music.copies is not None:
+        lines.append(f"{'notes copied':16}{'model':>8}{'human':>8}")
+        lines += [
+            f"{name:16}{model:>8.4g}{human:>8.4g}"
+            for name, (model, human) in music.copies.figures().items()
+        ]
+    return lines
+
+
+def _said(estimate: Estimate) -> str:
+    text = f"{estimate.value:.4f}"
+    if estimate.low is not None:
+        text += f"  ({estimate.low:.4f} to {estimate.high:.4f})"
+    return text
