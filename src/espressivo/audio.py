@@ -170,7 +170,8 @@ def render(
     performance : Performance
         With at least one note, and at most `LONGEST_S` long.
     sample_rate : int
-        Samples a second, 8000..192000.
+        Samples a second, 8000..192000. Rates other than the soundfont's, which is `SAMPLE_RATE`
+        for the bundled piano, take several times as long.
     soundfont : path, optional
         SF2 or SF3 file, of which bank 0, program 0 is played; by default the bundled piano.
 
