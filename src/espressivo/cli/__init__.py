@@ -1,7 +1,7 @@
 """The command line. The only package that prints or exits.
 
-``play`` and ``show`` hold the commands that need no torch, ``learn`` those that do, ``measure`` those
-that say how good a model is, and ``options`` what they share.
+``play`` and ``show`` hold the commands that need no torch, ``learn`` those that do, ``measure``
+those that say how good a model is, and ``options`` what they share.
 """
 
 from __future__ import annotations
