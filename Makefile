@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: help setup demo test test-all lint bench report clean
+.PHONY: help setup demo test test-all lint bench report samples clean
 
 help:
 	@echo "make demo      play: a performance by the bundled model, as MIDI, sound and picture, in demo/"
@@ -11,6 +11,7 @@ help:
 	@echo "make lint      ruff and mypy"
 	@echo "make bench     the benchmarks against other packages (ESPRESSIVO_DATA=...)"
 	@echo "make report    measures models and baselines: docs/evaluation (ESPRESSIVO_DATA=..., DATA=...)"
+	@echo "make samples   what the default model plays with seeds 0 to 9: docs/samples"
 	@echo "make setup     everything into $(VENV)"
 
 setup: $(VENV)/.everything
@@ -58,6 +59,8 @@ bench: $(VENV)/.everything
 	$(BIN)/python bench/stream.py
 	$(BIN)/python bench/render.py
 	$(BIN)/python bench/train.py
+	$(BIN)/python bench/controls.py
+	$(BIN)/python bench/hour.py
 
 # The reports under docs/evaluation. DATA is a dataset prepared from MAESTRO's training split, and
 # MODELS names what is measured beside the baselines, such as "seed runs/lstm.onnx".
@@ -70,6 +73,14 @@ report: $(VENV)/.developer
 			--csv "$$ESPRESSIVO_DATA/maestro/maestro-v3.0.0.csv" --train $(DATA) --out $$out \
 			|| exit 1; \
 	done; $(BIN)/espressivo compare $$reports --out docs/evaluation
+
+# What the default model plays with seeds 0 to 9, as it comes: nothing is chosen.
+samples: $(VENV)/.developer
+	mkdir -p docs/samples
+	for seed in 0 1 2 3 4 5 6 7 8 9; do name=docs/samples/seed-$$seed; \
+		$(BIN)/espressivo generate --seconds 45 --seed $$seed -o $$name.mid && \
+		$(BIN)/espressivo render $$name.mid -o $$name.ogg && \
+		$(BIN)/espressivo plot $$name.mid -o $$name.png || exit 1; done
 
 clean:
 	rm -rf $(VENV) demo dist
