@@ -37,3 +37,15 @@ class Mock:
         if self.favour is not None:
             logits[self.favour] += 2000  # so that nothing else has any probability
         return logits
+
+
+class Clock:
+    """Time that passes only while somebody sleeps."""
+
+    now_s = 0.0
+
+    def __call__(self):
+        return self.now_s
+
+    def sleep(self, seconds):
+        self.now_s += seconds

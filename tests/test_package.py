@@ -24,6 +24,7 @@ LAYERS = (
     ("player", "beam", "ending"),
     ("streaming",),
     ("generation",),
+    ("server",),
     ("corpus", "networks"),
     ("checkpoint", "export", "pretrained"),
     ("training",),

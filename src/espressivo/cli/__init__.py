@@ -1,7 +1,7 @@
 """The command line. The only package that prints or exits.
 
-``play`` holds the commands that need no torch, ``learn`` those that do, and ``options`` what they
-share.
+``play`` holds the commands that need no torch, ``serve`` the one that opens the page, ``learn``
+those that need torch, and ``options`` what they share.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 import click
 
 from espressivo import __version__
-from espressivo.cli import learn, play
+from espressivo.cli import learn, play, serve
 from espressivo.errors import EspressivoError
 
 __all__ = ["cli", "main"]
@@ -23,7 +23,7 @@ def cli() -> None:
     """Learn how people play the piano from MIDI performances, and play."""
 
 
-for command in (*play.COMMANDS, *learn.COMMANDS):
+for command in (*play.COMMANDS, *serve.COMMANDS, *learn.COMMANDS):
     cli.add_command(command)
 
 
