@@ -53,6 +53,7 @@ bench: $(VENV)/.everything
 	$(BIN)/python bench/likelihood.py
 	$(BIN)/python bench/generate.py
 	$(BIN)/python bench/stream.py
+	$(BIN)/python bench/page.py
 	$(BIN)/python bench/train.py
 
 clean:

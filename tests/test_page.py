@@ -70,7 +70,7 @@ def browser(tmp_path_factory):
     options.binary_location = CHROMIUM
     for argument in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "mute-audio"):
         options.add_argument(f"--{argument}")
-    options.add_argument("--window-size=1000,640")
+    options.add_argument("--window-size=1100,840")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
     driver.set_script_timeout(PATIENCE_S)
@@ -259,14 +259,14 @@ def test_a_dropped_file_is_gone_on_from(page):
     piece = played(1, notes=40)
     drop(page, midi.to_bytes(piece))
     page.until("espressivo.take.notes.length >= 40")
-    end_s = piece.seconds - piece.notes["onset_s"][0]
+    end_s = piece.seconds
     assert page.ask("espressivo.take.end") == pytest.approx(end_s, abs=1e-3)
     page.until("espressivo.loudness() > 0.005")
     page.until("espressivo.state.mode === 'playing' && espressivo.take.notes.length > 45")
     notes = page.notes()
     assert [note[2] for note in notes[:40]] == piece.notes["pitch"].tolist()
     assert min(note[0] for note in notes[40:]) >= end_s - 1e-3
-    drop(page, b"MThd is not enough")
+    drop(page, b"MThd")
     page.until("!document.getElementById('message').hidden")
     assert "truncated" in page.find("message").text
 
@@ -303,7 +303,7 @@ def test_what_was_played_is_saved_as_sound(page):
     assert loud[1] / loud[0] > 5 * soft[1] / soft[0]  # velocity changes the timbre
     assert harmonics(part(2.5, 2.9), rate, 57)[0] > 1e-2  # the pedal sustains
     assert np.abs(sound).max() < 1
-    assert np.abs(part(5.5, 6.0)).max() < 1e-3
+    assert np.abs(left[-rate // 5 :]).max() < 1e-3  # it ends by dying away
 
 
 def test_an_earlier_moment_is_gone_on_from_differently(page):

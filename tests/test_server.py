@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import signal
+import subprocess
+import sys
 import threading
+import urllib.request
 from contextlib import asynccontextmanager, suppress
 
 import numpy as np
@@ -433,3 +437,25 @@ def test_a_listener_that_goes_ends_its_run_and_makes_room():
             await asyncio.to_thread(ended)
 
     asyncio.run(visit())
+
+
+# ---- The command
+
+
+def command(*options):
+    return [sys.executable, "-m", "espressivo", "serve", "--no-browser", *options]
+
+
+def test_the_command_serves_until_it_is_interrupted(tmp_path):
+    process = subprocess.Popen(command("--port", "0"), stdout=subprocess.PIPE, text=True)
+    address = process.stdout.readline().split()[0]
+    with urllib.request.urlopen(address) as page:  # noqa: S310
+        assert b"espressivo" in page.read()
+    again = ("--port", address.rstrip("/").rsplit(":", 1)[1])
+    for options, status in ((again, 1), (("--soundfont", str(tmp_path / "none.sf2")), 1)):
+        done = subprocess.run(command(*options), capture_output=True, text=True)
+        assert done.returncode == status
+        assert done.stderr.startswith("espressivo: ") and done.stderr.count("\n") == 1
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 0
+    process.stdout.close()

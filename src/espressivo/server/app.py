@@ -22,7 +22,7 @@ __all__ = ["MAX_LISTENERS", "make", "run"]
 MAX_LISTENERS = 8
 """No more play at once, unless told otherwise."""
 
-_PATIENCE_S = 20.0  # a listener that takes nothing for so long has gone
+_PATIENCE_S = 60.0  # a listener that takes nothing for so long has gone
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; "
     "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from espressivo.errors import ServerError
-from espressivo.midi import MAX_SECONDS
 from espressivo.performance import CONTROL_DTYPE, PEDAL_THRESHOLD, SUSTAIN, Performance
 from espressivo.streaming import Played
 
@@ -42,6 +41,7 @@ Event = tuple[float, int, int, int]
 """Seconds, then a MIDI message: status, data."""
 
 _NOTE_OFF, _NOTE_ON, _CONTROL = 0x80, 0x90, 0xB0
+_LATEST_S = 1_000_000  # eleven days: music is endless, numbers are not
 _MAX_RUN = 1 << 53  # JavaScript counts exactly up to here
 _MAX_SEED = 1 << 32
 _LONGEST_NAME = 200
@@ -190,9 +190,9 @@ def _whole(lowest: int, highest: int, optional: bool = False) -> Any:
 
 
 def _seconds(name: str, value: Any) -> float:
-    fine = type(value) in (int, float) and math.isfinite(value) and 0 <= value <= MAX_SECONDS
+    fine = type(value) in (int, float) and math.isfinite(value) and 0 <= value <= _LATEST_S
     if not fine:
-        raise ServerError(f"{name} must be within 0..{MAX_SECONDS} seconds, not {_short(value)}")
+        raise ServerError(f"{name} must be within 0..{_LATEST_S} seconds, not {_short(value)}")
     return float(value)
 
 

@@ -88,7 +88,7 @@ function arc(from, to) {
 
 // One octave of keys, each with a weight that a click lowers or raises, and scales to choose from.
 function pitchKeys(control, value, changed) {
-  const weights = value ? [...value] : Array(12).fill(control.default);
+  const weights = Array.isArray(value) ? [...value] : Array(control.count).fill(control.default);
   const element = document.createElement("fieldset");
   element.className = "pitches";
   element.dataset.name = control.name;
@@ -97,7 +97,7 @@ function pitchKeys(control, value, changed) {
   const roots = NAMES.map((name, number) => `<option value="${number}">${name}</option>`).join("");
   const scales = Object.keys(SCALES).map((name) => `<option>${name}</option>`).join("");
   element.innerHTML = `<legend class="name">${control.label}</legend><div class="octave">${keys}</div>
-    <div class="scale"><select aria-label="Root">${roots}</select><select aria-label="Scale">${scales}</select></div>`;
+    <div class="scale"><select aria-label="Root">${roots}</select><select aria-label="Scale"><option value="">scale</option>${scales}</select></div>`;
   const show = () => {
     for (const key of element.querySelectorAll("button")) {
       const weight = weights[key.dataset.number];
@@ -116,10 +116,12 @@ function pitchKeys(control, value, changed) {
     if (!key) return;
     const number = key.dataset.number;
     weights[number] = weights[number] > 0.5 ? 0.5 : weights[number] > 0 ? 0 : 1;
+    scale.value = "";
     tell();
   });
   const [root, scale] = element.querySelectorAll("select");
   const choose = () => {
+    if (!scale.value) return;
     weights.fill(0);
     for (const degree of SCALES[scale.value]) weights[(degree + Number(root.value)) % 12] = 1;
     tell();

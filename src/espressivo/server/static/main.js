@@ -10,7 +10,7 @@ import { Take } from "./take.js";
 import { LONGEST_S, render } from "./wav.js";
 
 const DELAY_S = 0.12; // from the arrival of the first events of a run to their sound
-const PRIMER_S = 30; // how much of a take the model is given to go on from
+const PRIMER_S = 20; // how much of a take the model is given to go on from; it reads no more
 const LEAD_IN_S = 4; // how much of a file is heard before the model takes over
 const PAUSE_MS = 1300; // after which it takes over from a person
 const BACK_S = 5;
@@ -31,7 +31,7 @@ const state = {
   seed: null, // of a run that begins with nothing
   recording: null, // { from, to }
   held: new Set(), // pitches that a person holds
-  underruns: 0,
+  underruns: 0, // events that came after their time
 };
 let take = new Take();
 
@@ -39,6 +39,7 @@ let take = new Take();
 
 const now = () => (state.zero === null ? take.end : Math.max(0, audio.currentTime - state.zero));
 const moving = () => state.mode !== "stopped";
+const byModel = () => moving() && state.mode !== "person";
 
 function runFrom(time, at) {
   state.zero = at - time;
@@ -73,7 +74,7 @@ function begin(seed = null) {
 
 async function play() {
   await audio.resume();
-  if (moving() && state.mode !== "person") return;
+  if (byModel()) return;
   halt(now());
   enter("waiting");
   begin(take.notes.length ? null : state.seed);
@@ -168,6 +169,7 @@ const link = new Link({
     say(null);
   },
   model({ name, controls }) {
+    const another = state.model !== null && state.model !== name;
     state.model = $("model").value = name;
     state.settings = Object.fromEntries(Object.entries(state.settings).filter(([key]) => controls.some((c) => c.name === key)));
     build($("knobs"), controls, state.settings, (key, value) => {
@@ -175,7 +177,7 @@ const link = new Link({
       link.send("steer", { settings: { [key]: value } });
       remember();
     });
-    if (state.mode === "waiting" || state.mode === "playing") back(now());
+    if (another && byModel()) back(now());
     remember();
   },
   begun({ run }) {
@@ -209,13 +211,13 @@ const link = new Link({
   },
   error({ message }) {
     say(message);
-    if (state.mode === "waiting") halt(take.end);
+    if (state.mode === "waiting" || state.mode === "leading") halt(take.end);
   },
   bytes(data) {
     download(new Blob([data], { type: "audio/midi" }), "mid");
   },
   lost() {
-    if (state.mode === "waiting" || state.mode === "playing") {
+    if (byModel()) {
       halt(now());
       state.resume = true;
     }
@@ -321,16 +323,21 @@ function loudness() {
   return Math.hypot(...samples) / Math.sqrt(samples.length);
 }
 
+let drawn = "";
+
 function frame() {
-  const time = now();
+  requestAnimationFrame(frame);
+  const time = now(), strength = loudness();
+  const picture = [time, roll.stamp, roll.back, roll.mark, take.notes.length, strength > 1e-5].join();
+  if (picture === drawn) return; // nothing moves
+  drawn = picture;
   roll.draw(time);
   $("time").textContent = clock(time);
   const level = $("level").getContext("2d"), { width, height } = level.canvas;
   level.clearRect(0, 0, width, height);
-  const decibels = 20 * Math.log10(loudness() + 1e-6);
+  const decibels = 20 * Math.log10(strength + 1e-6);
   level.fillStyle = roll.colour("--accent");
   level.fillRect(0, 0, width * Math.max(0, 1 + decibels / 54), height);
-  requestAnimationFrame(frame);
 }
 
 // ---- The address keeps model, settings and seed
@@ -412,6 +419,10 @@ for (const kind of ["drop", "dragleave"]) {
     if (kind === "drop" && file) openFile(file);
   });
 }
+
+audio.onstatechange = () => { // a device that sleeps, or gives its sound to a call
+  if (audio.state !== "running" && moving()) halt(now());
+};
 
 recall();
 frame();

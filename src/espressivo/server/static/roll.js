@@ -51,6 +51,7 @@ export class Roll {
     this.lane = this.width < NARROW_PX ? 10 : 18;
     this.#lay();
     this.still = this.#drawStill();
+    this.stamp = performance.now(); // another than before: what has been drawn must be drawn anew
   }
 
   // Places of the keys: white ones side by side, black ones between.
@@ -188,9 +189,10 @@ export class Roll {
     const tall = white ? keysHeight - 5 : (keysHeight - 3) * 0.62;
     context.fillStyle = white ? theme.ivory : theme.ebony;
     if (lit) {
-      context.fillStyle = context.createLinearGradient(0, 0, 0, tall);
-      context.fillStyle.addColorStop(0, lit);
-      context.fillStyle.addColorStop(1, white ? theme.ivory : lit);
+      const glow = context.createLinearGradient(0, 0, 0, tall);
+      glow.addColorStop(0, lit);
+      glow.addColorStop(1, white ? theme.ivory : lit);
+      context.fillStyle = glow;
     }
     context.beginPath();
     context.roundRect(place.x + 0.5, 3, place.width - 1, tall, [0, 0, 3, 3]);
