@@ -58,6 +58,7 @@ bench: $(VENV)/.everything
 	$(BIN)/python bench/generate.py
 	$(BIN)/python bench/stream.py
 	$(BIN)/python bench/render.py
+	$(BIN)/python bench/page.py
 	$(BIN)/python bench/train.py
 	$(BIN)/python bench/controls.py
 	$(BIN)/python bench/hour.py

@@ -26,7 +26,7 @@ LAYERS = (
     ("beam",),
     ("streaming",),
     ("generation",),
-    ("corpus", "networks", "baselines"),
+    ("server", "corpus", "networks", "baselines"),
     ("checkpoint", "graphs", "pretrained"),
     ("training", "export", "evaluation"),
     ("cli",),

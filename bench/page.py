@@ -1,0 +1,179 @@
+"""The page in a real browser: how soon it sounds, how late keys are heard, how often it starves.
+
+Starts `espressivo serve` and headless Chromium (Debian: chromium, chromium-driver). Measured are
+the seconds from pressing play to the first sound, over several pages; from a key to its sound, by
+the samples that leave the page; and events that come after their time while it plays, alone and
+beside four more listeners, which take music from the server as the page does but do not draw it.
+
+    python bench/page.py [--minutes 10] [--soundfont FILE] [--json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from typing import Any
+
+import aiohttp
+import numpy as np
+from selenium import webdriver
+from selenium.webdriver.support.ui import WebDriverWait
+
+LEVEL = 1e-3  # root of the mean square of the latest samples: a sound
+DELAY_S = 0.12  # as in main.js
+PRESSES, KEYS = 5, 40
+
+WATCH = """
+window.waited = null;
+let pressed = Infinity;
+document.getElementById("play").addEventListener("click", () => (pressed = performance.now()));
+const poll = setInterval(() => {
+  if (espressivo.loudness() < LEVEL) return;
+  clearInterval(poll);
+  window.waited = performance.now() - pressed;
+}, 2);
+""".replace("LEVEL", str(LEVEL))
+KEY = """
+const done = arguments[0], press = (kind) =>
+  document.body.dispatchEvent(new KeyboardEvent(kind, { code: "KeyA", bubbles: true }));
+const quiet = setInterval(() => {
+  if (espressivo.loudness() > LEVEL) return;
+  clearInterval(quiet);
+  const begin = performance.now();
+  press("keydown");
+  const poll = setInterval(() => {
+    if (espressivo.loudness() < LEVEL) return;
+    clearInterval(poll);
+    press("keyup");
+    done(performance.now() - begin);
+  }, 1);
+}, 20);
+""".replace("LEVEL", str(LEVEL))
+
+
+def browser() -> Any:
+    """Return headless Chromium."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium") or ""
+    for argument in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "mute-audio"):
+        options.add_argument(f"--{argument}")
+    driver = webdriver.Chrome(
+        options=options, service=webdriver.ChromeService(shutil.which("chromedriver"))
+    )
+    driver.set_script_timeout(120)
+    return driver
+
+
+def opened(driver: Any, url: str) -> None:
+    """Open the page and wait until it can play."""
+    driver.get("about:blank")
+    driver.get(url)
+    ready = "return document.body.classList.contains('ready') && espressivo.state.model !== null"
+    WebDriverWait(driver, 60).until(lambda _: driver.execute_script(ready))
+
+
+def first_sound_s(driver: Any, url: str) -> float:
+    """Return the seconds from pressing play to the first sound."""
+    opened(driver, url)
+    driver.execute_script(WATCH)
+    driver.find_element("id", "play").click()
+    waited = WebDriverWait(driver, 60).until(lambda _: driver.execute_script("return waited"))
+    return float(waited) / 1000
+
+
+def key_to_sound_ms(driver: Any, url: str) -> np.ndarray[Any, Any]:
+    """Return the milliseconds from keys to their sound; the page does not answer."""
+    opened(driver, url)
+    driver.find_element("id", "answer").click()
+    return np.array([driver.execute_async_script(KEY) for _ in range(KEYS)])
+
+
+async def listen(url: str, minutes: float) -> dict[str, int]:
+    """Take music as the page does; count events, and those after their time."""
+    counts = {"events": 0, "underruns": 0}
+    socket_url, origin = f"{url}play", url.rstrip("/")
+    async with (
+        aiohttp.ClientSession() as client,
+        client.ws_connect(socket_url, origin=origin) as socket,
+    ):
+        await socket.send_json(
+            {"type": "begin", "run": 1, "time_s": 0, "events": [], "settings": {}, "seed": None}
+        )
+        zero, end = 0.0, time.monotonic() + 60 * minutes
+        async for message in socket:
+            now, given = time.monotonic(), message.json()
+            if given["type"] == "begun":
+                zero = now + DELAY_S
+            for event in given.get("events", ()):
+                counts["events"] += 1
+                if zero + event[0] < now:
+                    counts["underruns"] += 1
+                    zero = now + DELAY_S - event[0]
+            if now > end:
+                return counts
+    raise ConnectionError("the server has gone")
+
+
+def starving(driver: Any, url: str, minutes: float, others: int) -> dict[str, Any]:
+    """Play for some minutes beside others."""
+    opened(driver, url)
+    driver.find_element("id", "play").click()
+
+    async def together() -> list[dict[str, int]]:
+        return await asyncio.gather(*(listen(url, minutes) for _ in range(others)))
+
+    counts = asyncio.run(together()) if others else time.sleep(60 * minutes) or []
+    script = "return [espressivo.piano.played, espressivo.state.underruns, espressivo.piano.late]"
+    notes, underruns, late = driver.execute_script(script)
+    return {
+        "listeners": 1 + others,
+        "minutes": minutes,
+        "notes_of_the_page": notes,
+        "underruns_of_the_page": underruns,
+        "notes_of_the_page_late": late,
+        "events_of_the_others": sum(count["events"] for count in counts),
+        "underruns_of_the_others": sum(count["underruns"] for count in counts),
+    }
+
+
+def main() -> None:
+    """Measure and show."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--soundfont")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    command = [sys.executable, "-m", "espressivo", "serve", "--no-browser", "--port", "0"]
+    command += ["--soundfont", arguments.soundfont] if arguments.soundfont else []
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    driver = browser()
+    try:
+        url = server.stdout.readline().split()[0]
+        sounds = [first_sound_s(driver, url) for _ in range(PRESSES)]
+        keys = key_to_sound_ms(driver, url)
+        result: dict[str, Any] = {
+            "machine": f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
+            "play_to_first_sound_s": [round(second, 2) for second in sounds],
+            "key_to_sound_ms_p50": round(float(np.percentile(keys, 50)), 1),
+            "key_to_sound_ms_p99": round(float(np.percentile(keys, 99)), 1),
+            "starving": [starving(driver, url, arguments.minutes, others) for others in (0, 4)],
+        }
+    finally:
+        driver.quit()
+        server.terminate()
+        server.wait()
+    if arguments.json:
+        print(json.dumps(result))
+        return
+    for name, value in result.items():
+        print(f"{name:24} {value}")
+
+
+if __name__ == "__main__":
+    main()

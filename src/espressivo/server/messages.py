@@ -1,0 +1,253 @@
+"""Messages: what a page sends, checked, and music as pages read it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from espressivo.errors import ServerError
+from espressivo.performance import CONTROL_DTYPE, PEDAL_THRESHOLD, SUSTAIN, Performance
+from espressivo.streaming import Played
+
+__all__ = [
+    "MAX_BYTES",
+    "MAX_EVENTS",
+    "Begin",
+    "Event",
+    "Message",
+    "Model",
+    "Play",
+    "Save",
+    "Steer",
+    "Stop",
+    "event",
+    "events",
+    "parse",
+    "performance",
+]
+
+MAX_BYTES = 4 << 20
+"""No message is longer, in either direction."""
+
+MAX_EVENTS = 100_000
+"""No message holds more events: over half an hour of dense music."""
+
+Event = tuple[float, int, int, int]
+"""Seconds, then a MIDI message: status, data."""
+
+_NOTE_OFF, _NOTE_ON, _CONTROL = 0x80, 0x90, 0xB0
+_LATEST_S = 1_000_000  # eleven days: music is endless, numbers are not
+_MAX_RUN = 1 << 53  # JavaScript counts exactly up to here
+_MAX_SEED = 1 << 32
+_LONGEST_NAME = 200
+
+
+@dataclass(frozen=True)
+class Begin:
+    """Go on after some events."""
+
+    run: int
+    time_s: float
+    events: tuple[Event, ...]
+    settings: dict[str, Any]
+    seed: int | None
+
+
+@dataclass(frozen=True)
+class Stop:
+    """End the run."""
+
+
+@dataclass(frozen=True)
+class Steer:
+    """Change some of the settings."""
+
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Model:
+    """Play with another model."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Play:
+    """A person strikes a key, or with velocity 0 releases it."""
+
+    pitch: int
+    velocity: int
+
+
+@dataclass(frozen=True)
+class Save:
+    """Write events as a MIDI file."""
+
+    events: tuple[Event, ...]
+
+
+Message = Begin | Stop | Steer | Model | Play | Save
+
+
+def parse(text: str) -> Message:
+    """Read a message.
+
+    Raises
+    ------
+    ServerError
+        If it is none: the text says which field is wrong and what is allowed. Settings are only
+        known to be named; what they are worth depends on the model.
+    """
+    try:
+        given = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ServerError("a message must be JSON") from None
+    if not isinstance(given, dict):
+        raise ServerError("a message must be a JSON object with a type")
+    kind = given.pop("type", None)
+    if not isinstance(kind, str) or kind not in _FIELDS:
+        raise ServerError(f"type must be one of {', '.join(_FIELDS)}, not {_short(kind)}")
+    made, fields = _FIELDS[kind]
+    wrong = sorted(set(given) ^ set(fields))
+    if wrong:
+        raise ServerError(
+            f"{kind} has the fields {sorted(fields)}: {_short(wrong[0])} is not one, or is missing"
+        )
+    return made(**{name: check(name, given[name]) for name, check in fields.items()})
+
+
+def event(played: Played, begin_s: float) -> Event:
+    """Return something played, `begin_s` later, as pages read it."""
+    status = {"note_on": _NOTE_ON, "note_off": _NOTE_OFF, "pedal": _CONTROL}[played.kind]
+    data = SUSTAIN if played.kind == "pedal" else played.pitch
+    return (round(played.time_s + begin_s, 4), status, data, played.velocity)
+
+
+def events(performance: Performance) -> list[Event]:
+    """Return a performance as pages read it, in order of time."""
+    notes = performance.notes
+    pedal = performance.controls[performance.controls["number"] == SUSTAIN]
+    found: list[Event] = []
+    for status, times, data, values in (
+        (_CONTROL, pedal["time_s"], pedal["number"], pedal["value"]),
+        (_NOTE_OFF, notes["offset_s"], notes["pitch"], np.zeros(len(notes), int)),
+        (_NOTE_ON, notes["onset_s"], notes["pitch"], notes["velocity"]),
+    ):
+        rows = zip(times.tolist(), data.tolist(), values.tolist(), strict=True)
+        found += [(round(time_s, 4), status, one, two) for time_s, one, two in rows]
+    return sorted(found, key=lambda found: found[0])
+
+
+def performance(events: Sequence[Event]) -> Performance:
+    """Return events as a performance that begins with the first of them.
+
+    A note-off ends the oldest note of its pitch; what still sounds at the end ends there. A
+    note-off without a note, and a note without any duration, are left out.
+    """
+    ordered = sorted(events, key=lambda given: given[0])
+    begin_s = ordered[0][0] if ordered else 0.0
+    end_s = ordered[-1][0] if ordered else 0.0
+    notes: list[tuple[float, float, int, int]] = []
+    moves: list[tuple[float, int, int]] = []
+    sounding: dict[int, list[tuple[float, int]]] = {}
+    for time_s, status, data, value in ordered:
+        if status == _CONTROL:
+            moves.append((time_s - begin_s, SUSTAIN, 127 * (value >= PEDAL_THRESHOLD)))
+        elif status == _NOTE_ON and value:
+            sounding.setdefault(data, []).append((time_s, value))
+        elif sounding.get(data):
+            struck_s, velocity = sounding[data].pop(0)
+            notes.append((struck_s, time_s, data, velocity))
+    notes += [(s, end_s, pitch, v) for pitch, struck in sounding.items() for s, v in struck]
+    kept = [note for note in notes if note[1] > note[0]]
+    columns = np.array(kept, float).reshape(-1, 4).T
+    return Performance.from_arrays(
+        columns[0] - begin_s,
+        columns[1] - begin_s,
+        columns[2].astype(int),
+        columns[3].astype(int),
+        np.array(moves, CONTROL_DTYPE),
+    )
+
+
+def _whole(lowest: int, highest: int, optional: bool = False) -> Any:
+    def check(name: str, value: Any) -> int | None:
+        if optional and value is None:
+            return None
+        if type(value) is not int or not lowest <= value <= highest:
+            raise ServerError(
+                f"{name} must be a whole number within {lowest}..{highest}, not {_short(value)}"
+            )
+        return value
+
+    return check
+
+
+def _seconds(name: str, value: Any) -> float:
+    fine = type(value) in (int, float) and math.isfinite(value) and 0 <= value <= _LATEST_S
+    if not fine:
+        raise ServerError(f"{name} must be within 0..{_LATEST_S} seconds, not {_short(value)}")
+    return float(value)
+
+
+def _name(name: str, value: Any) -> str:
+    if not (isinstance(value, str) and 0 < len(value) <= _LONGEST_NAME):
+        raise ServerError(f"{name} must be a name, not {_short(value)}")
+    return value
+
+
+def _settings(name: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ServerError(f"{name} must be an object, not {_short(value)}")
+    return value
+
+
+def _events(name: str, value: Any) -> tuple[Event, ...]:
+    if not isinstance(value, list) or len(value) > MAX_EVENTS:
+        raise ServerError(f"{name} must be a list of at most {MAX_EVENTS} events")
+    return tuple(_event(each) for each in value)
+
+
+def _event(value: Any) -> Event:
+    if not (isinstance(value, list) and len(value) == 4):
+        raise ServerError(f"an event must be [time_s, status, data1, data2], not {_short(value)}")
+    time_s, status, one, two = value
+    if type(status) is not int or status not in (_NOTE_OFF, _NOTE_ON, _CONTROL):
+        raise ServerError(f"the status of an event must be 128, 144 or 176, not {_short(status)}")
+    data = _whole(SUSTAIN, SUSTAIN) if status == _CONTROL else _whole(0, 127)
+    return (
+        _seconds("time_s of an event", time_s),
+        status,
+        data("data1 of an event", one),
+        _whole(0, 127)("data2 of an event", two),
+    )
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+_FIELDS: dict[str, tuple[type[Message], dict[str, Any]]] = {
+    "begin": (
+        Begin,
+        {
+            "run": _whole(0, _MAX_RUN),
+            "time_s": _seconds,
+            "events": _events,
+            "settings": _settings,
+            "seed": _whole(0, _MAX_SEED, optional=True),
+        },
+    ),
+    "stop": (Stop, {}),
+    "steer": (Steer, {"settings": _settings}),
+    "model": (Model, {"name": _name}),
+    "play": (Play, {"pitch": _whole(0, 127), "velocity": _whole(0, 127)}),
+    "save": (Save, {"events": _events}),
+}

@@ -1,0 +1,413 @@
+"""The page, in a real browser: what is pressed, seen, heard and saved."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import subprocess
+import sys
+import time
+import wave
+
+import numpy as np
+import pytest
+
+import espressivo
+from espressivo import midi
+from played import played
+from soundfont import soundfont
+
+webdriver = pytest.importorskip("selenium.webdriver")
+from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
+
+pytestmark = pytest.mark.slow
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+if not (CHROMIUM and DRIVER):
+    absent = "chromium and chromium-driver are not installed (Debian: apt-get install them)"
+    if os.environ.get("CI"):
+        pytest.fail(absent, pytrace=False)
+    pytest.skip(absent, allow_module_level=True)
+
+PATIENCE_S = 60  # a busy machine is slow
+
+
+class Server:
+    """`espressivo serve`, in a process of its own."""
+
+    def __init__(self, folder):
+        self.bank = folder / "sine.sf2"
+        self.bank.write_bytes(soundfont())
+        self.port = 0
+        self.start()
+
+    def start(self):
+        command = [sys.executable, "-m", "espressivo", "serve", "--no-browser"]
+        command += ["--port", str(self.port), "--soundfont", str(self.bank)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.url = self.process.stdout.readline().split()[0]
+        self.port = int(self.url.rstrip("/").rsplit(":", 1)[1])
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    running = Server(tmp_path_factory.mktemp("server"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for argument in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "mute-audio"):
+        options.add_argument(f"--{argument}")
+    options.add_argument("--window-size=1100,840")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    driver.set_script_timeout(PATIENCE_S)
+    yield driver
+    driver.quit()
+
+
+class Page:
+    """A page that has been opened and is ready to play."""
+
+    def __init__(self, browser, server, downloads):
+        self.browser, self.server, self.downloads = browser, server, downloads
+        behaviour = {"behavior": "allow", "downloadPath": str(downloads)}
+        browser.execute_cdp_cmd("Browser.setDownloadBehavior", behaviour)
+
+    def open(self, address=""):
+        self.browser.get("about:blank")
+        self.browser.get(self.server.url + address)
+        self.until("document.body.classList.contains('ready')")
+        self.until("document.getElementById('lamp').textContent === 'connected'")
+        self.until("espressivo.state.model !== null")
+
+    def ask(self, expression):
+        return self.browser.execute_script(f"return {expression}")
+
+    def until(self, expression):
+        WebDriverWait(self.browser, PATIENCE_S).until(lambda _: self.ask(expression), expression)
+
+    def find(self, name):
+        return self.browser.find_element("id", name)
+
+    def press(self, name):
+        self.find(name).click()
+
+    def keys(self, *keys):
+        ActionChains(self.browser).send_keys(*keys).perform()
+
+    def notes(self):
+        """Onset, end, pitch, velocity and hand of each note of the take."""
+        rows = "espressivo.take.notes.map((n) => [n.start, n.end, n.pitch, n.velocity, n.hand])"
+        return self.ask(rows)
+
+    def play(self, notes=8):
+        self.press("play")
+        self.until(
+            f"espressivo.state.mode === 'playing' && espressivo.take.notes.length >= {notes}"
+        )
+
+    def saved(self, button):
+        """Press a button and return the path of what it downloads."""
+        self.press(button)
+
+        def done(_):
+            found = [path for path in self.downloads.iterdir() if path.suffix in (".mid", ".wav")]
+            return found[0] if found else None
+
+        return WebDriverWait(self.browser, PATIENCE_S).until(done)
+
+
+@pytest.fixture
+def page(browser, server, tmp_path):
+    opened = Page(browser, server, tmp_path)
+    opened.open()
+    yield opened
+    wrong = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    assert not [entry for entry in wrong if "ERR_CONNECTION_REFUSED" not in entry["message"]]
+
+
+def test_play_is_heard_and_seen_and_stop_ends_it(page):
+    picture = "document.getElementById('roll').toDataURL()"
+    before = page.ask(picture)
+    assert page.ask("espressivo.loudness()") < 1e-4
+    page.play()
+    page.until("espressivo.loudness() > 0.005")
+    page.until("espressivo.now() > 1")
+    assert page.ask(picture) != before
+    page.press("play")
+    assert page.ask("espressivo.state.mode") == "stopped"
+    end = page.ask("espressivo.take.end")
+    assert all(start < end and stop is not None and stop <= end for start, stop, *_ in page.notes())
+    page.until("espressivo.loudness() < 1e-4")
+    assert page.ask("espressivo.take.end") == end
+
+
+def test_it_plays_on_from_where_it_was_stopped(page):
+    page.play()
+    page.press("play")
+    first = page.notes()
+    page.play(len(first) + 8)
+    notes = page.notes()
+    assert notes[: len(first)] == first
+    assert all(note[0] >= first[-1][1] - 1e-3 for note in notes[len(first) :])
+
+
+def test_knobs_steer_while_it_plays(page):
+    page.play()
+    knob = page.browser.find_element("css selector", "[data-name=highest_pitch] input")
+    knob.send_keys(Keys.HOME)
+    assert "highest_pitch=33" in page.browser.current_url
+    page.until("espressivo.take.notes.slice(-6).every((n) => n.pitch <= 33)")
+    output = page.browser.find_element("css selector", "[data-name=highest_pitch] output")
+    assert output.text == "A1"
+    knob.send_keys(Keys.END)
+    page.until("espressivo.take.notes.slice(-6).some((n) => n.pitch > 33)")
+    dial = page.browser.find_element("css selector", "[data-name=temperature] svg")
+    ActionChains(page.browser).drag_and_drop_by_offset(dial, 0, -40).perform()
+    assert page.ask("espressivo.state.settings.temperature") > 1.2
+    assert not page.find("message").is_displayed()
+
+
+def test_the_address_holds_the_state_and_the_same_seed_plays_the_same(page):
+    def first_notes(address):
+        page.open(address)
+        page.play(12)
+        return [note[2:4] for note in page.notes()[:12]]
+
+    same = [first_notes("#seed=11&temperature=0.9") for _ in range(2)]
+    assert same[0] == same[1] != first_notes("#seed=12&temperature=0.9")
+    assert page.ask("espressivo.state.settings") == {"temperature": 0.9}
+    output = page.browser.find_element("css selector", "[data-name=temperature] output")
+    assert output.text == "0.90"
+
+
+def test_the_model_takes_over_when_a_person_pauses(page):
+    ActionChains(page.browser).key_down("a").perform()
+    page.until("espressivo.loudness() > 0.005")
+    page.keys("d", "g")
+    ActionChains(page.browser).key_up("a").perform()
+    mine = [note for note in page.notes() if note[4] == 1]
+    assert [note[2] for note in mine] == [60, 64, 67]
+    assert mine[0][1] > mine[2][1]
+    page.until("espressivo.state.mode === 'playing'")
+    page.until("espressivo.take.notes.some((n) => n.hand === 0)")
+    theirs = [note for note in page.notes() if note[4] == 0]
+    assert theirs[0][0] >= mine[0][1]
+    page.keys("s")  # and a person can join
+    assert [note[2] for note in page.notes() if note[4] == 1] == [60, 64, 67, 62]
+    page.keys(Keys.ESCAPE)
+    assert page.ask("espressivo.state.mode") == "stopped"
+    page.until("espressivo.loudness() < 1e-4")
+
+
+def test_the_piano_on_the_screen_can_be_played(page):
+    page.press("answer")
+    roll = page.find("roll")
+    height = roll.size["height"]
+    touch = ActionChains(page.browser).move_to_element_with_offset(roll, 5, height // 2 - 8)
+    touch.click_and_hold().perform()
+    page.until("espressivo.loudness() > 0.002")
+    assert page.ask("espressivo.state.held.size") == 1
+    ActionChains(page.browser).release().perform()
+    ((_, end, pitch, velocity, hand),) = page.notes()
+    assert end is not None and 60 <= pitch <= 68 and velocity > 90 and hand == 1
+    page.until("espressivo.state.mode === 'stopped'")  # it does not answer
+
+
+def test_what_is_recorded_is_saved_as_midi(page):
+    page.play()
+    page.press("record")
+    page.until("espressivo.now() > espressivo.state.recording.from + 2")
+    page.press("record")
+    page.press("play")
+    span = page.ask("espressivo.state.recording")
+    expected = [note for note in page.notes() if span["from"] <= note[0] < span["to"]]
+    file = espressivo.read(page.saved("save-midi"))
+    assert len(file) == len(expected) > 3
+    begin_s = expected[0][0]
+    np.testing.assert_allclose(file.notes["onset_s"], [n[0] - begin_s for n in expected], atol=1e-3)
+    assert sorted(file.notes["pitch"].tolist()) == sorted(note[2] for note in expected)
+
+
+def drop(page, data):
+    script = """
+      const bytes = Uint8Array.from(atob(arguments[0]), (letter) => letter.charCodeAt(0));
+      const carried = new DataTransfer();
+      carried.items.add(new File([bytes], "dropped.mid"));
+      for (const kind of ["dragover", "drop"]) {
+        document.querySelector("main").dispatchEvent(
+          new DragEvent(kind, { bubbles: true, cancelable: true, dataTransfer: carried }));
+      }"""
+    page.browser.execute_script(script, base64.b64encode(data).decode())
+
+
+def test_a_dropped_file_is_gone_on_from(page):
+    page.find("roll").click()  # browsers give no sound before a person has done something
+    piece = played(1, notes=40)
+    drop(page, midi.to_bytes(piece))
+    page.until("espressivo.take.notes.length >= 40")
+    end_s = piece.seconds
+    assert page.ask("espressivo.take.end") == pytest.approx(end_s, abs=1e-3)
+    page.until("espressivo.loudness() > 0.005")
+    page.until("espressivo.state.mode === 'playing' && espressivo.take.notes.length > 45")
+    notes = page.notes()
+    assert [note[2] for note in notes[:40]] == piece.notes["pitch"].tolist()
+    assert min(note[0] for note in notes[40:]) >= end_s - 1e-3
+    drop(page, b"MThd")
+    page.until("!document.getElementById('message').hidden")
+    assert "truncated" in page.find("message").text
+
+
+def harmonics(samples, rate, pitch):
+    """How strong the first and third harmonic of a pitch are."""
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)))) / len(samples)
+    frequency = 440 * 2 ** ((pitch - 69) / 12)
+    bins = [round(n * frequency * len(samples) / rate) for n in (1, 3)]
+    return [spectrum[at - 3 : at + 4].max() for at in bins]
+
+
+def test_what_was_played_is_saved_as_sound(page):
+    page.find("roll").click()
+    soft_loud_pedal = espressivo.Performance.from_arrays(
+        [0.0, 1.0, 2.0], [0.5, 1.5, 2.2], [69, 69, 57], [50, 110, 110],
+        np.array([(2.1, 64, 127), (3.0, 64, 0)], midi.CONTROL_DTYPE),
+    )  # fmt: skip
+    drop(page, midi.to_bytes(soft_loud_pedal))
+    page.until("espressivo.take.notes.length === 3")
+    page.until("espressivo.state.mode === 'playing'")
+    page.press("play")
+    with wave.open(str(page.saved("save-wav"))) as file:
+        assert (file.getnchannels(), file.getsampwidth()) == (2, 2)
+        rate = file.getframerate()
+        sound = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2) / 32768
+    left = sound[:, 0]
+
+    def part(begin_s, end_s):
+        return left[int(begin_s * rate) : int(end_s * rate)]
+
+    soft, loud = harmonics(part(0.1, 0.4), rate, 69), harmonics(part(1.1, 1.4), rate, 69)
+    assert loud[0] > 2 * soft[0] > 1e-3
+    assert loud[1] / loud[0] > 5 * soft[1] / soft[0]  # velocity changes the timbre
+    assert harmonics(part(2.5, 2.9), rate, 57)[0] > 1e-2  # the pedal sustains
+    assert np.abs(sound).max() < 1
+    assert np.abs(left[-rate // 5 :]).max() < 1e-3  # it ends by dying away
+
+
+def test_an_earlier_moment_is_gone_on_from_differently(page):
+    page.play()
+    page.until("espressivo.now() > 6.5")
+    before = page.notes()
+    page.press("back")
+    page.until("espressivo.state.mode === 'playing'")
+    page.press("play")
+    after = page.notes()
+    same = sum(old[2:] == new[2:] for old, new in zip(before, after, strict=False))
+    assert 0 < same < len(before)
+    assert all(note[0] > 1 for note in before[same:])
+    page.play(len(after) + 8)
+    assert [note[2:] for note in page.notes()[: len(before)]] != [note[2:] for note in before]
+    ActionChains(page.browser).move_to_element_with_offset(
+        page.find("roll"), 0, 60
+    ).click().perform()
+    page.until("!document.getElementById('marker').hidden")
+    time_s = page.ask("document.getElementById('resume').textContent")
+    assert time_s.startswith("Go on from 0:0")
+    page.press("resume")
+    page.until("espressivo.state.mode === 'playing'")
+
+
+def test_a_lost_server_silences_the_piano_and_is_found_again(page, server):
+    page.play()
+    page.until("espressivo.loudness() > 0.005")
+    server.stop()
+    page.until("document.getElementById('lamp').textContent === 'no server'")
+    assert page.ask("espressivo.state.mode") == "stopped"
+    assert all(note[1] is not None for note in page.notes())
+    assert "lost" in page.find("message").text
+    page.until("espressivo.loudness() < 1e-4")
+    count = len(page.notes())
+    time.sleep(0.5)
+    assert page.ask("espressivo.loudness()") < 1e-4
+    server.start()
+    page.until("document.getElementById('lamp').textContent === 'connected'")
+    page.until(f"espressivo.state.mode === 'playing' && espressivo.take.notes.length > {count + 5}")
+    page.until("espressivo.loudness() > 0.005")
+
+
+def test_a_model_with_more_to_steer_has_more_knobs(page):
+    script = """
+      const done = arguments[0];
+      import("/knobs.js").then(({ build }) => {
+        window.chosen = {};
+        const shared = { unit: "", count: 1, default: null };
+        build(document.getElementById("knobs"), [
+          { ...shared, name: "density", label: "Density", lowest: 1, highest: 30, step: 0.5 },
+          { ...shared, name: "pitch_weights", label: "Pitches", lowest: 0, highest: 1, step: 0.25,
+            count: 12, default: 1 },
+        ], {}, (name, value) => (window.chosen[name] = value));
+        done();
+      });"""
+    page.browser.execute_async_script(script)
+    density = page.browser.find_element("css selector", "[data-name=density]")
+    assert density.find_element("tag name", "output").text == "free"
+    density.find_element("tag name", "input").send_keys(Keys.ARROW_RIGHT)
+    assert page.ask("chosen.density") == 1
+    density.find_element("tag name", "input").send_keys(Keys.HOME)
+    assert page.ask("chosen.density") is None
+    pitches = page.browser.find_element("css selector", "[data-name=pitch_weights]")
+    root, scale = pitches.find_elements("tag name", "select")
+    root.send_keys("D")
+    scale.send_keys("maj")
+    assert [n for n in range(12) if page.ask("chosen.pitch_weights")[n]] == [1, 2, 4, 6, 7, 9, 11]
+    pitches.find_element("css selector", "[data-number='0']").click()
+    assert page.ask("chosen.pitch_weights")[0] == 1
+    pitches.find_element("css selector", "[data-number='0']").send_keys(Keys.ENTER)
+    assert page.ask("chosen.pitch_weights")[0] == 0.5
+
+
+@pytest.mark.parametrize("width", [360, 390, 768, 1440])
+def test_it_fits_the_screen(page, width):
+    size = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 700}
+    page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        page.open()
+        assert page.ask("document.documentElement.scrollWidth") <= width
+        boxes = page.ask(
+            "[...document.querySelectorAll('header button, header select, .transport button')]"
+            ".filter((e) => e.offsetParent)"
+            ".map((e) => e.getBoundingClientRect()).map((b) => [b.left, b.right, b.height])"
+        )
+        assert len(boxes) > 8
+        for left, right, height in boxes:
+            assert left >= 0 and right <= width and height >= 30
+        assert page.find("roll").size["height"] > 300
+    finally:
+        page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_everything_has_a_name_and_can_be_reached_by_keys(page):
+    nameless = page.ask(
+        "[...document.querySelectorAll('button, select, input, canvas')]"
+        ".filter((e) => e.offsetParent && !e.hasAttribute('aria-hidden') && !e.closest('label')"
+        " && !e.getAttribute('aria-label') && !e.textContent.trim()).map((e) => e.id)"
+    )
+    assert nameless == []
+    reached = set()
+    for _ in range(30):
+        page.keys(Keys.TAB)
+        name = "document.activeElement.id || document.activeElement.parentElement?.dataset.name"
+        reached.add(page.ask(name))
+    assert {"model", "open", "roll", "play", "back", "panic", "save-wav", "temperature"} <= reached

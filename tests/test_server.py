@@ -1,0 +1,465 @@
+"""The server of the page: its protocol, and what it refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+import urllib.request
+from contextlib import asynccontextmanager, suppress
+
+import numpy as np
+import pytest
+from aiohttp import ClientSession, WSCloseCode
+from aiohttp.test_utils import TestServer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from espressivo import Performance, midi
+from espressivo.errors import ServerError
+from espressivo.generation import Model
+from espressivo.server import app, messages, session
+from espressivo.server.controls import CONTROLS, offered
+from espressivo.server.messages import MAX_BYTES, MAX_EVENTS
+from espressivo.server.session import Models, Session
+from espressivo.vocabulary import TIME_SHIFT, vocabulary
+from known import Clock, Mock
+
+V = vocabulary("seed")
+BEGIN = {"type": "begin", "run": 1, "time_s": 0, "events": [], "settings": {}, "seed": 3}
+CHORD = [[0.0, 144, 60, 80], [0.1, 144, 64, 70], [0.5, 128, 60, 0], [0.75, 128, 64, 0]]
+
+
+class Swift(Model):
+    """A model whose streams play as fast as they are taken."""
+
+    def generate_stream(self, **arguments):
+        clock = Clock()
+        return super().generate_stream(clock=clock, sleep=clock.sleep, **arguments)
+
+
+@pytest.fixture(autouse=True)
+def _known_models(monkeypatch):
+    monkeypatch.setattr(session, "load", lambda name: Swift(Mock(V)))
+
+
+def models():
+    return Models(["one", "two"])
+
+
+class Listener:
+    """Keeps what a session sends; takes music only as far as it is asked to."""
+
+    def __init__(self):
+        self.sent, self.came = [], threading.Condition()
+        self.wanted, self.gone = 0, False
+
+    def __call__(self, message):
+        message = message if isinstance(message, bytes) else json.loads(message)
+        with self.came:
+            if isinstance(message, dict) and message["type"] == "events":
+                self.came.wait_for(lambda: self.wanted or self.gone, timeout=30)
+                if self.gone:
+                    raise ConnectionError
+                self.wanted -= 1
+            self.sent.append(message)
+            self.came.notify_all()
+
+    def of(self, kind):
+        return [m for m in self.sent if isinstance(m, dict) and m["type"] == kind]
+
+    def hear(self, count):
+        """Take so many events; return them with the number of their run."""
+        with self.came:
+            begin = len(self.of("events"))
+            self.wanted = count
+            self.came.notify_all()
+            assert self.came.wait_for(lambda: not self.wanted, timeout=30)
+            return [(m["run"], *m["events"][0]) for m in self.of("events")[begin:]]
+
+    def go(self):
+        with self.came:
+            self.gone = True
+            self.came.notify_all()
+
+
+@pytest.fixture
+def listener():
+    listening = Listener()
+    yield listening
+    listening.go()
+    ended()
+
+
+@pytest.fixture
+def talk(listener):
+    """A function that sends a session a message."""
+    playing = Session(models(), listener)
+    yield lambda m: playing.handle(json.dumps(m) if isinstance(m, dict) else m)
+    playing.close()
+
+
+def ended():
+    """Wait until no run goes on."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("run "):
+            thread.join(timeout=30)
+            assert not thread.is_alive()
+
+
+# ---- Messages
+
+
+def test_events_and_performances_are_the_same_music():
+    controls = np.array(
+        [(0.2, 64, 127), (0.6, 64, 0)], Performance.from_arrays([], [], [], []).controls.dtype
+    )
+    played = Performance.from_arrays([0.0, 0.1], [0.5, 0.75], [60, 64], [80, 70], controls)
+    listed = messages.events(played)
+    assert listed == sorted(listed, key=lambda event: event[0])
+    assert [e for e in listed if e[1] != 176] == [tuple(e) for e in CHORD]
+    assert messages.performance(listed) == played
+
+
+def test_a_performance_begins_with_its_first_event_and_ends_every_note():
+    later = [(time + 100, *rest) for time, *rest in CHORD[:3]]
+    made = messages.performance([(100.05, 128, 90, 0), *later])
+    assert made.notes[["onset_s", "pitch"]].tolist() == [(0.0, 60), (pytest.approx(0.1), 64)]
+    assert made.notes["offset_s"].tolist() == pytest.approx([0.5, 0.5])
+    assert len(messages.performance([])) == 0
+    struck_twice = [(0.0, 144, 60, 80), (0.0, 144, 60, 90), (0.0, 128, 60, 0), (1.0, 128, 60, 0)]
+    assert messages.performance(struck_twice).notes["velocity"].tolist() == [90]
+
+
+@pytest.mark.parametrize(
+    ("message", "complaint"),
+    [
+        ("", "JSON"),
+        ("[" * 100_000, "JSON"),
+        ("[]", "object"),
+        ({}, "type must be"),
+        ({"type": ["stop"]}, "type must be"),
+        ({"type": "exec"}, "type must be one of begin, stop"),
+        ({"type": "stop", "now": 1}, "fields"),
+        ({"type": "play", "pitch": 60}, "velocity"),
+        ({"type": "play", "pitch": 60, "velocity": 128}, r"velocity .* within 0\.\.127"),
+        ({"type": "play", "pitch": True, "velocity": 1}, "pitch"),
+        ({"type": "play", "pitch": 60.0, "velocity": 1}, "pitch"),
+        ({"type": "model", "name": "x" * 201}, "name"),
+        ({"type": "model", "name": "../../etc/passwd"}, "name must be one of one, two"),
+        ({"type": "steer", "settings": []}, "settings"),
+        ({"type": "steer", "settings": {"guard": False}}, "guard"),
+        ({"type": "steer", "settings": {"temperature": "1"}}, "temperature must be a number"),
+        ({"type": "steer", "settings": {"temperature": float("nan")}}, "temperature"),
+        ({"type": "steer", "settings": {"temperature": 99}}, "within"),
+        ({"type": "steer", "settings": {"polyphony": 2.5}}, "whole number"),
+        ({"type": "steer", "settings": {"temperature": None}}, "temperature"),
+        ({**BEGIN, "time_s": -1}, "time_s"),
+        ({**BEGIN, "time_s": float("inf")}, "time_s"),
+        ({**BEGIN, "run": "1"}, "run"),
+        ({**BEGIN, "seed": -1}, "seed"),
+        ({**BEGIN, "settings": {"lowest_pitch": 90, "highest_pitch": 40}}, "ascending"),
+        ({**BEGIN, "events": {}}, "list of at most"),
+        ({**BEGIN, "events": [[0, 144, 60]]}, "an event must be"),
+        ({**BEGIN, "events": [[0, 200, 60, 1]]}, "status"),
+        ({**BEGIN, "events": [[0, 176, 7, 1]]}, "data1"),
+        ({**BEGIN, "events": [[0, 144, 128, 1]]}, "data1"),
+        ({**BEGIN, "events": [[-1, 144, 60, 1]]}, "time_s of an event"),
+        ({"type": "save", "events": [[0, 144, 60, 1]] * (MAX_EVENTS + 1)}, "at most"),
+        (b"", "the file: the file is empty"),
+        (b"MThd", "truncated"),
+    ],
+)
+def test_a_wrong_message_is_answered_by_what_is_wrong_with_it(talk, listener, message, complaint):
+    talk(message)
+    (answer,) = listener.sent
+    assert answer["type"] == "error"
+    assert re.search(complaint, answer["message"])
+    assert len(answer["message"]) < 400 and "\n" not in answer["message"]
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=20,
+    ),
+    st.sampled_from([*BEGIN, "name", "pitch"]),
+)
+def test_any_json_is_a_message_or_a_server_error(value, field):
+    for text in (json.dumps(value), json.dumps({**BEGIN, field: value})):
+        try:
+            messages.parse(text)
+        except ServerError as error:
+            assert str(error)
+
+
+# ---- Playing
+
+
+def test_the_model_goes_on_from_what_was_played(talk, listener):
+    def after(events, run):
+        talk({**BEGIN, "run": run, "time_s": 7.5, "events": events})
+        heard = [event for number, *event in listener.hear(60) if number == run]
+        assert listener.of("begun")[-1] == {"type": "begun", "run": run}
+        return heard[:50]
+
+    first, again, other = after(CHORD, 1), after(CHORD, 2), after(CHORD[:2], 3)
+    assert first == again != other
+    assert first[0][0] >= 7.5
+    assert [event[0] for event in first] == sorted(event[0] for event in first)
+    struck = set()
+    for _, status, pitch, velocity in first:
+        assert (status, velocity > 0) in ((144, True), (128, False))
+        assert (pitch in struck) == (status == 128)
+        struck.symmetric_difference_update({pitch})
+
+
+def test_it_begins_with_a_sound_and_may_rest_later(talk, listener, monkeypatch):
+    rest = V.first[TIME_SHIFT] + 99
+    monkeypatch.setattr(session, "load", lambda name: Swift(Mock(V, favour=[rest])))
+    playing = Session(models(), listener)
+    playing.handle(json.dumps({**BEGIN, "settings": {"polyphony": 1}}))
+    struck = [event[1] for event in listener.hear(20) if event[2] == 144]
+    assert struck[0] <= 0.2
+    assert max(np.diff(struck)) > 2
+    playing.close()
+
+
+def test_runs_do_not_mix_and_nothing_comes_after_a_stop(talk, listener):
+    talk(BEGIN)
+    listener.hear(5)
+    talk({**BEGIN, "run": 2})
+    runs = [run for run, *_ in listener.hear(40)]
+    assert runs.count(1) <= 1 and runs[-1] == 2  # what was under way may still come
+    talk({"type": "stop"})
+    listener.wanted = 1
+    with listener.came:
+        listener.came.notify_all()
+    ended()
+    count = len(listener.sent)
+    talk({"type": "steer", "settings": {"temperature": 0.5}})
+    talk({"type": "play", "pitch": 60, "velocity": 64})
+    assert len(listener.sent) == count
+
+
+def test_steering_changes_what_is_played(talk, listener):
+    talk({**BEGIN, "settings": {"highest_pitch": 60}})
+    low = [pitch for _, _, status, pitch, _ in listener.hear(50) if status == 144]
+    talk({"type": "steer", "settings": {"lowest_pitch": 61, "highest_pitch": 108}})
+    high = [pitch for _, _, status, pitch, _ in listener.hear(60)[2:] if status == 144]
+    assert max(low) <= 60 < min(high)
+    assert not listener.of("error")
+
+
+def test_a_person_is_heard_by_the_model(talk, listener, monkeypatch):
+    played = []
+    monkeypatch.setattr(session.Stream, "play", lambda self, *key: played.append(key))
+    talk({"type": "play", "pitch": 60, "velocity": 64})
+    talk(BEGIN)
+    talk({"type": "play", "pitch": 61, "velocity": 65})
+    assert played == [(61, 65)]
+
+
+def test_files_become_events_and_events_become_files(talk, listener):
+    talk({"type": "save", "events": CHORD})
+    (file,) = listener.sent
+    assert messages.events(midi.from_bytes(file)) == [tuple(event) for event in CHORD]
+    talk(file)
+    assert listener.of("file")[0]["events"] == CHORD
+    talk({"type": "save", "events": []})
+    assert len(midi.from_bytes(listener.sent[-1])) == 0
+
+
+def test_models_are_chosen_by_name_and_loaded_once(talk, listener, monkeypatch):
+    loaded = []
+    monkeypatch.setattr(session, "load", lambda name: loaded.append(name) or Swift(Mock(V)))
+    for name in ("two", "two", "one"):
+        talk({"type": "model", "name": name})
+    assert [m["name"] for m in listener.of("model")] == ["two", "two", "one"]
+    assert loaded == ["two"]
+
+
+def test_the_page_is_told_of_the_controls_that_there_are():
+    found = offered(Model(Mock(V)))
+    assert {"temperature", "top_p", "polyphony"} <= set(found) < {c.name for c in CONTROLS}
+    steered = Mock(V)
+    steered.controls = 28
+    assert set(offered(Model(steered))) - set(found) == {"density", "loudness", "pitch_weights"}
+    weights = next(control for control in CONTROLS if control.count == 12)
+    assert weights.checked([0.5] * 11 + [1]) == (*(0.5,) * 11, 1)
+    assert weights.checked([0.5] * 12) is None
+    for wrong in ([1] * 11, [2.0] * 12, 1.0, None):
+        with pytest.raises(ServerError, match="pitch_weights"):
+            weights.checked(wrong)
+
+
+# ---- HTTP
+
+
+@asynccontextmanager
+async def server(**options):
+    running = TestServer(app.make(models(), **options))
+    await running.start_server()
+    async with ClientSession() as client:
+        yield client, str(running.make_url("")).rstrip("/")
+    await running.close()
+
+
+def test_only_the_files_of_the_page_are_served(tmp_path):
+    sound = tmp_path / "piano.sf3"
+    sound.write_bytes(b"RIFF")
+    (tmp_path / "secret").write_text("secret")
+
+    async def visit():
+        async with server(soundfont=sound) as (client, url):
+            for path, kind in (
+                ("/", "text/html"),
+                ("/main.js", "text/javascript"),
+                ("/soundfont", "application/octet-stream"),
+            ):
+                async with client.get(url + path) as answer:
+                    assert answer.status == 200 and answer.content_type == kind
+                    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+                    assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+            for path in (
+                "/index.html",
+                "/secret",
+                "/app.py",
+                "/../app.py",
+                "/%2e%2e/app.py",
+                "/..%2fapp.py",
+                "/static/main.js",
+                "//etc/passwd",
+                "/LICENSE",
+            ):
+                async with client.get(url + path) as answer:
+                    assert answer.status == 404
+            async with client.post(url + "/", data="x") as answer:
+                assert answer.status == 405
+
+    asyncio.run(visit())
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "[::1", ""]
+)
+def test_other_names_for_this_machine_are_refused(host):
+    async def visit():
+        async with server() as (client, url):
+            for path in ("/", "/play"):
+                async with client.get(url + path, headers={"Host": host}) as answer:
+                    assert answer.status in (400, 403)
+
+    asyncio.run(visit())
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost:80", "127.0.0.1", "[::1]:80", "192.168.1.2:80", "studio:80"]
+)
+def test_addresses_and_the_name_given_are_answered(host):
+    async def visit():
+        async with (
+            server(host="studio") as (client, url),
+            client.get(url + "/", headers={"Host": host}) as answer,
+        ):
+            assert answer.status == 200
+
+    asyncio.run(visit())
+
+
+@pytest.mark.parametrize("origin", [None, "http://evil.example", "null", "http://127.0.0.1"])
+def test_only_the_page_itself_can_open_the_socket(origin):
+    async def visit():
+        async with server() as (client, url):
+            headers = {} if origin is None else {"Origin": origin}
+            async with client.get(url + "/play", headers=headers) as answer:
+                assert answer.status == 403
+
+    asyncio.run(visit())
+
+
+def test_a_listener_is_greeted_plays_and_goes():
+    async def visit():
+        async with server(listeners=1) as (client, url):
+            async with client.ws_connect(url + "/play", origin=url) as socket:
+                hello, model = [await socket.receive_json() for _ in range(2)]
+                assert hello["type"] == "hello" and hello["models"] == ["one", "two"]
+                assert model["name"] == "one"
+                assert {
+                    "name",
+                    "label",
+                    "lowest",
+                    "highest",
+                    "step",
+                    "default",
+                    "unit",
+                    "count",
+                } == set(model["controls"][0])
+                await socket.send_str("?")
+                assert (await socket.receive_json())["type"] == "error"
+                await socket.send_json(BEGIN)
+                assert (await socket.receive_json()) == {"type": "begun", "run": 1}
+                for _ in range(20):
+                    assert (await socket.receive_json())["type"] == "events"
+                async with client.ws_connect(url + "/play", origin=url) as second:
+                    assert "no more can" in (await second.receive_json())["message"]
+                    assert (await second.receive()).data == 1013
+            async with client.ws_connect(url + "/play", origin=url) as third:
+                assert (await third.receive_json())["type"] == "hello"
+
+    asyncio.run(visit())
+
+
+def test_a_message_that_is_too_long_ends_the_connection():
+    async def visit():
+        async with (
+            server() as (client, url),
+            client.ws_connect(url + "/play", origin=url, max_msg_size=0) as socket,
+        ):
+            with suppress(ConnectionError):
+                await socket.send_str(" " * (MAX_BYTES + 1))
+            async for message in socket:
+                assert message.json()["type"] in ("hello", "model")
+            assert socket.close_code in (WSCloseCode.MESSAGE_TOO_BIG, WSCloseCode.ABNORMAL_CLOSURE)
+
+    asyncio.run(visit())
+
+
+def test_a_listener_that_goes_ends_its_run_and_makes_room():
+    async def visit():
+        async with server(listeners=1) as (client, url):
+            for _ in range(3):
+                async with client.ws_connect(url + "/play", origin=url) as socket:
+                    await socket.send_json(BEGIN)
+                    while (await socket.receive_json())["type"] != "events":
+                        pass
+            await asyncio.to_thread(ended)
+
+    asyncio.run(visit())
+
+
+# ---- The command
+
+
+def command(*options):
+    return [sys.executable, "-m", "espressivo", "serve", "--no-browser", *options]
+
+
+def test_the_command_serves_until_it_is_interrupted(tmp_path):
+    process = subprocess.Popen(command("--port", "0"), stdout=subprocess.PIPE, text=True)
+    address = process.stdout.readline().split()[0]
+    with urllib.request.urlopen(address) as page:  # noqa: S310
+        assert b"espressivo" in page.read()
+    again = ("--port", address.rstrip("/").rsplit(":", 1)[1])
+    for options, status in ((again, 1), (("--soundfont", str(tmp_path / "none.sf2")), 1)):
+        done = subprocess.run(command(*options), capture_output=True, text=True)
+        assert done.returncode == status
+        assert done.stderr.startswith("espressivo: ") and done.stderr.count("\n") == 1
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 0
+    process.stdout.close()
