@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from espressivo.grammar import Grammar
-from espressivo.vocabulary import END, NOTE_ON, SUSTAIN, VELOCITY
+from espressivo.vocabulary import NOTE_ON, SUSTAIN, VELOCITY
 
 __all__ = ["CLOSE_S", "ENDINGS", "FADE", "PAUSE_S", "RING_S", "Close"]
 
@@ -51,7 +51,7 @@ class Close:
         self._loudest: int | None = None  # the velocity bin in force when the close began
         spans = zip(v.first, v.counts, strict=True)
         ids = [list(range(first, first + count)) for first, count in spans]
-        self._end, self._velocities = ids[END], ids[VELOCITY]
+        self._velocities = ids[VELOCITY]
         self._beginnings = [*ids[NOTE_ON], *ids[VELOCITY], *ids[SUSTAIN][1:]]
 
     @property
@@ -63,7 +63,7 @@ class Close:
         """Return the events that cannot come now."""
         now = self._grammar.now
         if now < self._begin:
-            return self._end
+            return []
         onset, sounding = self._grammar.onset, self._grammar.sounding
         self._heard = self._heard or bool(sounding)
         resting = not sounding or (onset is not None and now - onset >= self._pause)

@@ -86,10 +86,9 @@ class Model:
         ending : {"natural", "cut", "own"}
             How a length in seconds ends. ``natural`` comes to a close in the last seconds, at a
             pause, and is never longer than asked; see `Close`. ``cut`` stops after exactly that
-            time, where notes still sounding end, or with the model's own end event. ``own`` goes
-            on until the model's own end event, and stops at `seconds` if there has been none (by
-            default `LONGEST_PIECE_S`); the vocabulary must have it. A length in events is always
-            cut.
+            time, where notes still sounding end. ``own`` goes on until the model's own end event,
+            and stops at `seconds` if there has been none (by default `LONGEST_PIECE_S`); the
+            vocabulary must have it. A length in events is always cut.
         seed : int, optional
             The same seed, model and arguments give the same performance. By default another one
             each time.
@@ -345,12 +344,16 @@ class Model:
         player = self._player(settings, seed, primer, state)
         end = None if steps is None else player.grammar.now + steps
         close = Close(player.grammar, end) if ending == "natural" and end is not None else None
+        endless = end is None and events is None
+        never = np.flatnonzero(self.vocabulary.kinds == END).tolist()
+        if endless or ending == "own":
+            never = []
         begin, rate = player.grammar.now, self.vocabulary.steps_per_second
         planned = []
         for second in sorted(changes):
             settings = {**settings, **changes[second]}
             planned.append((begin + round(second * rate), Settings(**settings)))
-        return _events(player, end, events, close, planned)
+        return _events(player, end, events, close, planned, never)
 
     def _player(
         self, settings: dict[str, Any], seed: int | None, primer: Ids, state: Reader | None = None
@@ -393,16 +396,18 @@ def _events(
     events: int | None,
     close: Close | None,
     planned: list[tuple[int, Settings]],
+    never: list[int],
 ) -> Iterator[int]:
     """Let a player play up to a step, a number of events or its close.
 
-    `planned` says from which step on it plays how, in order of time.
+    `planned` says from which step on it plays how, in order of time; `never` are events that
+    do not come.
     """
     count = 0
     while (end is None or player.grammar.now < end) and (events is None or count < events):
         while planned and player.grammar.now >= planned[0][0]:
             player.settings = planned.pop(0)[1]
-        without = [] if close is None else close.without()
+        without = never if close is None else [*never, *close.without()]
         if close is not None and close.over:
             break
         id_ = player.decide(end=end, without=without)

@@ -14,7 +14,7 @@ from espressivo.errors import GenerationError
 from espressivo.grammar import Grammar
 from espressivo.guard import Guard
 from espressivo.settings import Settings
-from espressivo.vocabulary import NOTE_ON, TIME_SHIFT, Ids
+from espressivo.vocabulary import END, NOTE_ON, TIME_SHIFT, Ids
 
 __all__ = ["LONGEST_START_S", "Player", "Reader", "asked"]
 
@@ -38,7 +38,8 @@ class Reader(Protocol):
 class Player:
     """A model's state, the grammar of what may follow, and a generator, kept in step.
 
-    Without a primer no time passes after `LONGEST_START_S` until a note has begun.
+    Without a primer no time passes after `LONGEST_START_S` until a note has begun, and there is no
+    end before it.
 
     Parameters
     ----------
@@ -69,6 +70,7 @@ class Player:
         rate, shifts = self.vocabulary.steps_per_second, self.vocabulary.kinds == TIME_SHIFT
         self._start = None if len(primer) else round(LONGEST_START_S * rate)
         self._shifts = np.flatnonzero(shifts).tolist()
+        self._end = np.flatnonzero(self.vocabulary.kinds == END).tolist()
         self.state: Reader
         if state is None:
             self.restart(primer)
@@ -111,6 +113,7 @@ class Player:
             return id_
         allowed = self.grammar.allowed()
         if self._start is not None and self.grammar.onset is None:
+            allowed = _without(allowed, self._end)
             if self.grammar.now < self._start:
                 end = self._start if end is None else min(end, self._start)
             else:
