@@ -372,11 +372,13 @@ def test_events_are_drawn_from_the_masked_distribution(name, settings):
     grammar, mixed, drawn = Grammar(v), v.size + 1, 0
     for position, id_ in enumerate(generated):
         if grammar.overdue() is None:
-            p = (
-                Settings(**settings)
-                .sampling(v)
-                .distribution(mock.logits(mixed % 1009, position + 1), grammar.allowed())
+            allowed = grammar.allowed()
+            allowed[v.kinds == END] &= grammar.onset is not None
+            sampling, logits = (
+                Settings(**settings).sampling(v),
+                mock.logits(mixed % 1009, position + 1),
             )
+            p = sampling.distribution(logits, allowed)
             chosen = int(np.searchsorted(p.cumsum(), (1 - rng.random()) * p.cumsum()[-1]))
             assert id_ == grammar.cut(chosen)
             drawn += id_ == chosen
