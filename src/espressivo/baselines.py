@@ -115,6 +115,9 @@ class NGram:
         What the model says of itself: name, trained_on.
     """
 
+    controls = 0
+    """It cannot be steered."""
+
     def __init__(
         self, sequences: list[Ids], vocabulary: Vocabulary, *, order: int, card: dict[str, Any]
     ) -> None:
@@ -136,7 +139,9 @@ class NGram:
         """Return the state before any event: the last events, of which there are none."""
         return (np.full((1, rows, self._context), self.vocabulary.size, np.float32),)
 
-    def run(self, ids: NDArray[np.int64], state: Arrays) -> tuple[NDArray[np.float32], Arrays]:
+    def run(
+        self, ids: NDArray[np.int64], state: Arrays, controls: None = None
+    ) -> tuple[NDArray[np.float32], Arrays]:
         """Read sequences and predict after each event, as `espressivo.engine.Engine.run` does."""
         read = np.concatenate((state[0][0].T.astype(np.int64), ids))
         p = self._after_one[ids.reshape(-1)]
@@ -146,7 +151,9 @@ class NGram:
         after = read[len(ids) :].T[None].astype(np.float32)
         return np.log(p).reshape(*ids.shape, -1), (after,)
 
-    def step(self, id_: int, state: Arrays) -> tuple[NDArray[np.float32], Arrays]:
+    def step(
+        self, id_: int, state: Arrays, controls: None = None
+    ) -> tuple[NDArray[np.float32], Arrays]:
         """Read one event of one sequence."""
         logits, state = self.run(np.array([[id_]]), state)
         return logits[0, 0], state
