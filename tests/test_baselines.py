@@ -8,7 +8,7 @@ import pytest
 from espressivo import Model, vocabulary
 from espressivo.baselines import BASELINES, NGram, opened
 from espressivo.corpus import prepare
-from espressivo.errors import DataError, ModelError
+from espressivo.errors import DataError, GenerationError, ModelError
 from espressivo.vocabulary import Vocabulary
 from played import played
 
@@ -130,6 +130,9 @@ def test_a_baseline_is_a_model_that_also_plays(dataset, name):
     assert (model.card["name"], model.vocabulary.name) == (name, "maestro")
     first = model.generate(seconds=3, seed=1)
     assert first == model.generate(seconds=3, seed=1)
+    assert first == model.generate_batch(2, seconds=3, seed=1)[0]
+    with pytest.raises(GenerationError, match="has not learned density"):
+        model.generate(density=3)
     state = model.state()
     state.feed([60, 61])
     assert state.probabilities().sum() == pytest.approx(1)

@@ -78,6 +78,8 @@ def test_every_command_explains_itself_with_an_example(run: Run, command: str) -
         (["generate", "--key", "H major", "-o", "a.mid"], "is not a key"),
         (["generate", "--at", "5:loud=3", "-o", "a.mid"], "is not a second and a change"),
         (["generate", "--at", "5:key=C", "-o", "a.mid"], "is not a key"),
+        (["train", "data", "--out", "r", "--network", "delta", "--controls"], "needs --carry"),
+        (["train", "data", "--out", "r", "--optimizer", "muon"], "muon needs --network delta"),
         (["generate", "--pitch-weights", "1,2", "-o", "a.mid"], "12 numbers"),
         (["train", "data", "--out", "run", "--max-time", "1h"], "02:30:00"),
         (["evaluate", "seed", "a", "--split", "test"], "--csv and --split go together"),
@@ -245,6 +247,9 @@ def test_from_a_folder_of_performances_to_a_model_that_plays(run: Run, tmp_path:
     status, out, _ = run("train", "data", "--out", "run", *options.split(), "--json")
     assert status == 0
     assert json.loads(out)["ended"] == "finished"
+    status, _, err = run("train", "data", "--out", "other", "--accelerator", "abacus")
+    assert (status, err.count("\n")) == (1, 1)
+    assert "abacus" in err
     status, _, err = run("train", "data", "--out", "run", "--resume", "--clip", "2")
     assert status == 2
     assert "leave out --clip" in err

@@ -87,6 +87,8 @@ def test_the_pedal_sounds_on_and_can_hang_a_note():
 def test_a_note_hangs_after_ten_seconds_and_not_beyond_the_end():
     assert shown(with_notes((3.0, 13.1, 100))) == {"hung"}
     assert shown(with_notes((3.0, 12.9, 100))) == set()
+    for onset_s in np.arange(300, 400) / 100:  # a note that was ended after exactly that time
+        assert shown(with_notes((onset_s, round(onset_s + 10, 2), 100))) == {"hung"}
     assert shown(with_notes((21.0, 99.0, 100))) == set()
 
 

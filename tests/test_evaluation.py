@@ -87,6 +87,7 @@ def test_pieces_are_found_in_folders_and_as_files(folder):
         assert piece.events == len(V.encode(espressivo.read(piece.path)))
     (alone,) = collect([folder / "1.mid"], V).found
     assert (alone.name, alone.sha256) == ("1.mid", found[1].sha256)
+    assert collect([folder, folder / "1.mid", folder], V).found == found  # each once
 
 
 def test_bad_files_are_skipped_and_named(tmp_path, folder):
@@ -333,6 +334,23 @@ def test_the_command_writes_reports_and_names_what_it_left_out(
     assert text.count("data:image/png") == 3
     assert text.count("<svg") == 2 + 11  # by class, by place, and features without the pedal's two
     assert "#010203" not in text
+
+
+def test_reports_are_written_before_anything_is_printed(tmp_path, folder, monkeypatch):
+    def closed(*_, **__):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("click.echo", closed)
+    out = tmp_path / "r"
+    for arguments in (
+        ["evaluate", "seed", folder / "2.mid", "--samples", 0, "--workers", 1, "--out", out],
+        ["compare", out, out, "--out", out],
+    ):
+        monkeypatch.setattr("sys.argv", ["espressivo", *map(str, arguments)])
+        with pytest.raises(BrokenPipeError):
+            cli.main()
+    names = sorted(path.name for path in out.iterdir())
+    assert names == ["compare.html", "compare.json", "report.html", "report.json"]
 
 
 @pytest.mark.slow

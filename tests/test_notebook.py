@@ -27,7 +27,9 @@ def test_a_performance_shows_its_roll_and_a_player() -> None:
 def test_a_long_one_shows_its_beginning() -> None:
     onset_s = np.arange(0, 600, 5.0)
     pitch, velocity = np.full(len(onset_s), 60), np.full(len(onset_s), 80)
-    html = Performance.from_arrays(onset_s, onset_s + 1, pitch, velocity)._repr_html_()
+    ends_s = np.append(onset_s[:-1] + 1, 5000)  # more than can be rendered
+    ends_s[20] = 400  # beyond what is shown
+    html = Performance.from_arrays(onset_s, ends_s, pitch, velocity)._repr_html_()
     assert "first 120 s" in html
     with wave.open(io.BytesIO(parts(html)["audio/wav"])) as file:
         assert 110 < file.getnframes() / file.getframerate() < 130

@@ -100,6 +100,14 @@ def test_pace_and_dynamics_follow_what_is_played() -> None:
     assert np.abs(loudness[early] - 40).max() < 0.1 and np.abs(loudness[late] - 100).max() < 0.1
 
 
+def test_curves_reach_a_note_that_ends_as_soon_as_it_begins() -> None:
+    p = Performance.from_arrays([0.0, 1.06], [0.5, 1.09], [60, 64], [50, 90])
+    for curve in (pace, dynamics):
+        time_s, values = curve(p)
+        assert len(time_s) == len(values)
+    assert dynamics(p)[1][-1] > dynamics(p)[1][0]
+
+
 def test_dynamics_of_a_long_rest_are_unknown() -> None:
     played = Performance.from_arrays([0.0, 30.0], [0.5, 30.5], [60, 60], [50, 90])
     times_s, loudness = dynamics(played)

@@ -1,6 +1,7 @@
 """Music that is steered: controls, guidance, and settings that change on the way."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from espressivo.errors import GenerationError
 from espressivo.export import export
 from espressivo.generation import load
 from espressivo.networks import Recurrent, RecurrentConfig, Stack, StackConfig
+from espressivo.player import Player
+from espressivo.settings import Settings
 from espressivo.vocabulary import NOTE_ON, vocabulary
 from known import CARD
 
@@ -77,6 +80,9 @@ def test_changes_count_from_their_second_on(model):
 def test_a_change_that_cannot_be_is_refused_before_anything_is_played(model):
     with pytest.raises(GenerationError, match="loudness"):
         model.stream(**LENGTH, changes={1.0: {"loudness": 1000}})
+    for second in (-1.0, math.nan, math.inf):
+        with pytest.raises(GenerationError, match="at 0 s or later"):
+            model.stream(**LENGTH, changes={second: {"loudness": 50}})
 
 
 @pytest.mark.parametrize("guidance", [1.0, 2.0])
@@ -99,6 +105,16 @@ def test_a_stream_is_steered_while_it_plays(model):
     for changes in ({"density": 20}, {"density": 20, "guidance": 2.0}):
         assert first(60, **changes)[0] == head
         assert first(60, **changes)[1] != rest
+
+
+def test_settings_that_are_refused_change_nothing(model):
+    nothing = np.empty(0, np.int32)
+    player = Player(model.engine, Settings(), np.random.default_rng(1), nothing)
+    with pytest.raises(GenerationError, match="no pitch within"):
+        player.settings = Settings(density=20, highest_pitch=1)
+    player.restart(nothing)
+    assert player.settings == Settings()
+    assert player.state.asked is None
 
 
 def test_beams_are_steered(model):

@@ -260,9 +260,11 @@ def test_every_weight_of_a_stack_is_learned(
     assert [name for name in before if torch.equal(before[name], after[name])] == []
 
 
-def test_controls_need_carried_windows() -> None:
+def test_what_a_network_or_its_windows_cannot_do_is_said() -> None:
     with pytest.raises(ValueError, match="controls need carried windows"):
         TrainingConfig(network=StackConfig(controls=SIZE))
+    with pytest.raises(ValueError, match="muon needs a stack"):
+        TrainingConfig(optimizer="muon")
 
 
 def test_settings_say_all_that_is_wrong_at_once() -> None:

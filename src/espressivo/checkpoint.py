@@ -44,7 +44,7 @@ class TrainingConfig:
         Seconds that the run may take, resumed parts together. The number of steps is then planned
         from the speed so far, until the learning rate begins to fall.
     optimizer : {"adamw", "adam", "muon"}
-        "muon" moves the matrices between layers by Muon, and all else by AdamW.
+        "muon" moves the matrices between the layers of a stack by Muon, and all else by AdamW.
     learning_rate : float
         The highest one.
     weight_decay : float
@@ -101,6 +101,10 @@ class TrainingConfig:
                 (
                     "optimizer must be 'adamw', 'adam' or 'muon'",
                     self.optimizer not in ("adamw", "adam", "muon"),
+                ),
+                (
+                    "muon needs a stack",
+                    self.optimizer == "muon" and isinstance(self.network, RecurrentConfig),
                 ),
                 (
                     "controls need carried windows",

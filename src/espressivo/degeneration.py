@@ -21,14 +21,14 @@ _LONGEST_LOOP = 64  # notes
 _TIMES = 4  # so often the same notes in a row are a loop
 _LOOP_S = 5.0  # if it lasts longer than this
 _SILENCE_S = 5.0
-_HUNG_S = 10.0
+_HUNG_S = 10.0 - 1e-6  # as long as a model's note may last, up to rounding
 _STUCK = 16  # times; no one of 962 windows of 60 s has more than 13
 _SOUNDING = 100  # notes; no piece of MAESTRO has more than 72
 
 SIGNS: Mapping[str, str] = {
     "loops": f"repeats the same 1..{_LONGEST_LOOP} notes {_TIMES} times or more, for over 5 s",
     "silent": "nothing sounds for over 5 s",
-    "hung": "a note sounds for over 10 s",
+    "hung": "a note sounds for 10 s or more",
     "stuck": f"strikes one pitch {_STUCK} times or more with nothing between",
     "runaway": f"more than {_SOUNDING} notes sound at once",
 }

@@ -142,7 +142,7 @@ class Model:
         Parameters
         ----------
         count : int
-            At least 1. Memory grows with it, by some megabytes for a hundred.
+            At least 1. Memory grows with it, by some tens of megabytes for a hundred.
         seconds, events, ending, seed, primer, include_primer, changes, **settings
             As in `generate`. With guidance they are made one after another all the same.
         """
@@ -351,6 +351,8 @@ class Model:
         begin, rate = player.grammar.now, self.vocabulary.steps_per_second
         planned = []
         for second in sorted(changes):
+            if not (math.isfinite(second) and second >= 0):
+                raise GenerationError(f"changes come at 0 s or later, not at {second}")
             settings = {**settings, **changes[second]}
             planned.append((begin + round(second * rate), Settings(**settings)))
         return _events(player, end, events, close, planned, never)

@@ -7,6 +7,7 @@ from html import escape
 
 from espressivo import audio, plots
 from espressivo.errors import EspressivoError
+from espressivo.features import window
 from espressivo.performance import Performance
 
 __all__ = ["SHOWN_S", "html"]
@@ -21,8 +22,7 @@ def html(performance: Performance) -> str:
     Of one that is longer than `SHOWN_S`, it is the beginning. What cannot be drawn or played is
     told in a line instead.
     """
-    notes, controls = performance.notes, performance.controls
-    begun = Performance(notes[notes["onset_s"] < SHOWN_S], controls[controls["time_s"] < SHOWN_S])
+    begun = window(performance, 0.0, SHOWN_S)
     lines = [escape(repr(performance))]
     if performance.seconds > SHOWN_S:
         lines[0] += f", of which the first {SHOWN_S:.0f} s"

@@ -91,8 +91,10 @@ class Player:
         self._steer()
 
     def _adopt(self, settings: Settings) -> None:
-        self._asked = asked(self._engine, settings)
-        self.grammar.settings = settings  # refuses a range without pitches, so it comes first
+        steered = asked(self._engine, settings)
+        self.grammar.settings = settings
+        # Both may refuse the settings, so what is in force changes only now.
+        self._asked = steered
         self._sampling = settings.sampling(self.vocabulary)
         self._settings = settings
 

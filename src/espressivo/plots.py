@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from espressivo.errors import EspressivoError
+from espressivo.features import chord_starts, pedal_moves
 from espressivo.files import replacing
-from espressivo.performance import PEDAL_THRESHOLD, SUSTAIN, Performance
+from espressivo.performance import Performance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +33,6 @@ __all__ = [
 ]
 
 _BLACK_KEYS = (1, 3, 6, 8, 10)
-_CHORD_S = 0.03  # onsets closer than this are one chord
 _SMOOTHING_S = 1.5  # standard deviation of the window of the curves
 _STEP_S = 0.1
 
@@ -110,13 +110,12 @@ def playing_curves(
 def pace(performance: Performance) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return times in seconds, and how many chords a second are struck around each.
 
-    Notes that begin within 30 ms of one another are one chord. The density of their onsets is
+    Chords are as `espressivo.features` tells them apart. The density of their onsets is
     smoothed by a Gaussian of 1.5 s, and made up for what it loses at both ends. It follows the
     tempo as far as the rhythm stays alike; there are no beats in a performance to measure it by.
     """
     onset_s = performance.notes["onset_s"]
-    first = onset_s[np.diff(onset_s, prepend=-np.inf) > _CHORD_S]
-    struck = _smoothed(_per_step(performance, first))
+    struck = _smoothed(_per_step(performance, onset_s[chord_starts(onset_s)]))
     return _times_s(performance), struck / (_smoothed(np.ones(len(struck))) * _STEP_S)
 
 
@@ -358,8 +357,9 @@ def _per_step(
     performance: Performance, onset_s: NDArray[np.float64], weights: NDArray[np.uint8] | None = None
 ) -> NDArray[np.float64]:
     """Return the sum of the weights, or the number, of the notes that begin in each step."""
-    step = np.round(onset_s / _STEP_S).astype(int)
-    return np.bincount(step, weights, len(_times_s(performance))).astype(np.float64)
+    steps = len(_times_s(performance))
+    step = np.minimum(np.round(onset_s / _STEP_S).astype(int), steps - 1)
+    return np.bincount(step, weights, steps).astype(np.float64)
 
 
 def _smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -371,9 +371,7 @@ def _smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _pedal_intervals(performance: Performance) -> list[tuple[float, float]]:
     """Return (begin, duration) in seconds of each time the sustain pedal is down."""
-    pedal = performance.controls[performance.controls["number"] == SUSTAIN]
-    down = pedal["value"] >= PEDAL_THRESHOLD
-    times = pedal["time_s"][np.flatnonzero(np.diff(down, prepend=False))]
-    if len(times) % 2:
-        times = np.append(times, performance.seconds)
-    return [(float(a), float(b - a)) for a, b in zip(times[::2], times[1::2], strict=True)]
+    moves_s = pedal_moves(performance)
+    if len(moves_s) % 2:
+        moves_s = np.append(moves_s, performance.seconds)
+    return [(float(a), float(b - a)) for a, b in zip(moves_s[::2], moves_s[1::2], strict=True)]

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from lightning.fabric import Fabric
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
@@ -90,16 +91,21 @@ def train(
     Raises
     ------
     TrainingError
-        If there is a run in the folder already, or none to resume, or one with other settings.
+        If there is a run in the folder already, or none to resume, or one with other settings,
+        or Fabric does not take what is asked of it.
     """
     if devices == "auto" and strategy == "auto":
         devices = 1
-    fabric = Fabric(
-        accelerator=accelerator,
-        devices=devices,
-        strategy=strategy,
-        precision=_precision(config.precision, accelerator),  # type: ignore[arg-type]  # a str
-    )
+    try:
+        fabric = Fabric(
+            accelerator=accelerator,
+            devices=devices,
+            strategy=strategy,
+            precision=_precision(config.precision, accelerator),  # type: ignore[arg-type]  # a str
+        )
+    except (MisconfigurationException, RuntimeError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise TrainingError(f"{out}: cannot be trained so on this machine: {reason}") from error
     fabric.launch()
     if progress is None or not fabric.is_global_zero:
         progress = Silent()

@@ -220,6 +220,10 @@ def _configured(options: dict[str, Any]) -> TrainingConfig:
 
     if options["window_seconds"] and options["carry"]:
         raise click.UsageError("--carry needs windows of events: leave --window-seconds out")
+    if options["controls"] and not options["carry"]:
+        raise click.UsageError("--controls needs --carry")
+    if options["optimizer"] == "muon" and options["network"] != "delta":
+        raise click.UsageError("--optimizer muon needs --network delta")
     return TrainingConfig(
         network=_network(options),
         cut=Cut(options["batch"], options["window"], options["window_seconds"], options["carry"]),

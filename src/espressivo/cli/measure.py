@@ -117,6 +117,9 @@ def evaluate(
             workers=workers,
             progress=console,
         )
+    if out is not None:  # before anything that a closed pipe could end
+        report.write(out / "report.json")
+        write_page(report, out / "report.html")
     for what in ("skipped", "missing"):
         listed = report.data[what]
         for line in listed[:_LISTED]:
@@ -124,9 +127,6 @@ def evaluate(
         if len(listed) > _LISTED:
             click.echo(f"espressivo: {what}: {len(listed) - _LISTED} more", err=True)
     click.echo(json.dumps(report.to_dict()) if as_json else "\n".join(report.lines()))
-    if out is not None:
-        report.write(out / "report.json")
-        write_page(report, out / "report.html")
 
 
 @click.command(cls=Example, epilog="espressivo compare reports/seed reports/lstm reports/4gram")
@@ -143,11 +143,11 @@ def compare(reports: Sequence[Path], out: Path | None, as_json: bool) -> None:
     from espressivo.evaluation.page import write_comparison
 
     found = put_side_by_side(reports)
-    click.echo(json.dumps(found.to_dict()) if as_json else "\n".join(found.lines()))
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         found.write(out / "compare.json")
         write_comparison(found, out / "compare.html")
+    click.echo(json.dumps(found.to_dict()) if as_json else "\n".join(found.lines()))
 
 
 def _command() -> str:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +13,7 @@ from numpy.typing import NDArray
 from espressivo.evaluation.likelihood import Row
 from espressivo.features import Feature
 from espressivo.performance import Performance
-from espressivo.plots import blank, piano_roll
+from espressivo.plots import blank, piano_roll_png
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -75,10 +73,7 @@ def distribution(feature: Feature, shares: Sequence[_Numbers]) -> str:
 
 def roll(performance: Performance) -> str:
     """Draw a piano roll; returns an address that holds the picture itself."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "roll.png"
-        piano_roll(performance, path)
-        return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+    return "data:image/png;base64," + base64.b64encode(piano_roll_png(performance)).decode()
 
 
 def _svg(figure: Figure) -> str:

@@ -143,7 +143,8 @@ def play(
 ) -> list[Performance]:
     """Let a model play performances of so many seconds, with the seeds ``seed, seed + 1, ...``.
 
-    Nothing is set: temperature 1, no cut, from silence, ended after exactly that time.
+    Nothing is set: temperature 1, no cut, from silence, ended after exactly that time. As always, a
+    note is ended that has sounded for 10 s.
     """
     progress = progress or Silent()
     progress.start(count, "samples", "playing")

@@ -105,7 +105,8 @@ def collect(
     DataError
         If a path is missing, the CSV does not fit, or no file is left.
     """
-    files = [file for path in paths for file in _files(path)]
+    every = {path: (name, path) for given in paths for name, path in _files(given)}
+    files = list(every.values())  # each once, also if it is given twice
     compositions: dict[str, str] = {}
     missing: tuple[str, ...] = ()
     if csv is not None:
