@@ -1,7 +1,7 @@
 """The command line. The only package that prints or exits.
 
-``play`` and ``show`` hold the commands that need no torch, ``learn`` those that do, ``measure``
-those that say how good a model is, and ``options`` what they share.
+``play``, ``show`` and ``live`` hold the commands that need no torch, ``learn`` those that do,
+``measure`` those that say how good a model is, and ``options`` what they share.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 import click
 
 from espressivo import __version__
-from espressivo.cli import learn, measure, play, show
+from espressivo.cli import learn, live, measure, play, show
 from espressivo.errors import EspressivoError
 
 __all__ = ["cli", "main"]
@@ -23,7 +23,7 @@ def cli() -> None:
     """Learn how people play the piano from MIDI performances, and play."""
 
 
-for command in (*play.COMMANDS, *show.COMMANDS, *learn.COMMANDS, *measure.COMMANDS):
+for command in (*play.COMMANDS, *show.COMMANDS, *live.COMMANDS, *learn.COMMANDS, *measure.COMMANDS):
     cli.add_command(command)
 
 
