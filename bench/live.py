@@ -101,7 +101,7 @@ def measure(
     model, instrument, sent = espressivo.load(model_name), Instrument(), []
     with contextlib.ExitStack() as stack:
         plain = (lambda message: live.hear(message), lambda _: None, instrument)
-        chosen = stack.enter_context(virtual(instrument)) if real else plain
+        chosen = stack.enter_context(virtual(instrument)) if through_ports else plain
         send, listen, output = chosen
         live = Live(model, output, pause_s=PAUSE_S, seed=0, log=sent.append)
         listen(live)
@@ -113,7 +113,7 @@ def measure(
         time.sleep(0.2)  # for what is still on its way
     return {
         "model": model_name,
-        "through_ports": real,
+        "through_ports": through_ports,
         **live.summary(),
         "answer_after_pause_ms": answers(person.ended_s, sent),
         "arrived_after_due_ms": arrivals(instrument, sent),

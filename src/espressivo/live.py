@@ -44,6 +44,7 @@ LEAD_S = 1.0
 _NAP_S = 0.005  # the longest sleep, and so how late a new event or a stop may be noticed
 _SPIN_S = 0.0015  # before an event is due: no sleep is precise enough
 _CHECK_S = 1.0  # between two looks at whether the ports are still there
+_CALM_S = 0.02  # with nothing due, for drivers let no other thread go while they look
 _ENDLESS_S = 1e9  # a lead that no turn uses up
 _PRECISE_S = 0.002  # what is later is counted
 
@@ -273,9 +274,10 @@ class Live:
         try:
             with _urgent(1):
                 while not self._stopping:
-                    if check is not None and self._clock() >= check_s:
+                    now_s = self._clock()
+                    if check is not None and check_s <= now_s < self._next_due_s() - _CALM_S:
                         check()
-                        check_s = self._clock() + _CHECK_S
+                        check_s = now_s + _CHECK_S
                     self._write_log()
                     if not self.decide():
                         self._sleep(_NAP_S)
@@ -294,8 +296,7 @@ class Live:
 
     def _send_next(self) -> None:
         """Sleep for a while, or wait for the next message's time and send it."""
-        with self._lock:
-            due_s = self._queue[0][0] if self._queue else math.inf
+        due_s = self._next_due_s()
         left_s = due_s - self._clock()
         if left_s > _SPIN_S:
             self._sleep(min(left_s - _SPIN_S, _NAP_S))
@@ -305,6 +306,10 @@ class Live:
         with self._lock:  # a person may have played meanwhile
             if self._queue and self._queue[0][0] <= self._clock():
                 self._send("music", *self._queue.popleft())
+
+    def _next_due_s(self) -> float:
+        with self._lock:
+            return self._queue[0][0] if self._queue else math.inf
 
     def _quiet(self, why: str, due_s: float) -> None:
         """End the model's turn: drop what is not sent, and end what sounds."""
