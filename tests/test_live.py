@@ -136,10 +136,48 @@ def test_nothing_hangs_whenever_it_is_stopped():
         assert len(room.arrived) == before
 
 
-def test_its_own_pedal_is_pressed_and_lifted():
-    messages = Room(CHORD | {50.0: (0x90, 50, 50)}, 50.5, seed=3).play()
-    pedal = [value for _, status, number, value in messages if (status, number) == (0xB0, 64)]
-    assert set(pedal) == {0, 127} and pedal[-1] == 0
+def test_its_own_pedal_is_lifted_when_it_yields_and_when_it_stops():
+    messages = Room(CHORD, 30, seed=3).play()
+    pressed_s = [time_s for time_s, *message in messages if message == [0xB0, 64, 127]]
+    for later_s in (0.02, 0.5, 5.0):
+        strike_s = pressed_s[0] + later_s
+        for plan, until_s in (({strike_s: (0x90, 50, 50)}, strike_s + 0.5), ({}, strike_s)):
+            assert not hanging(Room(CHORD | plan, until_s, seed=3).play())
+
+
+def test_the_model_reads_a_person_without_the_time_of_its_own_turns():
+    room = Room(CHORD | {9.0: (0x90, 70, 60), 9.5: (0x80, 70, 0)}, 12, "seed")
+    room.play()
+    read = room.live._heard.performance()
+    assert len(read) == 3 and read.notes["onset_s"][2] == pytest.approx(OVER_S - 0.1 + 1, abs=0.01)
+
+
+class Interrupted(Mock):
+    """Is interrupted by a person while it decides."""
+
+    strike = None
+
+    def step(self, id_, state, controls=None):
+        if self.strike is not None:
+            self.strike()
+        return super().step(id_, state)
+
+
+def test_what_is_being_decided_while_a_person_plays_is_dropped():
+    engine = Interrupted(vocabulary("seed"))
+    room = Room(CHORD, 12, engine=engine)
+
+    strikes_s = []
+
+    def strike():
+        if room.now_s > BEGIN_S + 4 and not strikes_s:
+            strikes_s.append(room.now_s - BEGIN_S)
+            room.live.hear((0x90, 70, 60))
+
+    engine.strike = strike
+    messages = room.play()
+    assert len(ons(messages)) > 3 and not hanging(messages)
+    assert max(time_s for time_s, *_ in messages) < strikes_s[0] + 0.001
 
 
 @pytest.mark.parametrize("held", [(0x90, 40, 50), (0xB0, 64, 127)])
@@ -242,6 +280,24 @@ def hanging_but_unsent(messages):
     for _, status, number, _ in messages:
         {0x90: sounding.add, 0x80: sounding.discard}.get(status & 0xF0, bool)(number)
     return sounding
+
+
+def test_a_note_that_cannot_be_ended_does_not_keep_the_others():
+    room = Room(CHORD, 7.0)
+    refused = []
+
+    class Refusing:
+        def send(self, message):
+            if room.live._stopping and not refused:
+                refused.append(message[1])
+                raise PortError("busy")
+            room.send(message)
+
+    room.live._output = Refusing()
+    with pytest.raises(PortError, match="busy"):
+        room.play()
+    assert len(refused) == 1 and hanging_but_unsent(room.arrived) == set(refused)
+    assert room.arrived[-1][0] > 7.0  # others did sound
 
 
 def test_a_port_that_fails_while_it_yields_ends_the_run():
