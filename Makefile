@@ -57,6 +57,7 @@ bench: $(VENV)/.everything
 		--csv "$$ESPRESSIVO_DATA/maestro/maestro-v3.0.0.csv" --split validation
 	$(BIN)/python bench/generate.py
 	$(BIN)/python bench/stream.py
+	$(BIN)/python bench/live.py
 	$(BIN)/python bench/render.py
 	$(BIN)/python bench/page.py
 	$(BIN)/python bench/train.py

@@ -9,6 +9,7 @@
     ├── AudioError        sound that cannot be rendered or written
     ├── ModelError        a model file that is damaged or does not fit
     ├── GenerationError   settings under which nothing can be generated
+    ├── PortError         a MIDI port that is not there, or has gone
     ├── ServerError       a message to the page's server that is not understood or not allowed
     └── TrainingError     a run that cannot be started or resumed
 
@@ -23,6 +24,7 @@ __all__ = [
     "GenerationError",
     "MidiError",
     "ModelError",
+    "PortError",
     "ServerError",
     "TrainingError",
 ]
@@ -54,6 +56,10 @@ class ModelError(EspressivoError):
 
 class GenerationError(EspressivoError, ValueError):
     """The settings of a generation are out of range or contradict each other."""
+
+
+class PortError(EspressivoError):
+    """A MIDI port is not there, has gone, or cannot be used."""
 
 
 class ServerError(EspressivoError):

@@ -1,8 +1,8 @@
 """The command line. The only package that prints or exits.
 
-``play`` and ``show`` hold the commands that need no torch, ``serve`` the one that opens the page,
-``learn`` those that need torch, ``measure`` those that say how good a model is, and ``options``
-what they share.
+``play`` and ``show`` hold the commands that need no torch, ``serve`` and ``live`` those that play for
+ever, ``learn`` those that need torch, ``measure`` those that say how good a model is, and
+``options`` what they share.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 import click
 
 from espressivo import __version__
-from espressivo.cli import learn, measure, play, serve, show
+from espressivo.cli import learn, live, measure, play, serve, show
 from espressivo.errors import EspressivoError
 
 __all__ = ["cli", "main"]
@@ -24,7 +24,7 @@ def cli() -> None:
     """Learn how people play the piano from MIDI performances, and play."""
 
 
-_MODULES = (play, show, serve, learn, measure)
+_MODULES = (play, show, serve, live, learn, measure)
 
 for command in (command for module in _MODULES for command in module.COMMANDS):
     cli.add_command(command)
