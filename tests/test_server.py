@@ -137,6 +137,14 @@ def test_a_performance_begins_with_its_first_event_and_ends_every_note():
     assert messages.performance(struck_twice).notes["velocity"].tolist() == [90]
 
 
+def test_the_latest_notes_come_with_the_pedal_as_it_was():
+    down, up = (0.05, 176, 64, 127), (0.4, 176, 64, 0)
+    chord = [tuple(event) for event in CHORD]
+    assert messages.latest([down, *chord], 1) == [(0.1, *down[1:]), *chord[1:]]
+    assert messages.latest([down, *chord, up], 5) == [down, *chord, up]
+    assert messages.latest(chord, 2) == chord
+
+
 @pytest.mark.parametrize(
     ("message", "complaint"),
     [
