@@ -39,7 +39,7 @@ class Server:
         self.start()
 
     def start(self):
-        command = [sys.executable, "-m", "espressivo", "serve", "--no-browser"]
+        command = [sys.executable, "-m", "espressivo", "serve", "--no-browser", "--model", "seed"]
         command += ["--port", str(self.port), "--soundfont", str(self.bank)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.url = self.process.stdout.readline().split()[0]

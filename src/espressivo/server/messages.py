@@ -149,10 +149,9 @@ def latest(events: Sequence[Event], notes: int) -> list[Event]:
     """Return the events from so many notes before the last on, with the pedal as it then was."""
     struck_s = sorted(time_s for time_s, status, _, value in events if status == _NOTE_ON and value)
     begin_s = struck_s[-notes] if len(struck_s) > notes else 0.0
-    moved = [
-        (begin_s, *rest) for time_s, *rest in events if time_s < begin_s and rest[0] == _CONTROL
-    ]
-    return [*moved[-1:], *(event for event in events if event[0] >= begin_s)]
+    pedal = [event for event in events if event[1] == _CONTROL and event[0] < begin_s]
+    moved: list[Event] = [(begin_s, *event[1:]) for event in pedal[-1:]]
+    return [*moved, *(event for event in events if event[0] >= begin_s)]
 
 
 def performance(events: Sequence[Event]) -> Performance:
