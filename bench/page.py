@@ -108,6 +108,8 @@ async def listen(url: str, minutes: float) -> dict[str, int]:
         zero, end = 0.0, time.monotonic() + 60 * minutes
         async for message in socket:
             now, given = time.monotonic(), message.json()
+            if given["type"] == "error":
+                raise ConnectionError(given["message"])
             if given["type"] == "begun":
                 zero = now + DELAY_S
             for event in given.get("events", ()):
@@ -117,7 +119,7 @@ async def listen(url: str, minutes: float) -> dict[str, int]:
                     zero = now + DELAY_S - event[0]
             if now > end:
                 return counts
-    raise ConnectionError("the server has gone")
+    raise ConnectionError(f"the server has gone: {socket.close_code}, {socket.exception()}")
 
 
 def starving(driver: Any, url: str, minutes: float, others: int) -> dict[str, Any]:

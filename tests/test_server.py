@@ -11,6 +11,7 @@ import sys
 import threading
 import urllib.request
 from contextlib import asynccontextmanager, suppress
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from espressivo.server import app, messages, session
 from espressivo.server.controls import CONTROLS, offered
 from espressivo.server.messages import MAX_BYTES, MAX_EVENTS
 from espressivo.server.session import Models, Session
+from espressivo.streaming import LONGEST_REST_S
 from espressivo.vocabulary import TIME_SHIFT, vocabulary
 from known import Clock, Mock
 
@@ -135,6 +137,14 @@ def test_a_performance_begins_with_its_first_event_and_ends_every_note():
     assert messages.performance(struck_twice).notes["velocity"].tolist() == [90]
 
 
+def test_the_latest_notes_come_with_the_pedal_as_it_was():
+    down, up = (0.05, 176, 64, 127), (0.4, 176, 64, 0)
+    chord = [tuple(event) for event in CHORD]
+    assert messages.latest([down, *chord], 1) == [(0.1, *down[1:]), *chord[1:]]
+    assert messages.latest([down, *chord, up], 5) == [down, *chord, up]
+    assert messages.latest(chord, 2) == chord
+
+
 @pytest.mark.parametrize(
     ("message", "complaint"),
     [
@@ -224,9 +234,10 @@ def test_it_begins_with_a_sound_and_may_rest_later(talk, listener, monkeypatch):
     monkeypatch.setattr(session, "load", lambda name: Swift(Mock(V, favour=[rest])))
     playing = Session(models(), listener)
     playing.handle(json.dumps({**BEGIN, "settings": {"polyphony": 1}}))
-    struck = [event[1] for event in listener.hear(20) if event[2] == 144]
-    assert struck[0] <= 0.2
-    assert max(np.diff(struck)) > 2
+    events = listener.hear(20)
+    assert next(event[1] for event in events if event[2] == 144) <= 0.2
+    rests = [b[1] - a[1] for a, b in pairwise(events) if (a[2], b[2]) == (128, 144)]
+    assert max(rests) == pytest.approx(LONGEST_REST_S)
     playing.close()
 
 

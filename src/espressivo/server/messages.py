@@ -27,6 +27,7 @@ __all__ = [
     "Stop",
     "event",
     "events",
+    "latest",
     "parse",
     "performance",
 ]
@@ -142,6 +143,15 @@ def events(performance: Performance) -> list[Event]:
         rows = zip(times.tolist(), data.tolist(), values.tolist(), strict=True)
         found += [(round(time_s, 4), status, one, two) for time_s, one, two in rows]
     return sorted(found, key=lambda found: found[0])
+
+
+def latest(events: Sequence[Event], notes: int) -> list[Event]:
+    """Return the events from so many notes before the last on, with the pedal as it then was."""
+    struck_s = sorted(time_s for time_s, status, _, value in events if status == _NOTE_ON and value)
+    begin_s = struck_s[-notes] if len(struck_s) > notes else 0.0
+    pedal = [event for event in events if event[1] == _CONTROL and event[0] < begin_s]
+    moved: list[Event] = [(begin_s, *event[1:]) for event in pedal[-1:]]
+    return [*moved, *(event for event in events if event[0] >= begin_s)]
 
 
 def performance(events: Sequence[Event]) -> Performance:

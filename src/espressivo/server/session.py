@@ -20,7 +20,7 @@ LEAD_S = 0.5
 """How far ahead of its time music is sent: what a network may tarry without a gap, and how long
 steering takes to be heard."""
 
-_PRIMER_S = 20.0  # what the model reads of what was played; reading it takes a fraction of a second
+_PRIMER_NOTES = 100  # what the model reads of what was played: half a second's work
 _FIRST_REST_S = 0.2  # who presses play wants to hear something
 
 
@@ -105,8 +105,7 @@ class Session:
     def _begin(self, begin: messages.Begin) -> None:
         settings = self._settings(begin.settings)
         self.close()
-        end_s = max((event[0] for event in begin.events), default=0.0)
-        heard = messages.performance([e for e in begin.events if e[0] >= end_s - _PRIMER_S])
+        heard = messages.performance(messages.latest(begin.events, _PRIMER_NOTES))
         stream = self._model.generate_stream(
             seed=begin.seed, primer=heard, lead_s=LEAD_S, longest_rest_s=_FIRST_REST_S, **settings
         )

@@ -8,6 +8,8 @@ export class Link {
     this.on = on;
     this.waitMs = FIRST_MS;
     this.#open();
+    // A page that is left may be kept by the browser, and its connection with it.
+    addEventListener("pagehide", () => this.socket.close());
   }
 
   get open() {

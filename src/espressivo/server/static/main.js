@@ -10,7 +10,7 @@ import { Take } from "./take.js";
 import { LONGEST_S, render } from "./wav.js";
 
 const DELAY_S = 0.12; // from the arrival of the first events of a run to their sound
-const PRIMER_S = 20; // how much of a take the model is given to go on from; it reads no more
+const PRIMER_S = 20; // how much of a take the server is given, for the model to go on from
 const LEAD_IN_S = 4; // how much of a file is heard before the model takes over
 const PAUSE_MS = 1300; // after which it takes over from a person
 const BACK_S = 5;

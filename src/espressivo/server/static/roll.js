@@ -79,12 +79,13 @@ export class Roll {
     context.fillStyle = theme.lane;
     context.fillRect(0, 0, lane - 2, floor);
     context.fillStyle = theme.felt;
-    for (const { start, end } of this.#visible(this.take.pedals, view)) {
+    const pedals = this.#visible(this.take.pedals, view);
+    for (const { start, end } of pedals) {
       const top = y(start), bottom = Math.min(y(end ?? view), floor);
       context.fillRect(2, top, lane - 6, bottom - top);
     }
     this.lit.clear();
-    for (const note of this.#visible(this.take.notes, view)) this.#note(note, y, floor, view);
+    for (const note of this.#visible(this.take.notes, view)) this.#note(note, y, floor, view, pedals);
     if (this.mark !== null) this.#drawMark(y(this.mark), view);
     this.#keyboard(floor);
   }
@@ -118,7 +119,7 @@ export class Roll {
     }
   }
 
-  #note(note, y, floor, view) {
+  #note(note, y, floor, view, pedals) {
     const place = this.keys.get(note.pitch);
     if (!place) return;
     const { context } = this;
@@ -131,6 +132,12 @@ export class Roll {
     const wide = Math.max(2, place.width - 2 * inset);
     context.roundRect(place.x + inset, top, wide, Math.max(2, bottom - top - 1), Math.min(3, wide / 2));
     context.fill();
+    const held = !sounding && pedals.find(({ start, end, hand }) => hand === note.hand && start <= note.end && (end ?? view) > note.end);
+    if (held) { // the strings sound on under the pedal
+      context.globalAlpha = 0.22;
+      context.fillRect(place.x + place.width / 2 - wide / 4, bottom, wide / 2, Math.min(y(held.end ?? view), floor) - bottom);
+      context.globalAlpha = 1;
+    }
     if (sounding && this.back === 0) this.lit.set(note.pitch, colour);
   }
 
