@@ -1,7 +1,7 @@
 """The command line. The only package that prints or exits.
 
-``play`` and ``show`` hold the commands that need no torch, ``serve`` and ``live`` those that play for
-ever, ``learn`` those that need torch, ``measure`` those that say how good a model is, and
+``play`` and ``show`` hold the commands that need no torch, ``serve`` and ``live`` those that play
+for ever, ``learn`` those that need torch, ``measure`` those that say how good a model is, and
 ``options`` what they share.
 """
 
