@@ -10,7 +10,7 @@ CARD = {"name": "tiny", "licence": "CC0", "trained_on": "nothing"}
 class Mock:
     """An engine whose logits depend on every event so far and on their number."""
 
-    card = CARD
+    card, controls = CARD, 0
 
     def __init__(self, v, favour=None):
         self.vocabulary, self.favour = v, favour
@@ -18,7 +18,7 @@ class Mock:
     def initial_state(self, rows=1):
         return (np.zeros((1, rows, 2), np.float32),)
 
-    def run(self, ids, state):
+    def run(self, ids, state, controls=None):
         (memory,) = (array.copy() for array in state)
         logits = np.empty((*ids.shape, self.vocabulary.size), np.float32)
         for t, row in enumerate(ids):
@@ -27,7 +27,7 @@ class Mock:
                 logits[t, b] = self.logits(*memory[0, b])
         return logits, (memory,)
 
-    def step(self, id_, state):
+    def step(self, id_, state, controls=None):
         logits, state = self.run(np.array([[id_]]), state)
         return logits[0, 0], state
 
