@@ -165,6 +165,14 @@ def test_a_wrong_suffix_and_a_missing_library_are_named(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_rate_that_a_format_does_not_have_is_said(tmp_path: Path) -> None:
+    pytest.importorskip("soundfile")
+    sound = audio.Audio(np.zeros((2, 1000), np.float32), 12_345)
+    with pytest.raises(AudioError, match=r"a\.mp3: cannot be written: .*44100"):
+        sound.write(tmp_path / "a.mp3")
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_cannot_be_rendered_is_said(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match="nothing to hear"):
         audio.render(Performance.from_arrays([], [], [], []))

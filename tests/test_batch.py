@@ -21,9 +21,9 @@ class Counted(Mock):
         super().__init__(v)
         self.rows = []
 
-    def run(self, ids, state):
+    def run(self, ids, state, controls=None):
         self.rows.append(ids.shape[1])
-        return super().run(ids, state)
+        return super().run(ids, state, controls)
 
 
 @pytest.mark.parametrize(

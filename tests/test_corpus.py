@@ -330,6 +330,9 @@ def test_a_csv_that_does_not_fit_is_refused(many, tmp_path, rows, message):
 
 def test_a_csv_that_is_none_is_refused(many, tmp_path):
     (tmp_path / "splits.csv").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "short.csv").write_text("split,composition,path\ntrain,x\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"short\.csv: row 2: has too few columns"):
+        make(many, tmp_path / "out", splits=tmp_path / "short.csv")
     for name in ("splits.csv", "missing.csv"):
         with pytest.raises(DataError, match=f"{name}: cannot be read as CSV"):
             make(many, tmp_path / "out", splits=tmp_path / name)

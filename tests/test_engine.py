@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from espressivo import __version__
+from espressivo.controls import SIZE
 from espressivo.engine import METADATA_KEY, Engine, State
 from espressivo.errors import CodecError, ModelError
 from espressivo.export import WEIGHTS, export
@@ -103,10 +104,10 @@ def test_forward_equals_step_equals_engine(tmp_path, cell, layers):
 @pytest.mark.parametrize("pattern", ["d", "a", "ddad"])
 @torch.no_grad()
 def test_a_stack_exported_is_the_stack(tmp_path, pattern):
-    made = stack(pattern, controls=5)
+    made = stack(pattern, controls=SIZE)
     engine = Engine(exported(tmp_path / "m.onnx", made, weights="fp32"))
-    ids, asked = sequences(300, 2), torch.rand(2, 5)
-    whole, end = made(torch.tensor(ids), None, asked.expand(300, 2, 5))
+    ids, asked = sequences(300, 2), torch.rand(2, SIZE)
+    whole, end = made(torch.tensor(ids), None, asked.expand(300, 2, SIZE))
     assert whole.std() > 0.5
     logits, state = engine.run(ids, engine.initial_state(2), asked.numpy())
     assert_close(logits, whole.numpy())
@@ -116,11 +117,11 @@ def test_a_stack_exported_is_the_stack(tmp_path, pattern):
 
 @pytest.mark.parametrize("weights", WEIGHTS)
 def test_what_is_asked_counts_and_nothing_asked_is_zeros(tmp_path, weights):
-    engine = Engine(exported(tmp_path / "m.onnx", stack("d", controls=5), weights=weights))
-    ids, asked = sequences(20, 1), np.ones(5, np.float32)
+    engine = Engine(exported(tmp_path / "m.onnx", stack("d", controls=SIZE), weights=weights))
+    ids, asked = sequences(20, 1), np.ones(SIZE, np.float32)
     state = engine.initial_state()
     nothing = engine.run(ids, state)[0]
-    zeros = engine.run(ids, state, np.zeros((1, 5), np.float32))[0]
+    zeros = engine.run(ids, state, np.zeros((1, SIZE), np.float32))[0]
     np.testing.assert_array_equal(nothing, zeros)
     something = engine.run(ids, state, asked[None])[0]
     assert abs(something - nothing).max() > 0.05
@@ -522,6 +523,8 @@ def test_files_of_format_1_are_read(tmp_path, cell):
         lambda d: d["vocabulary"].update(order="backwards"),
         lambda d: d["vocabulary"].update(max_shift_steps="many"),
         lambda d: d["network"].update(controls="many"),
+        lambda d: d["network"].update(controls=5),
+        lambda d: d["network"].update(controls=-1),
     ],
 )
 def test_descriptions_that_are_not_valid(path, change, capfd):
@@ -535,8 +538,7 @@ def test_descriptions_that_are_not_valid(path, change, capfd):
         lambda d: d.update(vocabulary=vocabulary("magenta").to_dict()),
         lambda d: d["vocabulary"].update(max_shift_steps=99.5),
         lambda d: d["vocabulary"].update(boundaries="yes"),
-        lambda d: d["network"].update(controls=5),
-        lambda d: d["network"].update(controls=-1),
+        lambda d: d["network"].update(controls=SIZE),
     ],
 )
 def test_graphs_that_do_not_fit_their_description(path, change, capfd):

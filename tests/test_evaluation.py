@@ -7,6 +7,7 @@ import json
 import math
 import os
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +135,13 @@ def test_a_csv_that_does_not_fit_is_an_error(tmp_path, folder):
         collect([folder], V, split="test")
     with pytest.raises(DataError, match=r"none: no such file or folder"):
         collect([folder / "none"], V)
+
+
+def test_files_of_one_name_are_not_mixed_up(tmp_path, folder):
+    shutil.copytree(folder, tmp_path / "midi")
+    splits = table(tmp_path / "s.csv", [(f"midi/{n}.mid", "test") for n in range(5)])
+    with pytest.raises(DataError, match=r"is also called midi/0\.mid"):
+        collect([folder, tmp_path / "midi"], V, csv=splits, split="test")
 
 
 def test_notes_outside_the_vocabulary_are_counted(tmp_path):

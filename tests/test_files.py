@@ -36,5 +36,7 @@ def test_the_file_has_the_usual_permissions(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_is_an_error_that_names_it(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no"), replacing(tmp_path / "no" / "a.txt"):
+    path = tmp_path / "no" / "a.txt"
+    with pytest.raises(FileNotFoundError) as raised, replacing(path):
         pass
+    assert raised.value.filename == str(path)

@@ -99,11 +99,17 @@ class Audio:
         Raises
         ------
         AudioError
-            If the suffix is unknown, or soundfile is missing or cannot write the format.
+            If the suffix is unknown, or soundfile is missing or cannot write the format at this
+            sample rate.
         """
         kind = check_path(path)
-        with replacing(path) as temporary, temporary.open("wb") as file:
-            file.write(self._encoded(kind))
+        try:
+            encoded = self._encoded(kind)
+        except RuntimeError as error:  # of soundfile, such as a rate that MP3 does not have
+            reason = str(error).rpartition(" : ")[2]
+            raise AudioError(f"{path}: cannot be written: {reason}") from None
+        with replacing(path) as temporary:
+            temporary.write_bytes(encoded)
 
     def _encoded(self, kind: str) -> bytes:
         file = io.BytesIO()

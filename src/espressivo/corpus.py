@@ -297,6 +297,8 @@ def read_splits(path: Path) -> dict[str, Row]:
             raise DataError(
                 f"{path}: has no column {error}; see 'prepare' for those needed"
             ) from None
+        if name is None or composition is None:
+            raise DataError(f"{path}: row {number}: has too few columns")
         if split not in SPLITS:
             raise DataError(f"{path}: row {number}: split {split!r} is none of {', '.join(SPLITS)}")
         table[name.replace("\\", "/")] = (split, composition)

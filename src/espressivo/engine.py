@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from espressivo.controls import SIZE
 from espressivo.errors import ModelError
 from espressivo.sampling import Sampling
 from espressivo.vocabulary import Vocabulary
@@ -73,6 +74,8 @@ class Engine:
             self.card: dict[str, Any] = dict(description["card"])
             self.network = dict(description["network"])
             self.controls = int(self.network.get("controls", 0))
+            if self.controls not in (0, SIZE):
+                raise ValueError(f"{self.controls} controls, not {SIZE}")
         except (ArithmeticError, KeyError, TypeError, ValueError) as error:
             raise ModelError(
                 f"{name}: its description is not valid ({error}): export it again"

@@ -24,7 +24,11 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         If the folder does not exist or cannot be written.
     """
     path = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+    except OSError as error:
+        error.filename = str(path)  # which a user knows, and not the temporary name
+        raise
     os.close(handle)
     temporary = Path(name)
     try:

@@ -82,7 +82,7 @@ class Grammar:
                 f"{v.lowest_pitch}..{v.highest_pitch}"
             )
         rate, rest_s = v.steps_per_second, settings.longest_rest_s
-        self._longest_note = max(1, round(settings.longest_note_s * rate))
+        self._longest_note = settings.longest_note(v)
         self._longest_rest = None if rest_s is None else max(1, round(rest_s * rate))
         self._settings = settings
 

@@ -10,10 +10,13 @@ from espressivo.errors import GenerationError
 from espressivo.sampling import Sampling
 from espressivo.vocabulary import NOTE_OFF, NOTE_ON, TIME_SHIFT, VELOCITY, Vocabulary
 
-__all__ = ["LONGEST_NOTE_S", "Settings"]
+__all__ = ["LONGEST_KEY_S", "LONGEST_NOTE_S", "Settings"]
 
 LONGEST_NOTE_S = 10.0
 """A generated note that has sounded this long is ended, unless told otherwise."""
+
+LONGEST_KEY_S = 5.0
+"""The same where the pedal has events of its own: people hold one key in a thousand for longer."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,9 @@ class Settings:
         Range of MIDI pitches in which notes begin, both inclusive.
     polyphony : int, optional
         Most notes that sound at once, at least 1.
-    longest_note_s : float
-        A note that has sounded this long is ended; above 0.
+    longest_note_s : float, optional
+        A note that has sounded this long is ended; above 0. By default `LONGEST_NOTE_S`, or
+        `LONGEST_KEY_S` where the pedal has events of its own.
     longest_rest_s : float, optional
         After so long without a sounding note one is struck; above 0.
     guard : bool
@@ -60,7 +64,7 @@ class Settings:
     lowest_pitch: int = 0
     highest_pitch: int = 127
     polyphony: int | None = None
-    longest_note_s: float = LONGEST_NOTE_S
+    longest_note_s: float | None = None
     longest_rest_s: float | None = None
     guard: bool = False
     density: float | None = None
@@ -97,6 +101,12 @@ class Settings:
                 problems.append(f"{name} must be above 0 and finite, not {value}")
         if problems:
             raise GenerationError("; ".join(problems))
+
+    def longest_note(self, vocabulary: Vocabulary) -> int:
+        """Return the steps after which a note is ended, at least 1."""
+        usual_s = LONGEST_KEY_S if vocabulary.sustain == "events" else LONGEST_NOTE_S
+        seconds = usual_s if self.longest_note_s is None else self.longest_note_s
+        return max(1, round(seconds * vocabulary.steps_per_second))
 
     @property
     def controls(self) -> Controls:

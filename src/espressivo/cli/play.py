@@ -25,7 +25,7 @@ from espressivo.cli.options import (
 from espressivo.controls import Controls, key
 from espressivo.ending import ENDINGS
 from espressivo.errors import CodecError, GenerationError
-from espressivo.settings import LONGEST_NOTE_S
+from espressivo.settings import LONGEST_KEY_S, LONGEST_NOTE_S
 from espressivo.vocabulary import vocabulary as preset
 
 if TYPE_CHECKING:
@@ -173,8 +173,8 @@ def _show_events(ids: Ids, v: Vocabulary, one_based: bool, as_json: bool) -> Non
     "--longest-note",
     "longest_note_s",
     type=click.FloatRange(0, min_open=True),
-    default=LONGEST_NOTE_S,
-    help="Seconds after which a note is ended.",
+    help=f"Seconds after which a note is ended, instead of {LONGEST_NOTE_S:g}, or "
+    f"{LONGEST_KEY_S:g} where the model plays the pedal.",
 )
 @click.option(
     "--longest-rest",

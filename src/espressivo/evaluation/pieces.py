@@ -144,6 +144,10 @@ def _of_split(
     """Return the files of a split, their compositions, and what the split has no file of."""
     if split not in SPLITS:
         raise DataError(f"split must be one of {', '.join(SPLITS)}, not {split!r}")
+    named: dict[str, Path] = {}
+    for name, path in files:
+        if named.setdefault(name, path) != path:
+            raise DataError(f"{path}: {named[name]} is also called {name}: measure them apart")
     table = read_splits(csv)
     rows = {name: row for name, row in match(files, table).items() if table[row][0] == split}
     if not rows:

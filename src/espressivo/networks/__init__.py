@@ -1,8 +1,9 @@
 """The networks: torch modules that read events and predict the next one.
 
 Every network has ``forward(inputs, state) -> (logits, state)`` over a time-major sequence and
-``step(inputs, state) -> (logits, state)`` for one event, equal on logits. A state is a tuple of
-tensors whose second axis is the rows of the batch; zeros before any event.
+``step(inputs, state) -> (logits, state)`` for one event, equal on logits. One that can be steered
+takes controls as a third argument. A state is a tuple of tensors whose second axis is the rows of
+the batch; zeros before any event.
 """
 
 from __future__ import annotations
