@@ -462,15 +462,17 @@ def command(*options):
 
 
 def test_the_command_serves_until_it_is_interrupted(tmp_path):
-    process = subprocess.Popen(command("--port", "0"), stdout=subprocess.PIPE, text=True)
-    address = process.stdout.readline().split()[0]
-    with urllib.request.urlopen(address) as page:  # noqa: S310
-        assert b"espressivo" in page.read()
-    again = ("--port", address.rstrip("/").rsplit(":", 1)[1])
-    for options, status in ((again, 1), (("--soundfont", str(tmp_path / "none.sf2")), 1)):
-        done = subprocess.run(command(*options), capture_output=True, text=True)
-        assert done.returncode == status
-        assert done.stderr.startswith("espressivo: ") and done.stderr.count("\n") == 1
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=60) == 0
-    process.stdout.close()
+    with subprocess.Popen(command("--port", "0"), stdout=subprocess.PIPE, text=True) as process:
+        try:
+            address = process.stdout.readline().split()[0]
+            with urllib.request.urlopen(address) as page:  # noqa: S310
+                assert b"espressivo" in page.read()
+            again = ("--port", address.rstrip("/").rsplit(":", 1)[1])
+            for options in (again, ("--soundfont", str(tmp_path / "none.sf2"))):
+                done = subprocess.run(command(*options), capture_output=True, text=True)
+                assert done.returncode == 1
+                assert done.stderr.startswith("espressivo: ") and done.stderr.count("\n") == 1
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=60) == 0
+        finally:
+            process.kill()
