@@ -205,7 +205,7 @@ def _astray(music: Music) -> list[str]:
     return [
         "<h2>Going astray</h2>",
         f"<p>Share of the {len(music.samples)} samples, and of the {music.windows} human windows, "
-        "that show a sign of it. Samples are as <code>generate</code> makes them, with its rules: a "
+        "that show a sign of it. Samples are as <code>generate</code> makes them: a "
         "note that was ended for sounding too long counts as hung if that was after 10 s.</p>",
         table(("", "model", "human"), rows),
     ]
