@@ -21,23 +21,13 @@ import numpy as np
 import torch
 
 import espressivo
-from espressivo.checkpoint import load_network
 from espressivo.engine import Engine
 from espressivo.export import WEIGHTS, export
-from espressivo.networks import Network
-from espressivo.pretrained import load_pretrained
 from espressivo.vocabulary import Vocabulary
+from generate import network_of
 
 CARD = {"name": "bench", "licence": "unspecified", "trained_on": "unspecified"}
 LOGITS = 2000
-
-
-def network_of(run: Path) -> tuple[Network, Vocabulary]:
-    if (run / "config.json").is_file():
-        saved = load_pretrained(run)
-        return saved.network, saved.vocabulary
-    network, checkpoint = load_network(run / "best.ckpt" if run.is_dir() else run)
-    return network, checkpoint.vocabulary
 
 
 def validation_ids(vocabulary: Vocabulary, pieces: int, events: int) -> np.ndarray:
