@@ -4,7 +4,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from espressivo import vocabulary
-from espressivo.augment import Augmentation, stretch, transpose
+from espressivo.augment import Augmentation, louder, stretch, transpose
+from espressivo.vocabulary import VELOCITY
 from played import played
 from strategies import performances
 
@@ -43,7 +44,25 @@ def test_transposing_never_changes_its_input():
     kept = ids.copy()
     transpose(ids, 3, V)
     stretch(ids, 1.05, V)
+    louder(ids, 1, V)
     assert (ids == kept).all()
+
+
+@given(performances(), st.integers(-16, 16))
+def test_louder_moves_every_loudness_alike_and_nothing_else(performance, bins):
+    ids = V.encode(performance)
+    moved = louder(ids, bins, V)
+    loudness = V.kinds[ids] == VELOCITY
+    assert (moved[~loudness] == ids[~loudness]).all()
+    assert (V.kinds[moved] == V.kinds[ids]).all()
+    by = set((moved - ids)[loudness].tolist())
+    assert len(by) <= 1
+    for steps in by:
+        assert abs(steps) <= abs(bins)
+        assert steps * bins >= 0
+        # It stops short only where the vocabulary ends.
+        ends = {V.first[VELOCITY], V.first[VELOCITY] + V.counts[VELOCITY] - 1}
+        assert steps == bins or ends & set(moved[loudness].tolist())
 
 
 @given(performances(), FACTORS)
@@ -94,6 +113,14 @@ def test_an_augmentation_draws_every_transposition_and_five_stretches():
     assert {round(40 * (p.seconds / last_s - 1)) for p in drawn} == {-2, -1, 0, 1, 2}
 
 
+def test_an_augmentation_draws_every_loudness():
+    ids = V.encode(played(2, notes=60))
+    loudness = V.kinds[ids] == VELOCITY
+    augmentation = Augmentation(semitones=0, stretch=0.0, loudness=2)
+    drawn = [augmentation(ids, V, np.random.default_rng(n)) for n in range(100)]
+    assert {int((d - ids)[loudness][0]) for d in drawn} == {-2, -1, 0, 1, 2}
+
+
 def test_the_generator_alone_decides():
     ids = V.encode(played(3))
     augmentation = Augmentation()
@@ -103,11 +130,13 @@ def test_the_generator_alone_decides():
 
 def test_no_augmentation_changes_nothing():
     ids = V.encode(played(4))
-    unchanged = Augmentation(semitones=0, stretch=0.0)(ids, V, np.random.default_rng(0))
+    unchanged = Augmentation(semitones=0, stretch=0.0, loudness=0)(ids, V, np.random.default_rng(0))
     assert (unchanged == ids).all()
 
 
-@pytest.mark.parametrize("wrong", [{"semitones": -1}, {"semitones": 25}, {"stretch": 0.5}])
+@pytest.mark.parametrize(
+    "wrong", [{"semitones": -1}, {"semitones": 25}, {"stretch": 0.5}, {"loudness": -1}]
+)
 def test_ranges_are_checked(wrong):
     with pytest.raises(ValueError, match="must be"):
         Augmentation(**wrong)

@@ -78,7 +78,10 @@ def test_every_command_explains_itself_with_an_example(run: Run, command: str) -
         (["generate", "--key", "H major", "-o", "a.mid"], "is not a key"),
         (["generate", "--at", "5:loud=3", "-o", "a.mid"], "is not a second and a change"),
         (["generate", "--at", "5:key=C", "-o", "a.mid"], "is not a key"),
-        (["train", "data", "--out", "r", "--network", "delta", "--controls"], "needs --carry"),
+        (
+            ["train", "data", "--out", "r", "--network", "delta", "--controls"],
+            "controls needs --carry",
+        ),
         (["train", "data", "--out", "r", "--optimizer", "muon"], "muon needs --network delta"),
         (["generate", "--pitch-weights", "1,2", "-o", "a.mid"], "12 numbers"),
         (["train", "data", "--out", "run", "--max-time", "1h"], "02:30:00"),
@@ -146,6 +149,7 @@ def test_events_says_what_it_leaves_out(run: Run, tmp_path: Path) -> None:
         (["generate", "--model", "missing", "-o", "a.mid"], "no model is named 'missing'"),
         (["generate", "--model", "bad.mid", "-o", "a.mid"], "bad.mid"),
         (["generate", "--model", "seed", "--density", "3", "-o", "a.mid"], "has not learned"),
+        (["generate", "--composer", "ravel", "-o", "a.mid"], "has not learned composer"),
         (["generate", "--model", "seed", "--ending", "own", "-o", "a.mid"], "has no end event"),
         (["generate", "--highest-pitch", "10", "-o", "a.mid"], "no pitch within 0..10"),
         (["models", "missing.onnx"], "missing.onnx"),
@@ -264,6 +268,14 @@ def test_from_a_folder_of_performances_to_a_model_that_plays(run: Run, tmp_path:
     assert run("export", "tiny", "-o", "again.onnx", "--trained-on", "nothing")[0] == 0
     again = json.loads(run("models", "again.onnx", "--json")[1])["again.onnx"]
     assert (again["licence"], again["trained_on"]) == ("CC0-1.0", "nothing")
+    tuned = ("train", "data", "--out", "tuned", "--start-from", "tiny", "--accelerator", "cpu")
+    status, _, err = run(*tuned, "--layers", "2")
+    assert (status, "brings its own network: leave out --layers" in err) == (2, True)
+    status, _, err = run("train", "data", "--out", "run", "--resume", "--start-from", "tiny")
+    assert (status, "leave out --start-from" in err) == (2, True)
+    options = ("--carry", "--batch", "2", "--window", "16", "--rounds", "0.3", "--loudness", "1")
+    status, out, _ = run(*tuned, *options)
+    assert (status, out.startswith("finished after")) == (0, True)
     status, _, err = run("export", "run", "-o", "midi/0.mid")
     assert (status, err.startswith("espressivo: midi/0.mid: ")) == (1, True)
     status, out, _ = run("models", "tiny.onnx", "--json")
@@ -321,12 +333,13 @@ def test_generate_has_every_setting_of_the_library(run: Run, tmp_path: Path) -> 
         "--temperature 1.1 --pitch-temperature 0.9 --time-temperature 1.2 --velocity-temperature 0 "
         "--top-k 90 --top-p 0.98 --min-p 0.01 --lowest-pitch 40 --highest-pitch 90 --polyphony 5 "
         "--longest-note 2 --longest-rest 1 --guard --density 6 --loudness 60 --guidance 1.5 "
-        "--pitch-weights 5,0,3,0,4,3,0,5,0,3,0,2"
+        "--pitch-weights 5,0,3,0,4,3,0,5,0,3,0,2 --pace 4"
     )
     names = [option.removeprefix("--") for option in options.split() if option.startswith("--")]
     units = {"longest-note": "longest_note_s", "longest-rest": "longest_rest_s"}
     given = {units.get(name, name.replace("-", "_")) for name in names}
-    assert given == {field.name for field in dataclasses.fields(Settings)}
+    # The bundled model has not learned the composers.
+    assert given | {"composer"} == {field.name for field in dataclasses.fields(Settings)}
     status, _, _ = run(
         "generate", *options.split(), "--primer-chords", "C Am/E", "--include-primer",
         "--seconds", 4, "--ending", "cut", "--seed", 1, "-o", "a.mid", "--at", "2: density=12",
@@ -341,7 +354,7 @@ def test_generate_has_every_setting_of_the_library(run: Run, tmp_path: Path) -> 
         temperature=1.1, pitch_temperature=0.9, time_temperature=1.2, velocity_temperature=0,
         top_k=90, top_p=0.98, min_p=0.01, lowest_pitch=40, highest_pitch=90, polyphony=5,
         longest_note_s=2, longest_rest_s=1, guard=True, density=6, loudness=60, guidance=1.5,
-        pitch_weights=(5, 0, 3, 0, 4, 3, 0, 5, 0, 3, 0, 2),
+        pitch_weights=(5, 0, 3, 0, 4, 3, 0, 5, 0, 3, 0, 2), pace=4,
         changes={2.0: {"density": 12, "pitch_weights": key("A minor")}},
     )  # fmt: skip
     same.write(tmp_path / "b.mid")

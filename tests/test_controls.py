@@ -1,13 +1,15 @@
 import numpy as np
 import pytest
 
-from espressivo.controls import SIZE, Controls, dropped, key, measured
+from espressivo.controls import SIZE, Controls, composer_of, dropped, key, measured
 from espressivo.errors import GenerationError
 from espressivo.performance import Performance
 from espressivo.vocabulary import vocabulary
 
 V = vocabulary("maestro")
 DENSITY, LOUDNESS, PITCHES = slice(0, 8), slice(8, 16), slice(16, 28)
+PACE, COMPOSER = slice(28, 36), slice(36, 50)
+PARTS = (DENSITY, LOUDNESS, PITCHES, PACE, COMPOSER)
 
 
 def steady(per_second, velocity=60, pitches=(60,), seconds=30):
@@ -25,7 +27,9 @@ def test_what_is_measured_is_what_would_be_asked():
     ids = steady(6, velocity=61, pitches=(60, 64, 67))
     numbers = measured(ids, V)
     assert numbers.shape == (len(ids), SIZE)
-    asked = Controls(density=6, loudness=61, pitch_weights=np.bincount([0, 4, 7], minlength=12))
+    asked = Controls(
+        density=6, loudness=61, pitch_weights=np.bincount([0, 4, 7], minlength=12), pace=6
+    )
     np.testing.assert_allclose(numbers[0], asked.numbers(), atol=0.02)
     np.testing.assert_allclose(numbers[len(ids) // 2], asked.numbers(), atol=0.02)
 
@@ -49,6 +53,41 @@ def test_where_no_note_follows_there_is_neither_loudness_nor_pitch():
     assert measured(np.empty(0, np.int32), V).shape == (0, SIZE)
 
 
+def test_a_chord_is_one_onset():
+    onset = np.repeat(np.arange(40) / 2, 3) + np.tile([0, 0.02, 0.04], 40)  # twice a second
+    pitch = np.tile([60, 64, 67], 40)
+    ids = V.encode(Performance.from_arrays(onset, onset + 0.1, pitch, np.full(120, 64)))
+    numbers = measured(ids, V)
+    np.testing.assert_allclose(numbers[0, PACE], Controls(pace=2).numbers()[PACE], atol=0.01)
+    np.testing.assert_allclose(numbers[0, DENSITY], Controls(density=6).numbers()[DENSITY])
+
+
+def test_the_composer_is_told():
+    ids = steady(2)
+    assert not measured(ids, V)[:, COMPOSER].any()
+    told = measured(ids, V, "Chopin")
+    np.testing.assert_array_equal(told[:, COMPOSER].sum(axis=1), 1)
+    np.testing.assert_array_equal(
+        told[0, COMPOSER], Controls(composer="chopin").numbers()[COMPOSER]
+    )
+
+
+@pytest.mark.parametrize(
+    ("composition", "composer"),
+    [
+        ("Franz Schubert | Impromptu", "Schubert"),
+        ("Bach | Fugue", "Bach"),
+        ("Franz Schubert / Franz Liszt | Erlkönig", None),
+        ("Alban Berg | Sonata", None),
+        ("Bach", None),
+        (" | Bach", None),
+        ("", None),
+    ],
+)
+def test_who_wrote_it(composition, composer):
+    assert composer_of(composition) == composer
+
+
 @pytest.mark.parametrize(
     ("asked", "part", "expected"),
     [
@@ -59,6 +98,8 @@ def test_where_no_note_follows_there_is_neither_loudness_nor_pitch():
         ({"loudness": 1}, LOUDNESS, [1, 0, 0, 0, 0, 0, 0, 0]),
         ({"loudness": 57}, LOUDNESS, [0, 0, 0, 0.5, 0.5, 0, 0, 0]),
         ({"pitch_weights": [2] * 12}, PITCHES, 1 / 12),
+        ({"pace": 5.5}, PACE, [0, 0, 0, 0, 0.5, 0.5, 0, 0]),
+        ({"composer": "bach"}, COMPOSER, [1] + [0] * 13),
     ],
 )
 def test_numbers(asked, part, expected):
@@ -78,6 +119,9 @@ def test_numbers(asked, part, expected):
         {"pitch_weights": [1] * 11},
         {"pitch_weights": [0] * 12},
         {"pitch_weights": [1] * 11 + [-1]},
+        {"pace": -1},
+        {"pace": float("inf")},
+        {"composer": "Nobody"},
     ],
 )
 def test_what_cannot_be_asked(wrong):
@@ -89,13 +133,13 @@ def test_each_control_is_dropped_by_itself_and_all_of_them_half_of_the_time():
     numbers = np.ones((3, SIZE), np.float32)
     rng = np.random.default_rng(0)
     kept = [
-        tuple(bool(some[:, part].all()) for part in (DENSITY, LOUDNESS, PITCHES))
+        tuple(bool(some[:, part].all()) for part in PARTS)
         for some in (dropped(numbers, rng) for _ in range(4000))
     ]
     assert (numbers == 1).all()
-    none = kept.count((False, False, False)) / len(kept)
-    assert abs(none - (0.5 + 0.5 / 8)) < 0.03
-    for place in range(3):
+    none = kept.count((False,) * len(PARTS)) / len(kept)
+    assert abs(none - (0.5 + 0.5 / 2 ** len(PARTS))) < 0.03
+    for place in range(len(PARTS)):
         assert abs(np.mean([each[place] for each in kept]) - 0.25) < 0.03
 
 

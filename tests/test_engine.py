@@ -30,12 +30,14 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-def network(cell="gru", layers=2, hidden=16, vocabulary=V):
+def network(cell="gru", layers=2, hidden=16, vocabulary=V, gain=4):
     """A random network whose weights are large enough for errors to show."""
     torch.manual_seed(3)
     made = Recurrent(RecurrentConfig(cell, hidden, layers), vocabulary.size).eval()
     with torch.no_grad():
-        for parameter in made.parameters():
+        for parameter in made.rnn.parameters():
+            parameter.mul_(gain)
+        for parameter in made.output.parameters():
             parameter.mul_(4)
     return made
 
@@ -74,7 +76,7 @@ def sequences(steps, rows, seed=0):
 
 
 def assert_close(actual, expected, tolerance=1e-4):
-    np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=tolerance)
 
 
 # --- the exported graph computes what the network computes ----------------------------------------
@@ -110,8 +112,11 @@ def test_a_stack_exported_is_the_stack(tmp_path, pattern):
     whole, end = made(torch.tensor(ids), None, asked.expand(300, 2, SIZE))
     assert whole.std() > 0.5
     logits, state = engine.run(ids, engine.initial_state(2), asked.numpy())
-    assert_close(logits, whole.numpy())
-    for mine, theirs in zip(state, end, strict=True):
+    assert_close(logits, whole.numpy(), 5e-4)
+    blocks = {"d": zip(*end[:2], strict=True), "a": zip(*end[-3:-1], strict=True)}
+    expected = [part[None] for kind in pattern for part in next(blocks[kind])]  # block by block
+    expected += [end[-1]] if "a" in pattern else []
+    for mine, theirs in zip(state, expected, strict=True):
         assert_close(mine, theirs.numpy())
 
 
@@ -154,7 +159,8 @@ def test_compact_weights_of_a_stack_predict_nearly_the_same(tmp_path, pattern, w
 @pytest.mark.parametrize(("weights", "tolerance"), [("fp32", 1e-5), ("fp16", 0.01), ("int8", 0.4)])
 @torch.no_grad()
 def test_compact_weights_predict_nearly_the_same(tmp_path, cell, weights, tolerance):
-    made, ids = network(cell, hidden=64), sequences(500, 1)
+    gain = {"gru": 4, "lstm": 1.5}[cell]  # an lstm begins by remembering; more is chaos
+    made, ids = network(cell, hidden=64, gain=gain), sequences(500, 1)
     engine = Engine(exported(tmp_path / "m.onnx", made, weights=weights))
     assert engine.network == {"cell": cell, "hidden": 64, "layers": 2, "weights": weights}
     logits = torch.tensor(engine.run(ids, engine.initial_state())[0])

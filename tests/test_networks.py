@@ -82,6 +82,14 @@ def assert_close(actual, expected, tolerance=1e-5):
     torch.testing.assert_close(actual, expected, rtol=0, atol=tolerance)
 
 
+def test_an_lstm_begins_by_remembering():
+    for name, bias in build(NETWORKS["lstm"], SIZE).rnn.named_parameters():
+        if name.startswith("bias_ih"):
+            gates = bias.view(4, -1)  # in, forget, cell, out
+            assert (gates[1] == 1).all()
+            assert (gates[[0, 2, 3]].abs() < 0.1).all()
+
+
 @torch.no_grad()
 def test_forward_is_what_torch_computes(recurrent):
     ids = sequences(40, 3)

@@ -22,7 +22,7 @@ from soundfont import soundfont
 webdriver = pytest.importorskip("selenium.webdriver")
 from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
+from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -196,6 +196,7 @@ def test_the_model_takes_over_when_a_person_pauses(page):
     ActionChains(page.browser).key_down("a").perform()
     page.until("espressivo.loudness() > 0.005")
     page.keys("d", "g")
+    page.until("espressivo.now() > espressivo.take.notes[2].end")
     ActionChains(page.browser).key_up("a").perform()
     mine = [note for note in page.notes() if note[4] == 1]
     assert [note[2] for note in mine] == [60, 64, 67]
@@ -362,6 +363,7 @@ def test_a_model_with_more_to_steer_has_more_knobs(page):
           { ...shared, name: "density", label: "Density", lowest: 1, highest: 30, step: 0.5 },
           { ...shared, name: "pitch_weights", label: "Pitches", lowest: 0, highest: 1, step: 0.25,
             count: 12, default: 1 },
+          { name: "composer", label: "Manner of", choices: ["Bach", "Ravel"] },
         ], {}, (name, value) => (window.chosen[name] = value));
         done();
       });"""
@@ -372,6 +374,11 @@ def test_a_model_with_more_to_steer_has_more_knobs(page):
     assert page.ask("chosen.density") == 1
     density.find_element("tag name", "input").send_keys(Keys.HOME)
     assert page.ask("chosen.density") is None
+    composer = Select(page.browser.find_element("css selector", "[data-name=composer] select"))
+    composer.select_by_visible_text("Ravel")
+    assert page.ask("chosen.composer") == "Ravel"
+    composer.select_by_visible_text("anyone")
+    assert page.ask("chosen.composer") is None
     pitches = page.browser.find_element("css selector", "[data-name=pitch_weights]")
     root, scale = pitches.find_elements("tag name", "select")
     root.send_keys("D")

@@ -21,6 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from espressivo import Performance, midi
+from espressivo.controls import CONTROLS as LEARNED
+from espressivo.controls import SIZE
 from espressivo.errors import ServerError
 from espressivo.generation import Model
 from espressivo.server import app, messages, session
@@ -299,9 +301,15 @@ def test_the_page_is_told_of_the_controls_that_there_are():
     found = offered(Model(Mock(V)))
     assert {"temperature", "top_p", "polyphony"} <= set(found) < {c.name for c in CONTROLS}
     steered = Mock(V)
-    steered.controls = 28
-    assert set(offered(Model(steered))) - set(found) == {"density", "loudness", "pitch_weights"}
-    weights = next(control for control in CONTROLS if control.count == 12)
+    steered.controls = SIZE
+    assert set(offered(Model(steered))) - set(found) == set(LEARNED)
+    composer = next(control for control in CONTROLS if control.name == "composer")
+    assert composer.checked("Bach") == "Bach"
+    assert composer.checked(None) is None
+    for wrong in ("Nobody", 3, ["Bach"]):
+        with pytest.raises(ServerError, match="composer must be one of Bach, "):
+            composer.checked(wrong)
+    weights = next(control for control in CONTROLS if control.name == "pitch_weights")
     assert weights.checked([0.5] * 11 + [1]) == (*(0.5,) * 11, 1)
     assert weights.checked([0.5] * 12) is None
     for wrong in ([1] * 11, [2.0] * 12, 1.0, None):

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from espressivo.controls import SIZE, key
+from espressivo.controls import CONTROLS, SIZE, key
 from espressivo.errors import GenerationError
 from espressivo.export import export
 from espressivo.generation import load
 from espressivo.networks import Recurrent, RecurrentConfig, Stack, StackConfig
-from espressivo.player import Player
+from espressivo.player import Player, learned
 from espressivo.settings import Settings
 from espressivo.vocabulary import NOTE_ON, vocabulary
 from known import CARD
@@ -47,11 +47,45 @@ def ids(model, **settings):
 
 
 @pytest.mark.parametrize(
-    "asked", [{"density": 3}, {"loudness": 90}, {"pitch_weights": key("C major")}]
+    "asked",
+    [
+        {"density": 3},
+        {"loudness": 90},
+        {"pitch_weights": key("C major")},
+        {"pace": 1},
+        {"composer": "Bach"},
+    ],
 )
 def test_each_control_counts(model, asked):
     assert ids(model, **asked) != ids(model)
     assert ids(model, **asked) == ids(model, **asked)
+
+
+def test_no_note_begins_in_a_pitch_class_of_weight_0(model):
+    whole_tones = tuple(float(number % 2 == 0) for number in range(12))
+    for changes in ({}, {0.5: {"pitch_weights": whole_tones}}):
+        asked = {} if changes else {"pitch_weights": whole_tones}
+        played = np.array(ids(model, events=300, changes=changes, **asked))
+        late = np.where(V.kinds[played] == 2, V.values[played], 0).cumsum() > 50
+        struck = played[(V.kinds[played] == 0) & (late | bool(asked))]
+        assert len(struck) > 10
+        assert not (V.values[struck] % 2).any()
+    with pytest.raises(GenerationError, match="has a weight above 0"):
+        ids(model, pitch_weights=whole_tones, lowest_pitch=61, highest_pitch=61)
+
+
+def test_a_control_that_was_not_learned_is_refused_and_the_others_are_not(tmp_path):
+    network = Stack(StackConfig("d", width=16, heads=2, controls=SIZE), V.size)
+    path = tmp_path / "m.onnx"
+    export(network, V, path, card={**CARD, "not_learned": ["composer"]})
+    half = load(path)
+    assert "composer" not in learned(half.engine)
+    assert len(learned(half.engine)) == len(CONTROLS) - 1
+    half.generate(events=3, density=3)
+    with pytest.raises(GenerationError, match="has not learned composer: "):
+        half.generate(events=3, density=3, composer="Bach")
+    half.engine.card["not_learned"] = 5  # nonsense is as good as nothing
+    assert learned(half.engine) == CONTROLS
 
 
 def test_guidance_leads_from_nothing_asked_over_what_was_learned_to_more(model):

@@ -23,6 +23,7 @@ from espressivo.controls import SIZE
 from espressivo.dataset import FORMAT, Cut, Dataset
 from espressivo.errors import TrainingError
 from espressivo.networks import RecurrentConfig, StackConfig, build
+from espressivo.pretrained import Pretrained
 from espressivo.progress import Silent
 from espressivo.training import train, validation_nats
 
@@ -212,6 +213,19 @@ def test_training_warns_and_stops_when_validation_turns_up(tmp_path: Path) -> No
     assert outcome.ended == "validation stopped improving"
     assert any(line.startswith("warning: validation is") for line in notes.lines)
     assert Checkpoint.load(tmp_path / "run" / "best.ckpt").step == outcome.step
+
+
+def test_a_run_starts_from_a_pretrained_network(dataset: Dataset, tmp_path: Path) -> None:
+    network = build(SMALL.network, dataset.vocabulary.size)
+    start = Pretrained(network, dataset.vocabulary, {})
+    still = dataclasses.replace(SMALL, rounds=0.1, learning_rate=1e-12)
+    train(dataset, tmp_path / "run", still, start=start, accelerator="cpu")
+    for name, weight in weights(tmp_path / "run").items():
+        torch.testing.assert_close(weight, network.state_dict()[name], rtol=0, atol=1e-6)
+    other = Pretrained(network, espressivo.vocabulary("pedal"), {})
+    with pytest.raises(TrainingError, match="'seed' is not that of the network to start from"):
+        train(dataset, tmp_path / "other", SMALL, start=other, accelerator="cpu")
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_time_budget_ends_the_run_with_a_validation(dataset: Dataset, tmp_path: Path) -> None:

@@ -248,13 +248,16 @@ def _strike(sound: NDArray[np.float32], notes: NDArray[np.void], piano: _Piano) 
     sample = piano.sample(pitch, int(notes["velocity"].max()), longest_s)
     damper = np.exp(np.linspace(0, _DAMPED, int(damping_s * rate), dtype=np.float32))
     place = math.pi / 4 * (1 + _WIDTH * (pitch - 64.5) / 43.5)
-    sides = math.cos(place), math.sin(place)
-    for onset_s, offset_s, _, velocity in notes.tolist():
-        begin, held = round(onset_s * rate), round((offset_s - onset_s) * rate)
-        heard = sample[: held + len(damper)] * (velocity / 127) ** 2
-        heard[held:] *= damper[: max(0, len(heard) - held)]
-        for channel, side in zip(sound, sides, strict=True):
-            channel[begin : begin + len(heard)] += heard * side
+    sides = np.array([[math.cos(place)], [math.sin(place)]], np.float32)
+    for velocity in np.unique(notes["velocity"]).tolist():
+        alike = notes[notes["velocity"] == velocity]
+        begin = np.rint(alike["onset_s"] * rate).astype(int)
+        held = np.rint((alike["offset_s"] - alike["onset_s"]) * rate).astype(int)
+        key = sides * (velocity / 127) ** 2 * sample[: held.max() + len(damper)]  # left and right
+        for at, release in zip(begin.tolist(), held.tolist(), strict=True):
+            tail = key[:, release : release + len(damper)]
+            sound[:, at : at + release][:, : key.shape[1]] += key[:, :release]
+            sound[:, at + release :][:, : tail.shape[1]] += tail * damper[: tail.shape[1]]
 
 
 def _damping_s(pitch: int) -> float:

@@ -1,7 +1,7 @@
-"""Augmentation: the same performance in another key and at another speed, on lists of ids.
+"""Augmentation: the same performance in another key, at another speed, louder or softer, on ids.
 
 Performance RNN was trained on pieces stretched by up to 5 % and transposed by up to a major third
-(Simon & Oore 2017). Both are done here on ids, keeping the order of events, so nothing but the
+(Simon & Oore 2017). All is done here on ids, keeping the order of events, so nothing but the
 original is stored.
 """
 
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from espressivo.codec import event_steps, insert_shifts
-from espressivo.vocabulary import NOTE_OFF, NOTE_ON, TIME_SHIFT, Ids, Vocabulary
+from espressivo.vocabulary import NOTE_OFF, NOTE_ON, TIME_SHIFT, VELOCITY, Ids, Vocabulary
 
-__all__ = ["Augmentation", "stretch", "transpose"]
+__all__ = ["Augmentation", "louder", "stretch", "transpose"]
 
 
 def transpose(ids: Ids, semitones: int, vocabulary: Vocabulary) -> Ids:
@@ -54,9 +54,26 @@ def stretch(ids: Ids, factor: float, vocabulary: Vocabulary) -> Ids:
     return insert_shifts(ids[event], gap, v)
 
 
+def louder(ids: Ids, bins: int, vocabulary: Vocabulary) -> Ids:
+    """Play every note louder by a number of the vocabulary's loudnesses; below 0 is softer.
+
+    A list that would leave the range of loudnesses is moved only as far as it fits.
+    """
+    v = vocabulary
+    changes = v.kinds[ids] == VELOCITY
+    if not changes.any():
+        return ids.copy()
+    first = v.first[VELOCITY]
+    down = first - int(ids[changes].min())
+    up = first + v.counts[VELOCITY] - 1 - int(ids[changes].max())
+    moved = ids.copy()
+    moved[changes] += min(max(bins, down), up)
+    return moved
+
+
 @dataclass(frozen=True)
 class Augmentation:
-    """Ranges from which a transposition and a stretch are drawn, uniformly.
+    """Ranges from which a transposition, a stretch and a loudness are drawn, uniformly.
 
     Parameters
     ----------
@@ -65,21 +82,30 @@ class Augmentation:
     stretch : float
         Stretch by a factor within ``1 - stretch .. 1 + stretch``, drawn from five equal steps as
         Magenta's pipeline does ({0.95, 0.975, 1, 1.025, 1.05} for 0.05).
+    loudness : int
+        Play louder by a whole number of the vocabulary's loudnesses within
+        ``-loudness .. loudness``.
     """
 
     semitones: int = 4
     stretch: float = 0.05
+    loudness: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.semitones <= 24:
             raise ValueError("semitones must be within 0..24")
         if not 0 <= self.stretch < 0.5:
             raise ValueError("stretch must be at least 0 and less than 0.5")
+        if not 0 <= self.loudness <= 16:
+            raise ValueError("loudness must be within 0..16")
 
     def __call__(self, ids: Ids, vocabulary: Vocabulary, rng: np.random.Generator) -> Ids:
-        """Return a randomly augmented list; the generator is advanced by two draws."""
+        """Return a randomly augmented list; the generator is advanced by three draws."""
         semitones = int(rng.integers(-self.semitones, self.semitones + 1))
         factor = 1 + self.stretch * int(rng.integers(-2, 3)) / 2
+        bins = int(rng.integers(-self.loudness, self.loudness + 1))
         if factor != 1:
             ids = stretch(ids, factor, vocabulary)
+        if bins:
+            ids = louder(ids, bins, vocabulary)
         return transpose(ids, semitones, vocabulary) if semitones else ids

@@ -15,16 +15,36 @@ from numpy.typing import NDArray
 
 from espressivo.codec import DEFAULT_VELOCITY, event_steps
 from espressivo.errors import GenerationError
+from espressivo.features import CHORD_GAP_S
 from espressivo.vocabulary import NOTE_ON, VELOCITY, Ids, Vocabulary
 
-__all__ = ["CONTROLS", "SIZE", "Controls", "dropped", "key", "measured"]
+__all__ = ["COMPOSERS", "CONTROLS", "SIZE", "Controls", "composer_of", "dropped", "key", "measured"]
 
-CONTROLS = ("density", "loudness", "pitch_weights")
+CONTROLS = ("density", "loudness", "pitch_weights", "pace", "composer")
 """The controls, in the order of their numbers."""
+
+COMPOSERS = (
+    "Bach",
+    "Haydn",
+    "Mozart",
+    "Beethoven",
+    "Schubert",
+    "Mendelssohn",
+    "Chopin",
+    "Schumann",
+    "Liszt",
+    "Brahms",
+    "Debussy",
+    "Scriabin",
+    "Rachmaninoff",
+    "Ravel",
+)
+"""Composers that can be asked for, by birth: those of twenty pieces and two hours in the data."""
 
 _DENSITIES = np.array([0, 2, 4, 6, 9, 13, 18, 25], np.float32)  # notes begun per second
 _LOUDNESSES = np.array([20, 32, 42, 52, 62, 72, 82, 95], np.float32)  # MIDI velocity
-_WINDOW_S = 5.0  # over which density and loudness are measured
+_PACES = np.array([0, 1, 2, 3, 4.5, 6.5, 9, 13], np.float32)  # onsets per second
+_WINDOW_S = 5.0  # over which density, loudness and pace are measured
 _PITCH_WINDOW_S = 10.0
 
 _LETTERS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
@@ -33,8 +53,8 @@ _KEYS = {
     "minor": (0.220, 0.006, 0.104, 0.123, 0.019, 0.103, 0.012, 0.214, 0.062, 0.022, 0.061, 0.052),
 }
 
-_PARTS = (slice(0, 8), slice(8, 16), slice(16, 28))
-SIZE = 28
+_PARTS = (slice(0, 8), slice(8, 16), slice(16, 28), slice(28, 36), slice(36, 50))
+SIZE = 50
 """Numbers that a network reads: those of each control add up to 1, or are 0 if it is not asked."""
 
 
@@ -51,6 +71,11 @@ class Controls:
     pitch_weights : tuple of 12 floats, optional
         How often each pitch class is to be heard, from C upwards, at least 0 each and not all 0;
         only their proportions matter.
+    pace : float, optional
+        Onsets per second, at least 0, a chord counted once; beyond 13 means 13. With a density,
+        it says how full the chords are.
+    composer : str, optional
+        One of `COMPOSERS`, in any case: in whose manner to go on.
 
     Raises
     ------
@@ -61,10 +86,20 @@ class Controls:
     density: float | None = None
     loudness: float | None = None
     pitch_weights: tuple[float, ...] | None = None
+    pace: float | None = None
+    composer: str | None = None
 
     def __post_init__(self) -> None:
-        if self.density is not None and not 0 <= self.density < math.inf:
-            raise GenerationError(f"density must be at least 0 and finite, not {self.density}")
+        for name, value in (("density", self.density), ("pace", self.pace)):
+            if value is not None and not 0 <= value < math.inf:
+                raise GenerationError(f"{name} must be at least 0 and finite, not {value}")
+        if self.composer is not None:
+            known = [name for name in COMPOSERS if name.lower() == self.composer.lower()]
+            if not known:
+                raise GenerationError(
+                    f"composer must be one of {', '.join(COMPOSERS)}, not {self.composer!r}"
+                )
+            object.__setattr__(self, "composer", known[0])
         if self.loudness is not None and not 1 <= self.loudness <= 127:
             raise GenerationError(f"loudness must be within 1..127, not {self.loudness}")
         if self.pitch_weights is None:
@@ -80,13 +115,17 @@ class Controls:
     def numbers(self) -> NDArray[np.float32]:
         """Return what a network reads, shape (`SIZE`,)."""
         numbers = np.zeros(SIZE, np.float32)
-        density, loudness, pitches = _PARTS
+        density, loudness, pitches, pace, composer = _PARTS
         if self.density is not None:
             numbers[density] = _shares(np.array([self.density]), _DENSITIES)[0]
         if self.loudness is not None:
             numbers[loudness] = _shares(np.array([self.loudness]), _LOUDNESSES)[0]
         if self.pitch_weights is not None:
             numbers[pitches] = np.array(self.pitch_weights) / sum(self.pitch_weights)
+        if self.pace is not None:
+            numbers[pace] = _shares(np.array([self.pace]), _PACES)[0]
+        if self.composer is not None:
+            numbers[composer] = np.array(COMPOSERS) == self.composer
         return numbers
 
 
@@ -116,12 +155,24 @@ def key(name: str) -> tuple[float, ...]:
     return tuple(np.roll(_KEYS[mode.strip().lower()], _LETTERS[letter] + shift).tolist())
 
 
-def measured(ids: Ids, vocabulary: Vocabulary) -> NDArray[np.float32]:
+def composer_of(composition: str) -> str | None:
+    """Return which of `COMPOSERS` wrote a composition named as "composer | title", or None.
+
+    One composer's arrangement of another's work ("Franz Schubert / Franz Liszt") is neither's.
+    """
+    name, bar, _ = composition.partition(" | ")
+    last = name.split()[-1] if bar and name.strip() and "/" not in name else ""
+    return last if last in COMPOSERS else None
+
+
+def measured(ids: Ids, vocabulary: Vocabulary, composer: str | None = None) -> NDArray[np.float32]:
     """Measure, for each event, the music that begins with it.
 
     Parameters
     ----------
     ids : int32 array, shape (n,)
+    composer : str, optional
+        One of `COMPOSERS`.
 
     Returns
     -------
@@ -136,7 +187,7 @@ def measured(ids: Ids, vocabulary: Vocabulary) -> NDArray[np.float32]:
     first = np.cumsum(begins) - begins  # notes before each event
     now = np.concatenate(([0], step[:-1]))
     numbers = np.zeros((len(ids), SIZE), np.float32)
-    density, loudness, pitches = _PARTS
+    density, loudness, pitches, pace, composers = _PARTS
 
     last = np.searchsorted(note_step, now + round(_WINDOW_S * v.steps_per_second))
     count = np.maximum(last - first, 0)
@@ -147,6 +198,12 @@ def measured(ids: Ids, vocabulary: Vocabulary) -> NDArray[np.float32]:
     means = (loud[last[some]] - loud[first[some]]) / count[some]
     numbers[some, loudness] = _shares(means, _LOUDNESSES)
 
+    # The first note of a window begins a chord there, wherever its chord began.
+    starts = np.diff(note_step, prepend=-np.inf) > CHORD_GAP_S * v.steps_per_second
+    chords = np.concatenate(([0], np.cumsum(starts)))
+    onsets = np.maximum(chords[last] - chords[np.minimum(first + 1, len(starts))], 0) + some
+    numbers[:, pace] = _shares(onsets / _WINDOW_S, _PACES)
+
     last = np.searchsorted(note_step, now + round(_PITCH_WINDOW_S * v.steps_per_second))
     count = np.maximum(last - first, 0)
     some = count > 0
@@ -154,6 +211,9 @@ def measured(ids: Ids, vocabulary: Vocabulary) -> NDArray[np.float32]:
     heard[np.arange(1, len(heard)), values[begins] % 12] = 1
     heard = heard.cumsum(axis=0)
     numbers[some, pitches] = (heard[last[some]] - heard[first[some]]) / count[some, None]
+
+    if composer is not None:
+        numbers[:, composers] = np.array(COMPOSERS) == composer
     return numbers
 
 

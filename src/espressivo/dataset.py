@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from espressivo.augment import Augmentation
 from espressivo.codec import event_steps, restore
-from espressivo.controls import SIZE, dropped, measured
+from espressivo.controls import SIZE, composer_of, dropped, measured
 from espressivo.errors import DataError
 from espressivo.vocabulary import Ids, Vocabulary
 
@@ -197,9 +197,7 @@ def whole_pieces(
         Score only so many events from the beginning of each piece.
     """
     pieces = sorted(dataset.split(split), key=lambda piece: -piece.events)
-    source: Iterator[tuple[list[int], Ids]] = (
-        ([], dataset.ids(piece)[:first_events]) for piece in pieces
-    )
+    source = (_Lane([], dataset.ids(piece)[:first_events]) for piece in pieces)
     lanes: list[_Lane | None] = [None] * min(cut.rows, len(pieces))
     yield from _follow(source, lanes, cut.events, dataset.vocabulary)
 
@@ -270,27 +268,32 @@ class _Rounds:
         rng = np.random.default_rng([self.seed, number, index])
         return self.augmentation(ids, self.dataset.vocabulary, rng)
 
-    def walk(self, number: int, place: int) -> Iterator[tuple[list[int], Ids]]:
-        """Yield pieces without end from a place in a round on; keys are (round, place, index)."""
+    def lane(self, number: int, place: int, index: int, at: int = 0) -> _Lane:
+        composer = composer_of(self.pieces[index].composition)
+        return _Lane([number, place, index], self.ids(number, index), at, composer)
+
+    def walk(self, number: int, place: int) -> Iterator[_Lane]:
+        """Yield pieces without end from a place in a round on."""
         while True:
             order = self.order(number)
             for at in range(place, len(order)):
-                yield [number, at, int(order[at])], self.ids(number, int(order[at]))
+                yield self.lane(number, at, int(order[at]))
             number, place = number + 1, 0
 
 
 @dataclass
 class _Lane:
-    """A piece that one row of the batch is following."""
+    """A piece that one row of the batch is following; its key is (round, place, index)."""
 
     key: list[int]
     ids: Ids
     at: int = 0
+    composer: str | None = None
 
     def controls(self, length: int, v: Vocabulary, seed: int) -> NDArray[np.float32]:
         """Return what is asked of the next window, dropped by a chance of its own."""
         if self._measured is None:
-            self._measured = measured(self.ids, v)
+            self._measured = measured(self.ids, v, self.composer)
         rng = np.random.default_rng([seed, *self.key, self.at, 2])
         return dropped(self._measured[self.at : self.at + length], rng)
 
@@ -298,7 +301,7 @@ class _Lane:
 
 
 def _follow(
-    source: Iterator[tuple[list[int], Ids]],
+    source: Iterator[_Lane],
     lanes: list[_Lane | None],
     length: int,
     v: Vocabulary,
@@ -316,11 +319,9 @@ def _follow(
         controls = np.zeros((length, len(lanes), SIZE), np.float32) if steered else None
         for row, lane in enumerate(lanes):
             while lane is None or lane.at >= len(lane.ids):
-                key, ids = next(source, (None, None))
-                if key is None or ids is None:
-                    lane = None
+                lane = next(source, None)
+                if lane is None:
                     break
-                lane = _Lane(key, ids)
                 fresh[row] = True
             lanes[row] = lane
             if lane is None:
@@ -345,7 +346,7 @@ def _carried(
     lanes: list[_Lane | None] = [None] * cut.rows
     number, place = 0, 0
     if position is not None:
-        lanes = [_Lane([n, p, i], rounds.ids(n, i), at) for n, p, i, at in position]
+        lanes = [rounds.lane(*place) for place in position]
         number, place = max((n, p) for n, p, _, _ in position)  # the piece taken last
         place += 1
     v, steering_seed = rounds.dataset.vocabulary, rounds.seed if controls else None

@@ -204,24 +204,22 @@ def _lstm(g: _Graph, gates_x: str, gates_h: str, c: str) -> list[str]:
 
 
 def _stack(g: _Graph, arrays: Arrays, c: StackConfig) -> list[list[int | str]]:
-    """Add the step of a `Stack`; return the shapes of its states."""
-    deltas, attentions, each = c.pattern.count("d"), c.pattern.count("a"), c.width // c.heads
-    shapes: list[list[int | str]] = []
-    if deltas:
-        shapes += [[deltas, "B", c.heads, each, each], [deltas, "B", TAPS - 1, c.width]]
-    if attentions:
-        shapes += [[attentions, "B", c.window, c.width], [attentions, "B", c.window, c.width]]
-        shapes.append([1, "B", 1])
-    layers = [  # of each state, (1, B, ...)
-        iter(g.add_many("Split", f"state_{n}", outputs=int(shape[0]), axis=0))
-        for n, shape in enumerate(shapes)
-    ]
-    real = next(layers[-1]) if attentions else ""
+    """Add the step of a `Stack`; return the shapes of its states.
+
+    Each block has states of its own, two of them, so that nothing need be cut or put together.
+    After them comes the number of real places of all attention, if there is any.
+    """
+    each = c.width // c.heads
+    memory: list[int | str] = [1, "B", c.heads, each, each]
+    cache: list[int | str] = [1, "B", c.window, c.width]
+    taps: list[int | str] = [1, "B", TAPS - 1, c.width]
+    kinds = {"d": [memory, taps], "a": [cache, cache]}
+    shapes = [shape for kind in c.pattern for shape in kinds[kind]]
+    real = f"state_{len(shapes)}" if "a" in c.pattern else ""
     x = g.add("Gather", g.floats("embedding", arrays["embedding.weight"]), "ids")  # (B, width)
     if c.controls:
         weight = g.floats("controls_weight", arrays["controls.weight"].T)
         x = g.add("Add", x, g.add("MatMul", "controls", weight))
-    ends: list[list[str]] = [[] for _ in shapes]
     for number, kind in enumerate(c.pattern):
         w = {
             name.removeprefix(f"blocks.{number}."): array
@@ -230,16 +228,11 @@ def _stack(g: _Graph, arrays: Arrays, c: StackConfig) -> list[list[int | str]]:
         }
         name = f"block_{number}"
         normed = _norm(g, f"{name}_norm_memory", x, w["norm_memory.weight"])
+        own = [2 * number, 2 * number + 1]
         if kind == "d":
-            own = [next(layers[0]), next(layers[1])]
-            recalled, after = _delta(g, name, normed, own, w, c)
-            slots = ends[:2]
+            recalled = _delta(g, name, normed, own, w, c)
         else:
-            own = [next(layers[-3]), next(layers[-2])]
-            recalled, after = _attention(g, name, normed, [*own, real], w, c)
-            slots = ends[-3:-1]
-        for slot, end in zip(slots, after, strict=True):
-            slot.append(end)
+            recalled = _attention(g, name, normed, own, real, w, c)
         x = g.add("Add", x, recalled)
         wide = g.linear(
             f"{name}_widen", _norm(g, f"{name}_norm", x, w["norm.weight"]), w["widen.weight"].T
@@ -250,26 +243,28 @@ def _stack(g: _Graph, arrays: Arrays, c: StackConfig) -> list[list[int | str]]:
     last = _norm(g, "norm", x, arrays["norm.weight"])
     logits = g.linear("output", last, arrays["output.weight"].T, arrays["output.bias"])
     g.add("Identity", logits, name="logits")
-    if attentions:
+    if real:
         more = g.add("Add", real, g.constant("one", np.float32(1)))
-        ends[-1] = [g.add("Min", more, g.constant("window", np.float32(c.window)))]
-    for n, parts in enumerate(ends):
-        g.add("Concat", *parts, name=f"next_{n}", axis=0)
+        g.add("Min", more, g.constant("window", np.float32(c.window)), name=f"next_{len(shapes)}")
+        shapes.append([1, "B", 1])
     return shapes
 
 
-def _delta(
-    g: _Graph, name: str, x: str, state: list[str], w: Arrays, c: StackConfig
-) -> tuple[str, list[str]]:
-    """Add a memory by the gated delta rule; (B, width) and its states (1, B, ...)."""
+def _delta(g: _Graph, name: str, x: str, states: list[int], w: Arrays, c: StackConfig) -> str:
+    """Add a memory by the gated delta rule, (B, width), with states of these numbers.
+
+    The memory is by far the largest array, so it is read as seldom as can be: query and key are
+    recalled from it together, and what the query recalls of the change is added to that.
+    """
     heads, each = c.heads, c.width // c.heads
-    memory = g.reshape(state[0], -1, heads, each, each)
-    before = g.reshape(state[1], -1, TAPS - 1, c.width)
-    seen = g.add("Concat", before, g.reshape(x, -1, 1, c.width), axis=1)  # (B, 4, width)
+    memory, before = (f"state_{n}" for n in states)  # (1, B, ...)
+    seen = g.add("Concat", before, g.reshape(x, 1, -1, 1, c.width), axis=2)  # (1, B, 4, width)
     tapped = g.add("Mul", seen, g.constant(f"{name}_taps", w["memory.taps"]))
-    mixed = g.add(
-        "ReduceSum", tapped, g.constant("second_axis", np.array([1])), keepdims=0
-    )  # (B, width)
+    mixed = g.reshape(
+        g.add("ReduceSum", tapped, g.constant("third_axis", np.array([2])), keepdims=0),
+        -1,
+        c.width,
+    )
     projected = g.linear(f"{name}_project", _silu(g, mixed), w["memory.project.weight"].T)
     q, k, v, gate = g.add_many("Split", projected, outputs=4, axis=-1)
     rates = g.add(
@@ -278,48 +273,40 @@ def _delta(
         g.constant(f"{name}_rates_bias", w["memory.rates.bias"]),
     )
     fading, rate = g.add_many("Split", rates, outputs=2, axis=-1)
-    kept = g.reshape(g.add("Sigmoid", g.add("Neg", fading)), -1, heads, 1, 1)
-    rate = g.reshape(g.add("Sigmoid", rate), -1, heads, 1, 1)
+    kept = g.reshape(g.add("Sigmoid", g.add("Neg", fading)), 1, -1, heads, 1, 1)
+    rate = g.reshape(g.add("Sigmoid", rate), 1, -1, heads, 1, 1)
     q, k = (
-        g.add("LpNormalization", g.reshape(part, -1, heads, 1, each), axis=-1, p=2)
+        g.add("LpNormalization", g.reshape(part, 1, -1, heads, 1, each), axis=-1, p=2)
         for part in (q, k)
     )
-    faded = g.add("Mul", memory, kept)
-    wrong = g.add("Sub", g.reshape(v, -1, heads, 1, each), g.add("MatMul", k, faded))
-    change = g.add("Mul", g.reshape(k, -1, heads, each, 1), g.add("Mul", rate, wrong))
-    after = g.add("Add", faded, change)
-    recalled = _norm(g, f"{name}_norm_heads", g.add("MatMul", q, after), w["memory.norm.weight"])
-    y = g.add("Mul", g.reshape(recalled, -1, c.width), _silu(g, gate))
-    out = g.linear(f"{name}_output", y, w["memory.output.weight"].T)
-    last = g.add(
-        "Slice",
-        seen,
-        g.constant("from_second", np.array([1])),
-        g.constant("to_end", np.array([np.iinfo(np.int64).max])),
-        g.constant("second_axis", np.array([1])),
+    old = g.add("Mul", g.add("MatMul", g.add("Concat", k, q, axis=-2), memory), kept)
+    k_old, q_old = g.add_many("Split", old, outputs=2, axis=-2)
+    change = g.add("Mul", rate, g.add("Sub", g.reshape(v, 1, -1, heads, 1, each), k_old))
+    outer = g.add("MatMul", g.reshape(k, 1, -1, heads, each, 1), change)
+    g.add("Add", g.add("Mul", memory, kept), outer, name=f"next_{states[0]}")
+    alike = g.add(
+        "ReduceSum", g.add("Mul", q, k), g.constant("last_axis", np.array([-1])), keepdims=1
     )
-    return out, [
-        g.reshape(after, 1, -1, heads, each, each),
-        g.reshape(last, 1, -1, TAPS - 1, c.width),
-    ]
+    q_new = g.add("Add", q_old, g.add("Mul", alike, change))
+    recalled = _norm(g, f"{name}_norm_heads", q_new, w["memory.norm.weight"])
+    y = g.add("Mul", g.reshape(recalled, -1, c.width), _silu(g, gate))
+    _forget_first(g, seen, states[1])
+    return g.linear(f"{name}_output", y, w["memory.output.weight"].T)
 
 
 def _attention(
-    g: _Graph, name: str, x: str, state: list[str], w: Arrays, c: StackConfig
-) -> tuple[str, list[str]]:
-    """Add attention over the window; (B, width) and its states (1, B, window, width)."""
+    g: _Graph, name: str, x: str, states: list[int], real: str, w: Arrays, c: StackConfig
+) -> str:
+    """Add attention over the window, (B, width), with states of these numbers."""
     heads, each, places = c.heads, c.width // c.heads, c.window + 1
     projected = g.linear(f"{name}_project", x, w["memory.project.weight"].T)
     q, k, v = g.add_many("Split", projected, outputs=3, axis=-1)
     keys, values = (
-        g.add(
-            "Concat",
-            g.reshape(cache, -1, c.window, c.width),
-            g.reshape(new, -1, 1, c.width),
-            axis=1,
-        )
-        for cache, new in zip(state[:2], (k, v), strict=True)
-    )  # (B, places, width)
+        g.add("Concat", f"state_{n}", g.reshape(new, 1, -1, 1, c.width), axis=2)
+        for n, new in zip(states, (k, v), strict=True)
+    )  # (1, B, places, width)
+    for n, cache in zip(states, (keys, values), strict=True):
+        _forget_first(g, cache, n)
     cos, sin = (part.numpy()[:, None] for part in rotation(places, each))  # (places, 1, D / 2)
     keys_turned = _turned(
         g,
@@ -338,7 +325,7 @@ def _attention(
         g.add("Transpose", q_turned, perm=[0, 2, 1, 3]),
         g.add("Transpose", keys_turned, perm=[0, 2, 3, 1]),
     )  # (B, heads, 1, places)
-    empty = g.add("Sub", g.constant("window", np.float32(c.window)), g.reshape(state[2], -1, 1))
+    empty = g.add("Sub", g.constant("window", np.float32(c.window)), g.reshape(real, -1, 1))
     place = g.constant("places", np.arange(places, dtype=np.float32))
     seen = g.reshape(g.add("GreaterOrEqual", place, empty), -1, 1, 1, places)
     scores = g.add("Where", seen, scores, g.constant("never", np.float32(-np.inf)))
@@ -347,15 +334,20 @@ def _attention(
         g.add("Softmax", scores, axis=-1),
         g.add("Transpose", g.reshape(values, -1, places, heads, each), perm=[0, 2, 1, 3]),
     )
-    out = g.linear(f"{name}_output", g.reshape(recalled, -1, c.width), w["memory.output.weight"].T)
-    cut = [
+    y = g.reshape(recalled, -1, c.width)
+    return g.linear(f"{name}_output", y, w["memory.output.weight"].T)
+
+
+def _forget_first(g: _Graph, places: str, state: int) -> None:
+    """Leave the oldest place, of the third axis, out of what a state is next."""
+    g.add(
+        "Slice",
+        places,
         g.constant("from_second", np.array([1])),
         g.constant("to_end", np.array([np.iinfo(np.int64).max])),
-        g.constant("second_axis", np.array([1])),
-    ]
-    return out, [
-        g.reshape(g.add("Slice", cache, *cut), 1, -1, c.window, c.width) for cache in (keys, values)
-    ]
+        g.constant("third_axis", np.array([2])),
+        name=f"next_{state}",
+    )
 
 
 def _turned(g: _Graph, x: str, cos: str, sin: str) -> str:

@@ -16,7 +16,7 @@ from espressivo.guard import Guard
 from espressivo.settings import Settings
 from espressivo.vocabulary import END, NOTE_ON, TIME_SHIFT, Ids
 
-__all__ = ["LONGEST_START_S", "Player", "Reader", "asked"]
+__all__ = ["LONGEST_START_S", "Player", "Reader", "asked", "learned"]
 
 LONGEST_START_S = 1.0
 """Without a primer the first note begins within this time, as in half of people's recordings."""
@@ -176,16 +176,30 @@ def asked(engine: Engine, settings: Settings) -> NDArray[np.float32] | None:
     Raises
     ------
     GenerationError
-        If they ask something of a model that has not learned any control.
+        If they ask for a control that the model has not learned.
     """
     if settings.controls == Controls():
         return None
-    if not engine.controls:
+    known = learned(engine)
+    wanted = [name for name in CONTROLS if getattr(settings, name) is not None]
+    if not set(wanted) <= set(known):
+        unknown = ", ".join(name for name in CONTROLS if name not in known)
         raise GenerationError(
-            f"the model {engine.card['name']!r} has not learned {', '.join(CONTROLS)}: "
+            f"the model {engine.card['name']!r} has not learned {unknown}: "
             "ask for none of them, or choose a model that has"
         )
     return settings.controls.numbers()
+
+
+def learned(engine: Engine) -> tuple[str, ...]:
+    """Return the names of the controls that a model follows.
+
+    A network may have been shown a control in training without learning it; whoever exported it
+    says so in its card.
+    """
+    not_learned = engine.card.get("not_learned")
+    missing = not_learned if isinstance(not_learned, list) else []
+    return tuple(name for name in CONTROLS if engine.controls and name not in missing)
 
 
 def _without(allowed: NDArray[np.bool_], ids: Sequence[int]) -> NDArray[np.bool_]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from espressivo.controls import Controls
+from espressivo.controls import CONTROLS, Controls
 from espressivo.errors import GenerationError
 from espressivo.sampling import Sampling
 from espressivo.vocabulary import NOTE_OFF, NOTE_ON, TIME_SHIFT, VELOCITY, Vocabulary
@@ -41,8 +41,9 @@ class Settings:
         After so long without a sounding note one is struck; above 0.
     guard : bool
         Whether a pitch is ruled out when it would go on with a loop; see `Guard`.
-    density, loudness, pitch_weights : optional
-        What is asked of the music; see `Controls`. Only some models have learned them.
+    density, loudness, pitch_weights, pace, composer : optional
+        What is asked of the music; see `Controls`. Only some models have learned them. In a pitch
+        class whose weight is 0 no note begins: that is a rule.
     guidance : float
         How strongly the model follows what is asked: 1 as it has learned, more for more, and 0
         not at all (Ho & Salimans 2021, "Classifier-Free Diffusion Guidance"). Anything but 1
@@ -70,6 +71,8 @@ class Settings:
     density: float | None = None
     loudness: float | None = None
     pitch_weights: tuple[float, ...] | None = None
+    pace: float | None = None
+    composer: str | None = None
     guidance: float = 1.0
 
     def __post_init__(self) -> None:
@@ -111,7 +114,7 @@ class Settings:
     @property
     def controls(self) -> Controls:
         """What is asked of the music."""
-        return Controls(self.density, self.loudness, self.pitch_weights)
+        return Controls(**{name: getattr(self, name) for name in CONTROLS})
 
     def sampling(self, vocabulary: Vocabulary) -> Sampling:
         """Return how ids of a vocabulary are drawn.

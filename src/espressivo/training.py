@@ -45,6 +45,8 @@ from espressivo.progress import Progress, Silent
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
+    from espressivo.pretrained import Pretrained
+
 __all__ = ["Outcome", "train", "validation_nats"]
 
 _REPORT_EVERY = 20  # steps between rows of the log
@@ -71,6 +73,7 @@ def train(
     config: TrainingConfig,
     *,
     resume: bool = False,
+    start: Pretrained | None = None,
     accelerator: str = "auto",
     devices: int | str = "auto",
     strategy: str = "auto",
@@ -85,6 +88,8 @@ def train(
     resume : bool
         Go on from ``last.ckpt``. The settings of the run stay, but for ``rounds``,
         ``max_time_s``, ``patience``, ``validate_every`` and ``checkpoint_every_s``.
+    start : Pretrained, optional
+        A network as in ``config.network``, whose weights are gone on from instead of new ones.
     accelerator, devices, strategy
         As `lightning.fabric.Fabric` takes them. Without "ddp" or the like, one device is used.
 
@@ -92,8 +97,14 @@ def train(
     ------
     TrainingError
         If there is a run in the folder already, or none to resume, or one with other settings,
-        or Fabric does not take what is asked of it.
+        or Fabric does not take what is asked of it, or the network to start from was trained on
+        another vocabulary.
     """
+    if start is not None and start.vocabulary != dataset.vocabulary:
+        raise TrainingError(
+            f"{dataset.folder}: its vocabulary {dataset.vocabulary.name!r} is not that of the "
+            f"network to start from, {start.vocabulary.name!r}; prepare the data in that"
+        )
     if devices == "auto" and strategy == "auto":
         devices = 1
     try:
@@ -109,7 +120,7 @@ def train(
     fabric.launch()
     if progress is None or not fabric.is_global_zero:
         progress = Silent()
-    return _Run(fabric, dataset, out, config, resume, progress).go()
+    return _Run(fabric, dataset, out, config, resume, start, progress).go()
 
 
 def validation_nats(
@@ -148,6 +159,7 @@ class _Run:
         out: Path,
         config: TrainingConfig,
         resume: bool,
+        start: Pretrained | None,
         progress: Progress,
     ) -> None:
         self.fabric, self.dataset, self.out, self.progress = fabric, dataset, out, progress
@@ -174,6 +186,8 @@ class _Run:
             torch.set_rng_state(saved.rng[fabric.global_rank])
         else:
             saved = Checkpoint(config, dataset.vocabulary, {}, [], steps)
+            if start is not None:
+                network.load_state_dict(start.network.state_dict())
         self.saved, self.config = saved, config
         self.network = fabric.setup_module(network)
         self.learner = torch.compile(self.network) if config.compile else self.network

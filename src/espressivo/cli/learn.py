@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from espressivo.cli.options import JSON, PATH, VOCABULARY, Duration, Example
+from espressivo.controls import CONTROLS
 from espressivo.vocabulary import vocabulary as preset
 
 if TYPE_CHECKING:
@@ -126,6 +127,17 @@ def prepare(
     default=0.05,
     help="At random, up to so much longer or shorter.",
 )
+@click.option(
+    "--loudness",
+    type=click.IntRange(0, 16),
+    default=0,
+    help="At random, louder or softer by up to so many steps of the code.",
+)
+@click.option(
+    "--start-from",
+    type=PATH,
+    help="Folder that export wrote: go on from its weights, with its network.",
+)
 @click.option("--optimizer", type=click.Choice(["adamw", "adam", "muon"]), default="adamw")
 @click.option("--learning-rate", type=_POSITIVE, default=1e-3, help="The highest one.")
 @click.option("--weight-decay", type=click.FloatRange(0), default=0.01, help="Not with adam.")
@@ -159,6 +171,7 @@ def train(
     accelerator: str,
     devices: str,
     strategy: str,
+    start_from: Path | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -184,15 +197,29 @@ def train(
         for name, value in options.items()
         if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
     }
+    start = None
     if resume:
+        if start_from:
+            raise click.UsageError("a resumed run goes on from itself: leave out --start-from")
         config = _resumed(Checkpoint.load(out / "last.ckpt").config, given)
+    elif start_from:
+        sizes = sorted(given.keys() & _SIZES)
+        if sizes:
+            listed = ", ".join("--" + name for name in sizes)
+            raise click.UsageError(f"--start-from brings its own network: leave out {listed}")
+        _need("safetensors")
+        from espressivo.pretrained import load_pretrained
+
+        start = load_pretrained(start_from)
+        config = _configured(options, start.network.config)
     else:
-        config = _configured(options)
+        config = _configured(options, _network(options))
     outcome = train(
         Dataset(dataset),
         out,
         config,
         resume=resume,
+        start=start,
         accelerator=accelerator,
         devices=int(devices) if devices.isdigit() else devices,
         strategy=strategy,
@@ -204,6 +231,10 @@ def train(
         click.get_current_context().exit(130)
 
 
+# Options that decide what network is made.
+_SIZES = {"network", "hidden", "layers", "pattern", "heads", "controls", "dropout"}
+
+
 def _summary(outcome: Outcome, out: Path) -> str:
     return (
         f"{outcome.ended} after {outcome.steps} steps, {outcome.events} events, "
@@ -212,22 +243,23 @@ def _summary(outcome: Outcome, out: Path) -> str:
     )
 
 
-def _configured(options: dict[str, Any]) -> TrainingConfig:
+def _configured(options: dict[str, Any], network: NetworkConfig) -> TrainingConfig:
     """Make the settings of a run from the options of `train`."""
     from espressivo.augment import Augmentation
     from espressivo.checkpoint import TrainingConfig
     from espressivo.dataset import Cut
+    from espressivo.networks import RecurrentConfig
 
     if options["window_seconds"] and options["carry"]:
         raise click.UsageError("--carry needs windows of events: leave --window-seconds out")
-    if options["controls"] and not options["carry"]:
-        raise click.UsageError("--controls needs --carry")
-    if options["optimizer"] == "muon" and options["network"] != "delta":
+    if network.controls and not options["carry"]:
+        raise click.UsageError("a network with controls needs --carry")
+    if options["optimizer"] == "muon" and isinstance(network, RecurrentConfig):
         raise click.UsageError("--optimizer muon needs --network delta")
     return TrainingConfig(
-        network=_network(options),
+        network=network,
         cut=Cut(options["batch"], options["window"], options["window_seconds"], options["carry"]),
-        augmentation=Augmentation(options["transpose"], options["stretch"]),
+        augmentation=Augmentation(options["transpose"], options["stretch"], options["loudness"]),
         rounds=options["rounds"],
         max_time_s=options["max_time"],
         validation_events=options["validation_events"] or None,
@@ -331,6 +363,12 @@ def _need(*modules: str) -> None:
 @click.option("--licence", help="Licence of the weights.")
 @click.option("--trained-on", help="What it was trained on.")
 @click.option(
+    "--not-learned",
+    type=click.Choice(CONTROLS),
+    multiple=True,
+    help="A control that the network was shown and does not follow: it is not offered.",
+)
+@click.option(
     "--weights",
     type=click.Choice(["fp32", "fp16", "int8"]),
     default="int8",
@@ -342,6 +380,7 @@ def export(
     name: str | None,
     licence: str | None,
     trained_on: str | None,
+    not_learned: tuple[str, ...],
     weights: str,
 ) -> None:
     """Write the network of a RUN as one model file that plays without torch.
@@ -371,7 +410,12 @@ def export(
             "validation_events_per_piece": checkpoint.config.validation_events,
             "training": checkpoint.config.to_dict(),
         }
-    said = {"name": name or output.stem, "licence": licence, "trained_on": trained_on}
+    said = {
+        "name": name or output.stem,
+        "licence": licence,
+        "trained_on": trained_on,
+        "not_learned": list(not_learned) or None,
+    }
     card |= {key: value for key, value in said.items() if value is not None}
     if output.suffix != ".onnx":
         save_pretrained(network, vocabulary, output, card=card)

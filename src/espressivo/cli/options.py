@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from espressivo.controls import key
+from espressivo.controls import Controls, key
 from espressivo.errors import GenerationError
 from espressivo.vocabulary import presets
 
@@ -63,15 +63,17 @@ class Change(click.ParamType[Any]):
         try:
             if name == "key":
                 return float(second), {"pitch_weights": key(wanted)}
-            if name in ("density", "loudness", "guidance", "temperature"):
+            if name == "composer":
+                return float(second), {name: Controls(composer=wanted).composer}
+            if name in ("density", "pace", "loudness", "guidance", "temperature"):
                 return float(second), {name: float(wanted)}
         except GenerationError as error:
             self.fail(str(error), param, ctx)
         except ValueError:
             pass
         self.fail(
-            f"{value!r} is not a second and a change of density, loudness, key, guidance or "
-            "temperature, like '20:density=12'",
+            f"{value!r} is not a second and a change of density, pace, loudness, key, composer, "
+            "guidance or temperature, like '20:density=12'",
             param,
             ctx,
         )

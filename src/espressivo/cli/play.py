@@ -22,7 +22,7 @@ from espressivo.cli.options import (
     Example,
     Numbers,
 )
-from espressivo.controls import Controls, key
+from espressivo.controls import COMPOSERS, Controls, key
 from espressivo.ending import ENDINGS
 from espressivo.errors import CodecError, GenerationError
 from espressivo.settings import LONGEST_KEY_S, LONGEST_NOTE_S
@@ -184,10 +184,20 @@ def _show_events(ids: Ids, v: Vocabulary, one_based: bool, as_json: bool) -> Non
 )
 @click.option("--guard/--no-guard", default=False, help="Break loops of notes.")
 @click.option("--density", type=click.FloatRange(0), help="Ask for so many notes a second.")
+@click.option(
+    "--pace", type=click.FloatRange(0), help="Ask for so many onsets a second, a chord being one."
+)
 @click.option("--loudness", type=click.FloatRange(1, 127), help="Ask for this mean velocity.")
 @click.option("--key", "key_name", help="Ask for the pitches of a key, like 'F# minor'.")
 @click.option(
-    "--pitch-weights", type=Numbers(), help="Ask for pitch classes by 12 shares, from C upwards."
+    "--pitch-weights",
+    type=Numbers(),
+    help="Ask for pitch classes by 12 shares, from C upwards; 0 rules one out.",
+)
+@click.option(
+    "--composer",
+    type=click.Choice(COMPOSERS, case_sensitive=False),
+    help="Ask for the manner of a composer.",
 )
 @click.option(
     "--guidance",
@@ -200,7 +210,7 @@ def _show_events(ids: Ids, v: Vocabulary, one_based: bool, as_json: bool) -> Non
     "changes",
     type=Change(),
     multiple=True,
-    help="Change density, loudness, key, guidance or temperature on the way: '20:density=12'.",
+    help="Change a control, guidance or temperature on the way: '20:density=12', '40:key=C major'.",
 )
 @click.option(
     "--beam", type=click.IntRange(1), help="Search the likeliest --events, following so many lists."

@@ -72,6 +72,15 @@ class Recurrent(Saved):
         between = config.dropout if config.layers > 1 else 0.0
         self.rnn = kind(size, config.hidden, config.layers, dropout=between)
         self.output = nn.Linear(config.hidden, size)
+        if config.cell == "lstm":
+            self._remember()
+
+    def _remember(self) -> None:
+        """Begin with open forget gates, as Magenta's cells do (Gers et al. 2000)."""
+        hidden = self.config.hidden
+        for name, bias in self.rnn.named_parameters():
+            if name.startswith("bias_ih"):
+                nn.init.ones_(bias.data[hidden : 2 * hidden])  # gates: in, forget, cell, out
 
     def initial_state(self, rows: int) -> State:
         """Return the state before any event: zeros."""

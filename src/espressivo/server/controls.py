@@ -6,13 +6,15 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from espressivo.controls import CONTROLS as LEARNED
+from espressivo.controls import COMPOSERS
+from espressivo.controls import CONTROLS as LEARNABLE
 from espressivo.errors import ServerError
+from espressivo.player import learned
 
 if TYPE_CHECKING:
     from espressivo.generation import Model
 
-__all__ = ["CONTROLS", "Control", "offered"]
+__all__ = ["CONTROLS", "Choice", "Control", "offered"]
 
 _PITCH_CLASSES = 12
 
@@ -76,20 +78,39 @@ class Control:
         return value
 
 
+@dataclass(frozen=True)
+class Choice:
+    """One of the `Settings` that is one of several words, or None for none of them."""
+
+    name: str
+    label: str
+    choices: tuple[str, ...]
+
+    def checked(self, value: Any) -> Any:
+        """Return a value that came from a page; `ServerError` if it is not one of the words."""
+        if value is not None and value not in self.choices:
+            raise ServerError(
+                f"{self.name} must be one of {', '.join(self.choices)}, not {str(value)[:40]!r}"
+            )
+        return value
+
+
 CONTROLS = (
     Control("temperature", "Temperature", 0.1, 2.0, 0.05, 1.0),
     Control("top_p", "Top-p", 0.5, 1.0, 0.01, 1.0),
     Control("density", "Density", 1.0, 25.0, 0.5, unit="notes/s"),
+    Control("pace", "Pace", 0.5, 13.0, 0.5, unit="onsets/s"),
     Control("loudness", "Loudness", 20, 95, 1),
     Control("polyphony", "Polyphony", 1, 24, 1, unit="notes"),
     Control("lowest_pitch", "Lowest", 21, 96, 1, 21, unit="note"),
     Control("highest_pitch", "Highest", 33, 108, 1, 108, unit="note"),
     Control("pitch_weights", "Pitches", 0.0, 1.0, 0.25, 1.0, count=_PITCH_CLASSES),
+    Choice("composer", "Manner of", COMPOSERS),
 )
 """Everything that a page knows how to show, in the order in which it does."""
 
 
-def offered(model: Model) -> dict[str, Control]:
+def offered(model: Model) -> dict[str, Control | Choice]:
     """Return the controls that a model has, by name."""
-    unknown = () if model.engine.controls else LEARNED
+    unknown = set(LEARNABLE) - set(learned(model.engine))
     return {control.name: control for control in CONTROLS if control.name not in unknown}

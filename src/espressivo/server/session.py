@@ -11,7 +11,7 @@ from espressivo import midi
 from espressivo.errors import EspressivoError, ServerError
 from espressivo.generation import Model, load
 from espressivo.server import messages
-from espressivo.server.controls import Control, offered
+from espressivo.server.controls import Choice, Control, offered
 from espressivo.streaming import LONGEST_REST_S, Stream
 
 __all__ = ["LEAD_S", "Models", "Session"]
@@ -140,7 +140,7 @@ class Session:
         controls = [vars(control) for control in self._controls().values()]
         self._tell("model", name=name, controls=controls)
 
-    def _controls(self) -> dict[str, Control]:
+    def _controls(self) -> dict[str, Control | Choice]:
         return offered(self._model)
 
     def _settings(self, given: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ export const noteName = (pitch) => `${NAMES[pitch % 12]}${Math.floor(pitch / 12)
 export function build(place, controls, values, changed) {
   place.replaceChildren(...controls.map((control) => {
     const value = control.name in values ? values[control.name] : control.default;
-    const make = control.count === 1 ? knob : pitchKeys;
+    const make = control.choices ? choice : control.count === 1 ? knob : pitchKeys;
     return make(control, value, (value) => changed(control.name, value));
   }));
 }
@@ -84,6 +84,19 @@ function arc(from, to) {
     return `${(32 + 26 * Math.cos(angle)).toFixed(2)} ${(32 + 26 * Math.sin(angle)).toFixed(2)}`;
   };
   return `M ${point(from)} A 26 26 0 ${(to - from) * SWEEP > 180 ? 1 : 0} 1 ${point(to)}`;
+}
+
+// A list of words to choose from, or none of them.
+function choice(control, value, changed) {
+  const element = document.createElement("label");
+  element.className = "words";
+  element.dataset.name = control.name;
+  element.innerHTML = `<span class="name">${control.label}</span><select><option value="">anyone</option>${
+    control.choices.map((word) => `<option>${word}</option>`).join("")}</select>`;
+  const select = element.querySelector("select");
+  select.value = control.choices.includes(value) ? value : "";
+  select.addEventListener("change", () => changed(select.value || null));
+  return element;
 }
 
 // One octave of keys, each with a weight that a click lowers or raises, and scales to choose from.

@@ -171,7 +171,8 @@ const link = new Link({
   model({ name, controls }) {
     const another = state.model !== null && state.model !== name;
     state.model = $("model").value = name;
-    state.settings = Object.fromEntries(Object.entries(state.settings).filter(([key]) => controls.some((c) => c.name === key)));
+    const fits = ([key, value]) => controls.some((c) => c.name === key && (c.choices?.includes(value) ?? typeof value !== "string"));
+    state.settings = Object.fromEntries(Object.entries(state.settings).filter(fits));
     build($("knobs"), controls, state.settings, (key, value) => {
       state.settings[key] = value;
       link.send("steer", { settings: { [key]: value } });
@@ -351,9 +352,9 @@ function remember() {
 function recall() {
   for (const [name, text] of new URLSearchParams(location.hash.slice(1))) {
     const numbers = text.split(",").map(Number);
-    if (name === "model" || numbers.some(Number.isNaN)) continue;
-    if (name === "seed") state.seed = numbers[0];
-    else state.settings[name] = numbers.length > 1 ? numbers : numbers[0];
+    const value = numbers.some(Number.isNaN) ? text : numbers.length > 1 ? numbers : numbers[0];
+    if (name === "seed") state.seed = Number.isInteger(value) ? value : null;
+    else if (name !== "model") state.settings[name] = value;
   }
   state.seed ??= Math.floor(Math.random() * 2 ** 32);
 }
