@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from espressivo.codec import event_steps, insert_shifts
+from espressivo.performance import Performance
 from espressivo.vocabulary import NOTE_OFF, NOTE_ON, TIME_SHIFT, VELOCITY, Ids, Vocabulary
 
 __all__ = ["Augmentation", "louder", "stretch", "transpose"]
@@ -38,9 +39,12 @@ def stretch(ids: Ids, factor: float, vocabulary: Vocabulary) -> Ids:
 
     Times are scaled from the beginning of the list and rounded to the grid. Events that stood in
     different steps stay in different steps, so no note vanishes; time after the last event that
-    is not a time-shift is dropped.
+    is not a time-shift is dropped. In a code of notes, whose notes cannot vanish, beginnings and
+    ends are just rounded.
     """
     v = vocabulary
+    if v.notewise:
+        return _stretch_notes(ids, factor, v)
     event = np.flatnonzero(v.kinds[ids] != TIME_SHIFT)
     if not len(event):
         return ids[:0].copy()
@@ -52,6 +56,14 @@ def stretch(ids: Ids, factor: float, vocabulary: Vocabulary) -> Ids:
     scaled = np.maximum.accumulate(np.maximum(wanted, 0) - group) + group
     gap = np.diff(scaled, prepend=0)
     return insert_shifts(ids[event], gap, v)
+
+
+def _stretch_notes(ids: Ids, factor: float, v: Vocabulary) -> Ids:
+    played = v.decode(ids)
+    notes, controls = played.notes.copy(), played.controls.copy()
+    for times in (notes["onset_s"], notes["offset_s"], controls["time_s"]):
+        times *= factor
+    return v.encode(Performance(notes, controls))
 
 
 def louder(ids: Ids, bins: int, vocabulary: Vocabulary) -> Ids:

@@ -107,8 +107,8 @@ class TrainingConfig:
                     self.optimizer == "muon" and isinstance(self.network, RecurrentConfig),
                 ),
                 (
-                    "controls need carried windows",
-                    self.network.controls > 0 and not self.cut.carried,
+                    "controls and steps of notes need carried windows",
+                    (self.network.controls > 0 or self.network.notewise) and not self.cut.carried,
                 ),
                 ("learning_rate and clip must be above 0", min(self.learning_rate, self.clip) <= 0),
                 ("weight_decay must be at least 0", self.weight_decay < 0),
@@ -208,7 +208,7 @@ class Checkpoint:
 def load_network(path: Path) -> tuple[Network, Checkpoint]:
     """Load the network of a checkpoint, ready to use."""
     checkpoint = Checkpoint.load(path)
-    network = build(checkpoint.config.network, checkpoint.vocabulary.size)
+    network = build(checkpoint.config.network, checkpoint.vocabulary)
     try:
         network.load_state_dict(checkpoint.network)
     except RuntimeError as error:

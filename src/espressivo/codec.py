@@ -7,6 +7,7 @@ vectorised: a performance of ten thousand notes takes about a millisecond.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,9 @@ from espressivo.performance import (
 from espressivo.performance import SUSTAIN as SUSTAIN_PEDAL
 from espressivo.vocabulary import (
     END,
+    FINE,
+    KINDS,
+    LENGTH,
     NOTE_OFF,
     NOTE_ON,
     START,
@@ -34,16 +38,29 @@ from espressivo.vocabulary import (
 
 __all__ = [
     "DEFAULT_VELOCITY",
+    "FACTORS",
+    "NO_ID",
     "decode",
     "encode",
     "event_steps",
     "insert_shifts",
     "quantise",
     "restore",
+    "steps",
 ]
 
 DEFAULT_VELOCITY = 64
 """Notes before the first velocity event of a list take the velocity of this one's bin."""
+
+FACTORS = ((TIME_SHIFT,), (NOTE_ON, SUSTAIN, END), (VELOCITY,), (LENGTH,), (FINE,))
+"""The kinds of each id of a step in a code of notes, in their order."""
+
+NO_ID = -1
+"""What stands for an id that a step lacks."""
+
+_FACTOR = np.zeros(len(KINDS), np.int64)  # of each kind
+for _number, _kinds in enumerate(FACTORS):
+    _FACTOR[list(_kinds)] = _number
 
 _Steps = NDArray[np.int64]
 
@@ -53,8 +70,8 @@ def encode(performance: Performance, vocabulary: Vocabulary) -> Ids:
 
     Lost on the way: time between the steps of the grid, velocity within its bin, notes outside
     the range of pitches, every pedal but sustain, and silence after the last event. A note lasts
-    at least one step. A velocity event stands only before a note whose bin differs from that of
-    the note before.
+    at least one step, and in a code of notes at most its longest. A velocity event stands only
+    before a note whose bin differs from that of the note before, or in a code of notes with each.
 
     Parameters
     ----------
@@ -76,6 +93,10 @@ def encode(performance: Performance, vocabulary: Vocabulary) -> Ids:
     v = vocabulary
     notes = _kept_notes(performance, v)
     start, end = _note_steps(notes, v)
+    if v.notewise:
+        end = _ends_in_turn(notes["pitch"], end)
+        loudness = v.velocity_bins[notes["velocity"]]
+        return _notewise(start, end, notes["pitch"], loudness, *_pedal_moves(performance, v), v)
     pitch, count = notes["pitch"].astype(np.int64), len(notes)
     velocity_bin = v.velocity_bins[notes["velocity"]]
     louder = np.flatnonzero(np.diff(velocity_bin, prepend=-1))
@@ -112,6 +133,10 @@ def decode(ids: ArrayLike, vocabulary: Vocabulary) -> Performance:
     the bin of 64. Start and end events, and pedal movements that change nothing, are ignored.
     What comes out is quantised: `quantise` leaves it as it is.
 
+    In a code of notes, velocity and length count where they follow a note-on in this order; a
+    note without a length sounds to the end of the list, and one without a velocity has that of
+    the bin of 64.
+
     Parameters
     ----------
     ids : sequence of int
@@ -140,12 +165,16 @@ def decode(ids: ArrayLike, vocabulary: Vocabulary) -> Performance:
     velocity = np.where(latest >= 0, value[latest], default)
 
     on, off = np.flatnonzero(kind == NOTE_ON), np.flatnonzero(kind == NOTE_OFF)
-    off = off[~_stray(on, off, value)]
-    closing = _first_in_first_out(value[on], value[off])
-    closed = closing < len(off)
     start = step[on]
     end = np.maximum(start + 1, final)
-    end[closed] = step[off[closing[closed]]]
+    if v.notewise:
+        velocity[on], length = _written_with(on, kind, value, default, ids, v)
+        end = _ends_in_turn(value[on], np.minimum(end, start + length))
+    else:
+        off = off[~_stray(on, off, value)]
+        closing = _first_in_first_out(value[on], value[off])
+        closed = closing < len(off)
+        end[closed] = step[off[closing[closed]]]
     sounded = end > start
 
     notes = np.empty(int(sounded.sum()), NOTE_DTYPE)
@@ -168,11 +197,9 @@ def quantise(performance: Performance, vocabulary: Vocabulary) -> Performance:
     v = vocabulary
     notes = _kept_notes(performance, v)
     start, end = _note_steps(notes, v)
-    by_end = np.argsort(end, kind="stable")
-    closing = _first_in_first_out(notes["pitch"], notes["pitch"][by_end])
     quantised = notes.copy()
     quantised["onset_s"] = start / v.steps_per_second
-    quantised["offset_s"] = end[by_end[closing]] / v.steps_per_second
+    quantised["offset_s"] = _ends_in_turn(notes["pitch"], end) / v.steps_per_second
     quantised["velocity"] = np.array(v.velocity_values)[v.velocity_bins[notes["velocity"]]]
     return Performance(quantised, _controls(*_pedal_moves(performance, v), v))
 
@@ -224,6 +251,8 @@ def restore(ids: Ids, vocabulary: Vocabulary) -> Ids:
     v = vocabulary
     kind, value = v.kinds[ids], v.values[ids]
     on, off = np.flatnonzero(kind == NOTE_ON), np.flatnonzero(kind == NOTE_OFF)
+    if v.notewise:
+        return _restore_notewise(ids, v)
     struck = np.bincount(value[on], minlength=128)
     released = np.bincount(value[off[~_stray(on, off, value)]], minlength=128)
     sounding = np.repeat(np.arange(128), struck - released)
@@ -252,7 +281,97 @@ def _to_step(time_s: NDArray[np.float64], v: Vocabulary) -> _Steps:
 def _note_steps(notes: NDArray[np.void], v: Vocabulary) -> tuple[_Steps, _Steps]:
     """Return the steps at which notes begin and end; each lasts at least one step."""
     start = _to_step(notes["onset_s"], v)
-    return start, np.maximum(_to_step(notes["offset_s"], v), start + 1)
+    end = np.maximum(_to_step(notes["offset_s"], v), start + 1)
+    return start, np.minimum(end, start + v.longest_note_steps) if v.notewise else end
+
+
+def _ends_in_turn(pitch: NDArray[Any], end: _Steps) -> _Steps:
+    """Let the first note of a pitch to begin be the first to end; notes in the order of time."""
+    by_end = np.argsort(end, kind="stable")
+    return np.asarray(end[by_end[_first_in_first_out(pitch, pitch[by_end])]])
+
+
+def _notewise(
+    start: _Steps,
+    end: _Steps,
+    pitch: NDArray[Any],
+    loudness: NDArray[Any],
+    moved: _Steps,
+    down: _Steps,
+    v: Vocabulary,
+) -> Ids:
+    """Write notes with their lengths, and movements of the pedal, in a code of notes."""
+    count = len(moved)
+    step = np.concatenate((moved, start))
+    ids = np.full((len(step), len(FACTORS)), NO_ID)
+    ids[:count, 1] = down + v.first[SUSTAIN]
+    ids[count:, 1] = pitch.astype(np.int64) + (v.first[NOTE_ON] - v.lowest_pitch)
+    ids[count:, 2] = loudness + v.first[VELOCITY]
+    ids[count:, 3:] = _length_ids(end - start, v)
+    order = np.argsort(step, kind="stable")  # movements of the pedal come first
+    last = max(np.max(step, initial=0), np.max(end, initial=0))
+    if v.boundaries:
+        step, ids = np.append(step[order], last), np.vstack((ids[order], ids[:1]))
+        ids[-1] = NO_ID, v.first[END], *[NO_ID] * 3
+    else:
+        step, ids = step[order], ids[order]
+    gap = np.diff(step, prepend=0)
+    rests, ids[:, 0] = np.divmod(gap, v.max_shift_steps)
+    ids[:, 0] += v.first[TIME_SHIFT]
+    rest = [v.first[TIME_SHIFT] + v.max_shift_steps, *[NO_ID] * 4]
+    ids = np.insert(ids, np.repeat(np.arange(len(ids)), rests), rest, axis=0)
+    return ids[ids != NO_ID].astype(np.int32)
+
+
+def _length_ids(length: _Steps, v: Vocabulary) -> _Steps:
+    """Return the ids of lengths in steps, shape (n, 2): a class, and a place if it has several."""
+    number = np.searchsorted(v.shortest_lengths, length, "right") - 1
+    place = length - v.shortest_lengths[number] + v.first[FINE]
+    alone = v.lengths_in_class[number] == 1
+    return np.stack((number + v.first[LENGTH], np.where(alone, NO_ID, place)), axis=1)
+
+
+def _written_with(
+    on: NDArray[np.int64],
+    kind: NDArray[np.int8],
+    value: NDArray[np.int32],
+    velocity: int,
+    ids: Ids,
+    v: Vocabulary,
+) -> tuple[NDArray[np.int32], _Steps]:
+    """Return velocity and length of each note-on of a code of notes, as written after it."""
+    kinds = np.append(kind, [-1] * 3)
+    loud = kinds[on + 1] == VELOCITY
+    velocities = np.full(len(on), velocity, np.int32)
+    velocities[loud] = value[on[loud] + 1]
+    lengths = np.full(len(on), np.iinfo(np.int32).max, np.int64)
+    known = loud & (kinds[on + 2] == LENGTH)
+    at = on[known] + 2
+    most = v.lengths_in_class[ids[at] - v.first[LENGTH]]
+    fine = np.where(kinds[at + 1] == FINE, np.append(value, 0)[np.minimum(at + 1, len(value))], 0)
+    lengths[known] = value[at] + np.minimum(fine, most - 1)
+    return velocities, lengths
+
+
+def steps(ids: Ids, vocabulary: Vocabulary) -> Ids:
+    """Lay out the ids of a code of notes in steps.
+
+    Parameters
+    ----------
+    ids : int32 array, shape (n,)
+        As `encode` writes them, from a beginning of a step on.
+
+    Returns
+    -------
+    int32 array, shape (number of steps, number of `FACTORS`)
+        `NO_ID` where a step has no id of that kind.
+    """
+    v = vocabulary
+    kind = v.kinds[ids]
+    row = np.cumsum(kind == TIME_SHIFT) - 1
+    laid = np.full((int(row[-1]) + 1 if len(ids) else 0, len(FACTORS)), NO_ID, np.int32)
+    laid[row, _FACTOR[kind]] = ids
+    return laid
 
 
 def _pedal_moves(performance: Performance, v: Vocabulary) -> tuple[_Steps, _Steps]:
@@ -333,3 +452,23 @@ def _stray(
     stray = np.zeros(len(where), bool)
     stray[order] = new_low & (change < 0)
     return stray[len(on) :]
+
+
+def _restore_notewise(ids: Ids, v: Vocabulary) -> Ids:
+    """Do what `restore` says in a code of notes: what sounds has the length that is left."""
+    now = int(v.values[ids[v.kinds[ids] == TIME_SHIFT]].sum())
+    rest = v.first[TIME_SHIFT] + v.max_shift_steps
+    rests = [rest] * (v.longest_note_steps // v.max_shift_steps + 1)  # until every note has ended
+    played = decode(np.concatenate((ids, rests)), v)
+    start, end = _note_steps(played.notes, v)
+    left = (start <= now) & (end > now)
+    down = (played.controls["value"][-1:] > 0).nonzero()[0] + 1  # empty, or 1
+    return _notewise(
+        np.zeros(left.sum(), np.int64),
+        end[left] - now,
+        played.notes["pitch"][left],
+        v.velocity_bins[played.notes["velocity"][left]],
+        np.zeros_like(down),
+        down,
+        dataclasses.replace(v, boundaries=False),
+    )

@@ -171,6 +171,7 @@ def measured(ids: Ids, vocabulary: Vocabulary, composer: str | None = None) -> N
     Parameters
     ----------
     ids : int32 array, shape (n,)
+        As the codec writes them.
     composer : str, optional
         One of `COMPOSERS`.
 
@@ -193,7 +194,11 @@ def measured(ids: Ids, vocabulary: Vocabulary, composer: str | None = None) -> N
     count = np.maximum(last - first, 0)
     numbers[:, density] = _shares(count / _WINDOW_S, _DENSITIES)
 
-    loud = np.cumsum(np.concatenate(([0], _velocities(kinds, values)[begins])))
+    if v.notewise:
+        velocities = values[np.flatnonzero(begins) + 1]
+    else:
+        velocities = _velocities(kinds, values)[begins]
+    loud = np.cumsum(np.concatenate(([0], velocities)))
     some = count > 0
     means = (loud[last[some]] - loud[first[some]]) / count[some]
     numbers[some, loudness] = _shares(means, _LOUDNESSES)

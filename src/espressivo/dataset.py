@@ -25,10 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from espressivo.augment import Augmentation
-from espressivo.codec import event_steps, restore
+from espressivo.codec import FACTORS, NO_ID, event_steps, restore, steps
 from espressivo.controls import SIZE, composer_of, dropped, measured
 from espressivo.errors import DataError
-from espressivo.vocabulary import Ids, Vocabulary
+from espressivo.vocabulary import TIME_SHIFT, Ids, Vocabulary
 
 __all__ = ["FORMAT", "IGNORED", "Batch", "Cut", "Dataset", "Piece", "batches", "whole_pieces"]
 
@@ -58,6 +58,9 @@ class Piece:
 @dataclass(frozen=True)
 class Batch:
     """Windows of ids, time-major.
+
+    For a network over notes, a window is of steps, and its arrays have one more axis: the ids of
+    a step, as `espressivo.codec.steps` lays them out.
 
     Parameters
     ----------
@@ -95,7 +98,7 @@ class Cut:
     rows : int
         Windows in a batch.
     events : int
-        Events of a window or segment.
+        Events of a window or segment; steps, for a network over notes.
     seconds : float, optional
         Length of segments in seconds instead; the shorter ones of a batch are padded.
     carried : bool
@@ -187,7 +190,11 @@ class Dataset:
 
 
 def whole_pieces(
-    dataset: Dataset, split: str, cut: Cut, first_events: int | None = None
+    dataset: Dataset,
+    split: str,
+    cut: Cut,
+    first_events: int | None = None,
+    notewise: bool = False,
 ) -> Iterator[Batch]:
     """Go once through the pieces of a split, carried, each target scored once.
 
@@ -195,11 +202,14 @@ def whole_pieces(
     ----------
     first_events : int, optional
         Score only so many events from the beginning of each piece.
+    notewise : bool
+        Whether windows are of steps.
     """
     pieces = sorted(dataset.split(split), key=lambda piece: -piece.events)
-    source = (_Lane([], dataset.ids(piece)[:first_events]) for piece in pieces)
+    v = dataset.vocabulary
+    source = (_Lane([], dataset.ids(piece)[:first_events], v, notewise) for piece in pieces)
     lanes: list[_Lane | None] = [None] * min(cut.rows, len(pieces))
-    yield from _follow(source, lanes, cut.events, dataset.vocabulary)
+    yield from _follow(source, lanes, cut.events, _nothing(v, notewise))
 
 
 def batches(
@@ -210,6 +220,7 @@ def batches(
     seed: int,
     position: list[Any] | None = None,
     controls: bool = False,
+    notewise: bool = False,
     part: int = 0,
     parts: int = 1,
 ) -> Iterator[Batch]:
@@ -224,14 +235,16 @@ def batches(
     controls : bool
         Whether batches have controls, measured in the music and dropped at random; carried
         windows only.
+    notewise : bool
+        Whether windows are of steps; carried windows only.
     part, parts : int
         This process and the number of processes that share each round's pieces.
     """
-    rounds = _Rounds(dataset, augmentation, seed, part, parts)
+    rounds = _Rounds(dataset, augmentation, seed, part, parts, notewise)
     if cut.carried:
         yield from _carried(rounds, cut, position, controls)
-    elif controls:
-        raise ValueError("controls need carried windows")
+    elif controls or notewise:
+        raise ValueError("controls and steps need carried windows")
     else:
         yield from _segments(rounds, cut, position)
 
@@ -245,6 +258,7 @@ class _Rounds:
     seed: int
     part: int
     parts: int
+    notewise: bool = False
 
     @cached_property
     def pieces(self) -> tuple[Piece, ...]:
@@ -270,7 +284,8 @@ class _Rounds:
 
     def lane(self, number: int, place: int, index: int, at: int = 0) -> _Lane:
         composer = composer_of(self.pieces[index].composition)
-        return _Lane([number, place, index], self.ids(number, index), at, composer)
+        ids, v = self.ids(number, index), self.dataset.vocabulary
+        return _Lane([number, place, index], ids, v, self.notewise, at, composer)
 
     def walk(self, number: int, place: int) -> Iterator[_Lane]:
         """Yield pieces without end from a place in a round on."""
@@ -287,38 +302,47 @@ class _Lane:
 
     key: list[int]
     ids: Ids
+    vocabulary: Vocabulary
+    notewise: bool = False
     at: int = 0
     composer: str | None = None
 
-    def controls(self, length: int, v: Vocabulary, seed: int) -> NDArray[np.float32]:
+    @cached_property
+    def places(self) -> Ids:
+        """What windows are cut from: the ids, or the steps that they are."""
+        return steps(self.ids, self.vocabulary) if self.notewise else self.ids
+
+    @cached_property
+    def _measured(self) -> NDArray[np.float32]:
+        numbers = measured(self.ids, self.vocabulary, self.composer)
+        begins = self.vocabulary.kinds[self.ids] == TIME_SHIFT
+        return numbers[begins] if self.notewise else numbers
+
+    def controls(self, length: int, seed: int) -> NDArray[np.float32]:
         """Return what is asked of the next window, dropped by a chance of its own."""
-        if self._measured is None:
-            self._measured = measured(self.ids, v, self.composer)
         rng = np.random.default_rng([seed, *self.key, self.at, 2])
         return dropped(self._measured[self.at : self.at + length], rng)
-
-    _measured: NDArray[np.float32] | None = None
 
 
 def _follow(
     source: Iterator[_Lane],
     lanes: list[_Lane | None],
     length: int,
-    v: Vocabulary,
+    nothing: NDArray[np.int64],
     steering_seed: int | None = None,
 ) -> Iterator[Batch]:
     """Advance every lane by a window at a time, taking pieces from the source when one ends.
 
-    With a seed for it, batches have controls.
+    `nothing` is what stands for "no event yet". With a seed for it, batches have controls.
     """
-    nothing, steered = v.size, steering_seed is not None
+    shape, steered = (length, len(lanes), *nothing.shape), steering_seed is not None
     while True:
-        inputs = np.full((length, len(lanes)), nothing, np.int64)
-        targets = np.full((length, len(lanes)), IGNORED, np.int64)
+        inputs = np.full(shape, nothing)
+        targets = np.full(shape, IGNORED, np.int64)
         fresh = np.zeros(len(lanes), bool)
         controls = np.zeros((length, len(lanes), SIZE), np.float32) if steered else None
         for row, lane in enumerate(lanes):
-            while lane is None or lane.at >= len(lane.ids):
+            while lane is None or lane.at >= len(lane.places):
                 lane = next(source, None)
                 if lane is None:
                     break
@@ -326,18 +350,24 @@ def _follow(
             lanes[row] = lane
             if lane is None:
                 continue
-            window = lane.ids[lane.at : lane.at + length]
+            window = lane.places[lane.at : lane.at + length]
             targets[: len(window), row] = window
             inputs[1 : len(window), row] = window[:-1]
             if lane.at:
-                inputs[0, row] = lane.ids[lane.at - 1]
+                inputs[0, row] = lane.places[lane.at - 1]
             if controls is not None and steering_seed is not None:
-                controls[: len(window), row] = lane.controls(length, v, steering_seed)
+                controls[: len(window), row] = lane.controls(length, steering_seed)
             lane.at += length
         if not any(lanes):
             return
         position = [[*lane.key, lane.at] for lane in lanes if lane is not None]
         yield Batch(inputs, targets, fresh, position, controls)
+
+
+def _nothing(v: Vocabulary, notewise: bool) -> NDArray[np.int64]:
+    """Return what stands for "no event yet", or for "no step yet"."""
+    step = [v.size, *[NO_ID] * (len(FACTORS) - 1)]
+    return np.array(step if notewise else v.size)
 
 
 def _carried(
@@ -349,8 +379,9 @@ def _carried(
         lanes = [rounds.lane(*place) for place in position]
         number, place = max((n, p) for n, p, _, _ in position)  # the piece taken last
         place += 1
-    v, steering_seed = rounds.dataset.vocabulary, rounds.seed if controls else None
-    yield from _follow(rounds.walk(number, place), lanes, cut.events, v, steering_seed)
+    nothing = _nothing(rounds.dataset.vocabulary, rounds.notewise)
+    steering_seed = rounds.seed if controls else None
+    yield from _follow(rounds.walk(number, place), lanes, cut.events, nothing, steering_seed)
 
 
 def _segments(rounds: _Rounds, cut: Cut, position: list[Any] | None) -> Iterator[Batch]:

@@ -104,7 +104,7 @@ def load_pretrained(folder: str | os.PathLike[str]) -> Pretrained:
         if config["model_type"] != _KIND:
             raise ModelError(f"{folder}: holds a model of another kind: {config['model_type']!r}")
         vocabulary = Vocabulary(**config["vocabulary"])
-        network = build(config_from_dict(config["network"]), vocabulary.size)
+        network = build(config_from_dict(config["network"]), vocabulary)
         network.load_state_dict(load_file(folder / _WEIGHTS))
         return Pretrained(network.eval(), vocabulary, dict(config["card"]))
     except OSError as error:

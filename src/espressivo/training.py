@@ -35,12 +35,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from espressivo.checkpoint import Checkpoint, TrainingConfig
+from espressivo.codec import FACTORS
 from espressivo.dataset import IGNORED, Batch, Cut, Dataset, batches, whole_pieces
 from espressivo.errors import TrainingError
 from espressivo.files import replacing
 from espressivo.networks import Network, State, build
 from espressivo.networks.stack import hidden_matrices
 from espressivo.progress import Progress, Silent
+from espressivo.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -139,11 +141,14 @@ def validation_nats(
     state: State | None = None
     training = network.training
     network.eval()
+    notewise = network.config.notewise
     with torch.no_grad():
-        for batch in whole_pieces(dataset, split, Cut(rows=64, events=500), first_events):
+        cut = Cut(rows=64, events=500)
+        for batch in whole_pieces(dataset, split, cut, first_events, notewise):
             inputs, targets = _tensors(batch, device)
-            logits, state = network(inputs, _kept(state, batch, inputs.device))
-            total += _nats(logits, targets).double().cpu()
+            kept = _kept(state, batch, inputs.device)
+            logits, state = _read(network, inputs, targets, kept, None)
+            total += _nats(logits, targets, dataset.vocabulary).double().cpu()
             events += batch.events
     network.train(training)
     return float(total) / events
@@ -168,7 +173,7 @@ class _Run:
             raise TrainingError(f"{out}: holds a run already; resume it, or choose another folder")
         out.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(config.seed)
-        network = build(config.network, dataset.vocabulary.size)
+        network = build(config.network, dataset.vocabulary)
         optimizers = _optimizers(network, config)
         per_step = config.cut.rows * config.cut.events * fabric.world_size
         steps = math.ceil(config.rounds * sum(p.events for p in dataset.split("train")) / per_step)
@@ -212,6 +217,7 @@ class _Run:
             seed=config.seed,
             position=self.position,
             controls=config.network.controls > 0,
+            notewise=config.network.notewise,
             part=self.fabric.global_rank,
             parts=self.fabric.world_size,
         )
@@ -256,9 +262,9 @@ class _Run:
             optimizer.zero_grad()
         inputs, targets = _tensors(batch, self.fabric.device)
         state = _kept(self.state, batch, inputs.device) if self.config.cut.carried else None
-        asked = () if batch.controls is None else (self._controls(batch.controls),)
-        logits, state = self.learner(inputs, state, *asked)
-        nats = _nats(logits, targets)
+        controls = None if batch.controls is None else self._controls(batch.controls)
+        logits, state = _read(self.learner, inputs, targets, state, controls)
+        nats = _nats(logits, targets, self.dataset.vocabulary)
         self.fabric.backward(nats / batch.events)
         for optimizer in self.optimizers:
             self.fabric.clip_gradients(self.network, optimizer, max_norm=self.config.clip)
@@ -443,11 +449,39 @@ def _kept(state: State | None, batch: Batch, device: torch.device) -> State | No
     return tuple(part * kept.view(1, -1, *[1] * (part.ndim - 2)) for part in state)
 
 
-def _nats(logits: Tensor, targets: Tensor) -> Tensor:
-    """Return the summed negative log-likelihood of the targets that count."""
-    return functional.cross_entropy(
-        logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED, reduction="sum"
+def _read(
+    network: torch.nn.Module,
+    inputs: Tensor,
+    targets: Tensor,
+    state: State | None,
+    controls: Tensor | None,
+) -> tuple[Tensor, State]:
+    """Let a network read a batch; over notes it needs to be given what it is to predict."""
+    more = (targets,) if targets.ndim == 3 else ()
+    asked = (controls,) if more or controls is not None else ()
+    logits, after = network(inputs, state, *asked, *more)
+    return logits, after
+
+
+def _nats(logits: Tensor, targets: Tensor, vocabulary: Vocabulary) -> Tensor:
+    """Return the summed negative log-likelihood of the targets that count.
+
+    Targets have shape (T, B), or for a code of notes (T, B, factors).
+    """
+    logits = logits.float()
+    if targets.ndim == 2:
+        return functional.cross_entropy(
+            logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum"
+        )
+    v = vocabulary
+    whole = [
+        torch.cat([logits[..., v.first[k] : v.first[k] + v.counts[k]] for k in kinds], -1)
+        for kinds in FACTORS
+    ]
+    nats = torch.stack([one.logsumexp(-1) for one in whole], -1) - logits.gather(
+        -1, targets.clamp(min=0)
     )
+    return torch.where(targets == IGNORED, 0, nats).sum()
 
 
 def _gathered(mine: Any, fabric: Fabric) -> list[Any]:

@@ -11,7 +11,18 @@ name       size origin
 ``magenta`` 388 Performance RNN, Simon & Oore 2017; the events of note-seq 0.0.5
 ``maestro`` 308 Score2Perf / Music Transformer, Huang et al. 2018
 ``pedal``  312  ours: key releases and the sustain pedal apart, with start and end
+``notes``  424  ours: what ``pedal`` says, note by note, each with its length
 ========== ==== ========================================================================
+
+In the first four a note's end is an event of its own. A code of notes is written in steps instead,
+each of which says when something happens, and then what:
+
+- a time-shift from the step before, 0 included; the longest one stands alone, as a rest
+- a note-on, then its velocity, its length, and, where that class of lengths has several, which
+- or a movement of the pedal, or the end
+
+Classes of lengths are as fine as the grid at first, and from 16 grid steps on there are 8 to an
+octave.
 """
 
 from __future__ import annotations
@@ -34,8 +45,18 @@ __all__ = ["KINDS", "Ids", "Vocabulary", "presets", "vocabulary"]
 
 Ids = NDArray[np.int32]
 
-NOTE_ON, NOTE_OFF, TIME_SHIFT, VELOCITY, SUSTAIN, START, END = range(7)
-KINDS = ("note_on", "note_off", "time_shift", "velocity", "sustain", "start", "end")
+NOTE_ON, NOTE_OFF, TIME_SHIFT, VELOCITY, SUSTAIN, START, END, LENGTH, FINE = range(9)
+KINDS = (
+    "note_on",
+    "note_off",
+    "time_shift",
+    "velocity",
+    "sustain",
+    "start",
+    "end",
+    "length",
+    "fine_length",
+)
 """The kinds of events; an event's kind is an index into this tuple."""
 
 _NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
@@ -47,7 +68,8 @@ class Vocabulary:
 
     The ids are 0-based and run through the kinds in a fixed order: note-ons and note-offs by
     ascending pitch, time-shifts of 1 step to ``max_shift_steps``, velocity bins ascending, then,
-    where the code has them, sustain up, sustain down, start, end.
+    where the code has them, sustain up, sustain down, start, end, classes of lengths ascending,
+    and places in them. A code of notes has no note-offs, no start, and a time-shift of 0 steps.
 
     Parameters
     ----------
@@ -72,6 +94,9 @@ class Vocabulary:
         order, pedal movements first; a note's end stands before the notes that begin after it.
     boundaries : bool
         Whether a list begins with a start event and ends with an end event.
+    longest_note_steps : int
+        0 where a note's end is an event of its own; else notes have lengths of at most so many
+        steps, and longer ones end early. It is 16 times a power of 2.
     """
 
     name: str
@@ -84,6 +109,7 @@ class Vocabulary:
     sustain: str = "fold"
     order: str = "played"
     boundaries: bool = False
+    longest_note_steps: int = 0
 
     def __post_init__(self) -> None:
         for name in ("velocity_floors", "velocity_values"):  # lists, when read from JSON
@@ -110,19 +136,45 @@ class Vocabulary:
                 ),
                 ("sustain must be 'fold' or 'events'", self.sustain not in ("fold", "events")),
                 ("order must be 'played' or 'pitch'", self.order not in ("played", "pitch")),
+                (
+                    "longest_note_steps must be 0 or 16 times a power of 2",
+                    self.longest_note_steps not in (0, *(16 << n for n in range(16))),
+                ),
+                ("notes with lengths need order 'pitch'", self.notewise and self.order != "pitch"),
             )
             if wrong
         ]
         if problems:
             raise CodecError(f"vocabulary {self.name!r}: {'; '.join(problems)}")
 
+    @property
+    def notewise(self) -> bool:
+        """Whether this is a code of notes, with lengths."""
+        return self.longest_note_steps > 0
+
+    @cached_property
+    def shortest_lengths(self) -> NDArray[np.int32]:
+        """The least length of each class, in steps, ascending; none in a code of events."""
+        octaves = self.longest_note_steps.bit_length() - len("10000")
+        parts = [1 + np.arange(16), *(1 + ((8 + np.arange(8)) << n) for n in range(1, octaves + 1))]
+        return np.concatenate(parts[: 1 + octaves] if self.notewise else [[]]).astype(np.int32)
+
+    @cached_property
+    def lengths_in_class(self) -> NDArray[np.int32]:
+        """Number of lengths in each class."""
+        above = self.longest_note_steps + 1
+        return np.diff(self.shortest_lengths, append=np.int32(above))[: self.counts[LENGTH]]
+
     @cached_property
     def counts(self) -> tuple[int, ...]:
         """Number of ids of each kind, in the order of `KINDS`."""
         pitches = self.highest_pitch - self.lowest_pitch + 1
         pedal, edges = 2 * (self.sustain == "events"), int(self.boundaries)
-        velocities = len(self.velocity_floors)
-        return (pitches, pitches, self.max_shift_steps, velocities, pedal, edges, edges)
+        velocities, shifts = len(self.velocity_floors), self.max_shift_steps
+        if not self.notewise:
+            return (pitches, pitches, shifts, velocities, pedal, edges, edges, 0, 0)
+        lengths, finest = len(self.shortest_lengths), self.longest_note_steps // 16
+        return (pitches, 0, shifts + 1, velocities, pedal, 0, edges, lengths, finest)
 
     @cached_property
     def first(self) -> tuple[int, ...]:
@@ -147,17 +199,20 @@ class Vocabulary:
         """Value of each id, shape (size,).
 
         MIDI pitch of notes, steps of time-shifts, MIDI velocity of bins, 0 or 1 for the sustain
-        pedal going up or down, 0 for start and end.
+        pedal going up or down, 0 for start and end, the least length in steps of a class of
+        lengths, and the steps by which a length is greater.
         """
         pitches = range(self.lowest_pitch, self.highest_pitch + 1)
         parts: Sequence[Iterable[int]] = (
             pitches,
-            pitches,
-            range(1, self.max_shift_steps + 1),
+            pitches[: self.counts[NOTE_OFF]],
+            range(0 if self.notewise else 1, self.max_shift_steps + 1),
             self.velocity_values,
             range(self.counts[SUSTAIN]),
             range(self.counts[START]),
             range(self.counts[END]),
+            self.shortest_lengths,
+            range(self.counts[FINE]),
         )
         return np.array([value for part in parts for value in part], np.int32)
 
@@ -218,6 +273,13 @@ class Vocabulary:
             return f"velocity {self.velocity_floors[number]}..{ceiling}"
         if kind == SUSTAIN:
             return f"sustain {'down' if value else 'up'}"
+        if kind == LENGTH:
+            number = int(checked) - self.first[LENGTH]
+            last = value + int(self.lengths_in_class[number]) - 1
+            step_ms = 1000 / self.steps_per_second
+            return f"length {value * step_ms:g}..{last * step_ms:g} ms"
+        if kind == FINE:
+            return f"length + {value * 1000 / self.steps_per_second:g} ms"
         return KINDS[kind]
 
     def encode(self, performance: Performance) -> Ids:
@@ -274,6 +336,14 @@ _PRESETS = {
             order="pitch",
             boundaries=True,
         ),
+        Vocabulary(
+            "notes",
+            velocity_values=_centres(range(1, 128, 4)),
+            sustain="events",
+            order="pitch",
+            boundaries=True,
+            longest_note_steps=2048,
+        ),
     )
 }
 
@@ -284,7 +354,7 @@ def presets() -> tuple[str, ...]:
 
 
 def vocabulary(name: str) -> Vocabulary:
-    """Return a preset by its name: ``seed``, ``magenta``, ``maestro`` or ``pedal``.
+    """Return a preset by its name: ``seed``, ``magenta``, ``maestro``, ``pedal`` or ``notes``.
 
     Raises
     ------
@@ -294,7 +364,7 @@ def vocabulary(name: str) -> Vocabulary:
     Examples
     --------
     >>> [len(vocabulary(name)) for name in presets()]
-    [310, 388, 308, 312]
+    [310, 388, 308, 312, 424]
     """
     try:
         return _PRESETS[name]

@@ -98,18 +98,22 @@ def prepare(
 @click.option("--resume", is_flag=True, help="Go on with the run in that folder.")
 @click.option(
     "--network",
-    type=click.Choice(["gru", "lstm", "delta"]),
+    type=click.Choice(["gru", "lstm", "delta", "notewise"]),
     default="gru",
-    help="gru: 2 x 512, the post's; lstm: 3 x 512, Magenta's; delta: 4 x 256, ours.",
+    help="gru: 2 x 512, the post's; lstm: 3 x 512, Magenta's; delta: 4 x 256, a stack, ours; "
+    "notewise: the same over the notes of the vocabulary notes.",
 )
 @click.option("--hidden", type=_COUNT, help="Units of a layer, instead of the network's.")
 @click.option("--layers", type=_COUNT, help="Layers, instead of the network's.")
 @click.option(
-    "--pattern", help="Of delta: each layer's memory, d by the delta rule or a by attention: ddda."
+    "--pattern",
+    help="Of a stack: each layer's memory, d by the delta rule or a by attention: ddda.",
 )
-@click.option("--heads", type=_COUNT, help="Of delta: heads of a layer, instead of 4.")
+@click.option("--heads", type=_COUNT, help="Of a stack: heads of a layer, instead of 4.")
 @click.option(
-    "--controls/--no-controls", default=False, help="Of delta: learn to be steered; with --carry."
+    "--controls/--no-controls",
+    default=False,
+    help="Of a stack: learn to be steered; with --carry.",
 )
 @click.option("--dropout", type=click.FloatRange(0, 1, max_open=True), default=0.0)
 @click.option("--rounds", type=_POSITIVE, default=10.0, help="Passes over the training split.")
@@ -252,10 +256,10 @@ def _configured(options: dict[str, Any], network: NetworkConfig) -> TrainingConf
 
     if options["window_seconds"] and options["carry"]:
         raise click.UsageError("--carry needs windows of events: leave --window-seconds out")
-    if network.controls and not options["carry"]:
-        raise click.UsageError("a network with controls needs --carry")
+    if (network.controls or network.notewise) and not options["carry"]:
+        raise click.UsageError("a network over notes, or with controls, needs --carry")
     if options["optimizer"] == "muon" and isinstance(network, RecurrentConfig):
-        raise click.UsageError("--optimizer muon needs --network delta")
+        raise click.UsageError("--optimizer muon needs --network delta or notewise")
     return TrainingConfig(
         network=network,
         cut=Cut(options["batch"], options["window"], options["window_seconds"], options["carry"]),
@@ -305,7 +309,9 @@ def _network(options: dict[str, Any]) -> NetworkConfig:
     else:
         sizes = {name: options[name] for name in ("hidden", "layers")}
         if options["pattern"] or options["heads"] or options["controls"]:
-            raise click.UsageError("--pattern, --heads and --controls need --network delta")
+            raise click.UsageError(
+                "--pattern, --heads and --controls need --network delta or notewise"
+            )
     given = {name: size for name, size in sizes.items() if size is not None}
     try:
         return dataclasses.replace(config, dropout=options["dropout"], **given)

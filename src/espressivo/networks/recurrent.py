@@ -40,6 +40,7 @@ class RecurrentConfig:
     dropout: float = 0.0
 
     controls: ClassVar[int] = 0
+    notewise: ClassVar[bool] = False
     """It cannot be steered."""
 
     def __post_init__(self) -> None:

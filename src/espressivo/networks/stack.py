@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from espressivo.networks.saved import Saved
 
-__all__ = ["EPSILON", "TAPS", "Stack", "StackConfig", "hidden_matrices", "rotation"]
+__all__ = ["EPSILON", "TAPS", "Stack", "StackConfig", "State", "hidden_matrices", "rotation"]
 
 State = tuple[Tensor, ...]
 
@@ -54,6 +54,8 @@ class StackConfig:
         Width of the feed-forward layers over `width`.
     controls : int
         Numbers that steer the network, as `espressivo.controls` makes them; 0 for none.
+    notewise : bool
+        Whether it reads the steps of a code of notes, as `espressivo.networks.Notewise` does.
     dropout : float
         Share of each block's two contributions dropped in training.
     """
@@ -65,6 +67,7 @@ class StackConfig:
     expansion: float = 2.0
     controls: int = 0
     dropout: float = 0.0
+    notewise: bool = False
 
     def __post_init__(self) -> None:
         if not self.pattern or set(self.pattern) - set("da"):
@@ -156,9 +159,17 @@ class Stack(Saved):
         state : State
             After the last event.
         """
+        made, after = self.recall(self.embedding(inputs), state, controls)
+        return self.output(made), after
+
+    def recall(
+        self, x: Tensor, state: State | None, controls: Tensor | None
+    ) -> tuple[Tensor, State]:
+        """Let the blocks read embeddings, (T, B, width); return what they make of them, alike."""
         if state is None:
-            state = self.initial_state(inputs.shape[1])
-        x = self.embedding(inputs.T)  # (B, T, width)
+            state = self.initial_state(x.shape[1])
+        x = x.transpose(0, 1)  # (B, T, width)
+        length = x.shape[1]
         if controls is not None:
             x = x + self.controls(controls.transpose(0, 1))
         deltas = zip(*state[:2], strict=True) if "d" in self.config.pattern else iter(())
@@ -173,8 +184,8 @@ class Stack(Saved):
                 after_a.append(after)
         new = [torch.stack(p) for after in (after_d, after_a) for p in zip(*after, strict=True)]
         if after_a:
-            new.append((state[-1] + inputs.shape[0]).clamp(max=self.config.window))
-        return self.output(self.norm(x)).transpose(0, 1), tuple(new)
+            new.append((state[-1] + length).clamp(max=self.config.window))
+        return self.norm(x).transpose(0, 1), tuple(new)
 
     def step(
         self, inputs: Tensor, state: State, controls: Tensor | None = None
@@ -192,6 +203,8 @@ def hidden_matrices(network: nn.Module) -> list[Tensor]:
 
 def _hidden(network: nn.Module) -> Iterator[tuple[str, Tensor]]:
     for name, weight in network.named_parameters():
+        if name.startswith("heads.") and name.endswith("weight"):
+            yield name, weight
         if name.startswith("blocks.") and name.endswith(
             ("project.weight", "output.weight", "widen.weight", "narrow.weight")
         ):
