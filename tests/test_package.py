@@ -27,12 +27,12 @@ LAYERS = (
     ("beam",),
     ("streaming",),
     ("generation",),
-    ("server", "live", "corpus", "networks", "baselines"),
+    ("server", "live", "corpus", "networks", "baselines", "muon"),
     ("checkpoint", "graphs", "pretrained"),
     ("training", "export", "evaluation"),
     ("cli",),
 )
-LEARN = {"networks", "checkpoint", "training", "graphs", "export", "pretrained"}
+LEARN = {"networks", "checkpoint", "training", "graphs", "export", "pretrained", "muon"}
 
 
 def imported(path: Path) -> set[str]:

@@ -39,6 +39,7 @@ from espressivo.codec import FACTORS
 from espressivo.dataset import IGNORED, Batch, Cut, Dataset, batches, whole_pieces
 from espressivo.errors import TrainingError
 from espressivo.files import replacing
+from espressivo.muon import Muon
 from espressivo.networks import Network, State, build
 from espressivo.networks.stack import hidden_matrices
 from espressivo.progress import Progress, Silent
@@ -411,11 +412,7 @@ def _optimizers(network: Network, config: TrainingConfig) -> list[torch.optim.Op
         return [torch.optim.Adam(network.parameters(), rate, fused=True)]
     optimizers: list[torch.optim.Optimizer] = []
     if config.optimizer == "muon":
-        # Scaled so that one learning rate suits both (Liu et al. 2025, "Muon is scalable").
-        muon = torch.optim.Muon(
-            hidden_matrices(network), rate, decay, adjust_lr_fn="match_rms_adamw"
-        )
-        optimizers.append(muon)
+        optimizers.append(Muon(hidden_matrices(network), rate, decay))
     taken = {id(p) for optimizer in optimizers for p in optimizer.param_groups[0]["params"]}
     left = [p for p in network.parameters() if id(p) not in taken]
     groups = [
