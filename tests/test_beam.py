@@ -6,7 +6,7 @@ import pytest
 
 from espressivo.errors import GenerationError
 from espressivo.generation import Model
-from espressivo.grammar import Grammar
+from espressivo.grammar import grammar_of
 from espressivo.settings import Settings
 from espressivo.vocabulary import Vocabulary
 from known import Mock
@@ -23,7 +23,7 @@ def probabilities(v, length, primer=(), **settings):
     everything = {}
 
     def follow(ids, log_p):
-        grammar, mixed = Grammar(v, rules), v.size + 1
+        grammar, mixed = grammar_of(v, rules), v.size + 1
         for id_ in (*primer, *ids):
             grammar.feed(id_)
             mixed = mixed % 1009 * 31 + id_ + 1

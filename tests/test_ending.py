@@ -4,7 +4,7 @@ import pytest
 from espressivo.ending import CLOSE_S, FADE, PAUSE_S, RING_S, Close
 from espressivo.errors import GenerationError
 from espressivo.generation import Model
-from espressivo.grammar import Grammar
+from espressivo.grammar import grammar_of
 from espressivo.vocabulary import END, NOTE_OFF, NOTE_ON, SUSTAIN, TIME_SHIFT, VELOCITY, vocabulary
 from known import Mock
 
@@ -25,7 +25,7 @@ def passed(grammar, steps):
 
 def begun(v=V):
     """A note sounds until a second before the close of a piece of 30 s begins."""
-    grammar = Grammar(v)
+    grammar = grammar_of(v)
     close = Close(grammar, 3000)
     fed(grammar, v.first[VELOCITY] + 20, ON)
     passed(grammar, 3000 - round(100 * CLOSE_S) - 1)
@@ -81,7 +81,7 @@ def test_it_grows_softer_until_it_closes_at_last():
     assert ON in close.without()
 
 
-@pytest.mark.parametrize("name", ["seed", "pedal"])
+@pytest.mark.parametrize("name", ["seed", "pedal", "notes"])
 @pytest.mark.parametrize("seconds", [0.01, 0.5, 3.0, 14.3])
 def test_no_piece_is_longer_than_asked_and_the_last_notes_ring(name, seconds):
     v = vocabulary(name)
@@ -94,7 +94,7 @@ def test_no_piece_is_longer_than_asked_and_the_last_notes_ring(name, seconds):
         if len(p):
             assert p.notes["onset_s"].max() < seconds - ring_s + 0.02
         assert model.generate(seconds=seconds, seed=seed) == p
-        grammar = Grammar(v)
+        grammar = grammar_of(v)
         fed(grammar, *ids)
         assert not grammar.closing()  # every note has its note-off, and the pedal is up
         if v.counts[SUSTAIN] and len(p.controls):

@@ -51,7 +51,7 @@ def as_notes(events):
     return [(e.time_s, e.pitch, e.velocity) for e in events if e.kind == "note_on"]
 
 
-@pytest.mark.parametrize("name", ["seed", "pedal"])
+@pytest.mark.parametrize("name", ["seed", "pedal", "notes"])
 def test_thousands_of_events_in_order_and_ahead_of_the_clock(name):
     clock = Clock()
     stream = opened(Model(Mock(vocabulary(name))), clock, seed=1, lead_s=0.5)
@@ -68,7 +68,7 @@ def test_thousands_of_events_in_order_and_ahead_of_the_clock(name):
     assert not sounding([*events, *rest])
     assert {event.kind for event in rest} <= {"note_off", "pedal"}
     pedals = [event.velocity for event in [*events, *rest] if event.kind == "pedal"]
-    assert bool(pedals) == (name == "pedal") and pedals[-1:] in ([], [0])
+    assert bool(pedals) == (name != "seed") and pedals[-1:] in ([], [0])
 
 
 def test_it_plays_what_generate_writes():
@@ -205,7 +205,7 @@ def test_it_recovers_from_loops_and_starts_afresh():
     assert calm.recoveries == {"loops": 0, "rests": 0, "restarts": 0, "jumps": 0}
 
 
-@pytest.mark.parametrize("name", ["seed", "pedal"])
+@pytest.mark.parametrize("name", ["seed", "pedal", "notes"])
 @pytest.mark.parametrize("asleep", [True, False])
 def test_when_the_clock_has_run_away_the_notes_end_and_the_music_goes_on_from_there(name, asleep):
     clock = Clock()
@@ -231,7 +231,7 @@ def test_when_the_clock_has_run_away_the_notes_end_and_the_music_goes_on_from_th
     pedals = [event.velocity for event in before if event.kind == "pedal"]
     assert pedals[-1:] in ([], [0])
     assert after[0].time_s == pytest.approx(605.25, abs=1.1)
-    assert len(as_notes(after)) > 30
+    assert len(as_notes(after)) > 20
     assert max(np.diff([event.time_s for event in after])) < 2
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from espressivo.engine import Engine, State
 from espressivo.errors import GenerationError
-from espressivo.grammar import Grammar
+from espressivo.grammar import Grammar, grammar_of
 from espressivo.player import asked
 from espressivo.sampling import Sampling
 from espressivo.settings import Settings
@@ -91,7 +91,7 @@ def search(
     if events < 1 or width < 1:
         raise GenerationError(f"events and width must be at least 1, not {events} and {width}")
     sampling = settings.sampling(engine.vocabulary)
-    grammar = Grammar(engine.vocabulary, settings)
+    grammar = grammar_of(engine.vocabulary, settings)
     if settings.guidance != 1:
         raise GenerationError("a search follows what is asked as learned: leave guidance at 1")
     steered = asked(engine, settings)
@@ -99,6 +99,7 @@ def search(
     state.feed(primer)
     for id_ in primer.tolist():
         grammar.feed(id_)
+    grammar.begin_here()
     memory = state.memory
     logits = memory.pop("logits")[None]
     arrays = tuple(memory.values())
@@ -149,7 +150,7 @@ def _children(beam: _Beam, logits: NDArray[np.float32], sampling: Sampling) -> _
     else:
         p = sampling.distribution(logits, beam.grammar.allowed())
         # Time-shifts that would be cut to the same one are that one.
-        last = v.first[TIME_SHIFT] + v.max_shift_steps - 1
+        last = v.first[TIME_SHIFT] + v.counts[TIME_SHIFT] - 1
         longest = beam.grammar.cut(last)
         p[longest] = p[longest : last + 1].sum()
         p[longest + 1 : last + 1] = 0.0

@@ -43,11 +43,11 @@ class Close:
 
     def __init__(self, grammar: Grammar, end: int) -> None:
         self._grammar, v = grammar, grammar.vocabulary
-        scale = min(1.0, (end - grammar.now) / (2 * CLOSE_S * v.steps_per_second))
+        scale = min(1.0, (end - grammar.begin) / (2 * CLOSE_S * v.steps_per_second))
         steps = scale * v.steps_per_second
         self._begin, self._latest = end - round(CLOSE_S * steps), end - round(RING_S * steps)
         self._pause = round(PAUSE_S * v.steps_per_second)
-        self._closed = self._heard = False
+        self.closed = self._heard = False
         self._loudest: int | None = None  # the velocity bin in force when the close began
         spans = zip(v.first, v.counts, strict=True)
         ids = [list(range(first, first + count)) for first, count in spans]
@@ -57,7 +57,7 @@ class Close:
     @property
     def over(self) -> bool:
         """Whether the piece has closed and the last note has ended."""
-        return self._closed and not self._grammar.sounding
+        return self.closed and not self._grammar.sounding
 
     def without(self) -> list[int]:
         """Return the events that cannot come now."""
@@ -68,8 +68,8 @@ class Close:
         self._heard = self._heard or bool(sounding)
         resting = not sounding or (onset is not None and now - onset >= self._pause)
         quiet = self._heard and resting  # a rest that began earlier is not the end of a phrase
-        self._closed = self._closed or quiet or now >= self._latest
-        if self._closed:
+        self.closed = self.closed or quiet or now >= self._latest
+        if self.closed:
             return self._beginnings
         if self._loudest is None:
             self._loudest = (self._grammar.velocity or self._velocities[-1]) - self._velocities[0]

@@ -18,12 +18,12 @@ from espressivo.beam import Found, search
 from espressivo.ending import ENDINGS, Close
 from espressivo.engine import Engine, State
 from espressivo.errors import GenerationError, ModelError
-from espressivo.grammar import Grammar
+from espressivo.grammar import NoteGrammar, grammar_of
 from espressivo.performance import Performance
 from espressivo.player import Player, Reader
 from espressivo.settings import Settings
-from espressivo.streaming import LONGEST_REST_S, Stream
-from espressivo.vocabulary import END, Ids
+from espressivo.streaming import LONGEST_REST_S, Stream, stream_of
+from espressivo.vocabulary import END, Ids, Vocabulary
 
 __all__ = ["DEFAULT_SECONDS", "LONGEST_PIECE_S", "Model", "bundled", "load"]
 
@@ -223,7 +223,7 @@ class Model:
         """
         chosen = {"guard": True, "longest_rest_s": LONGEST_REST_S, **settings}
         player = self._player(chosen, seed, self._primer(primer))
-        return Stream(player, lead_s=lead_s, clock=clock, sleep=sleep)
+        return stream_of(player, lead_s=lead_s, clock=clock, sleep=sleep)
 
     def search(
         self,
@@ -268,12 +268,15 @@ class Model:
     ) -> Performance:
         """Return the performance that ids are after a primer, with it or alone; see `generate`."""
         before, after = self._primer(primer), self.vocabulary.check(ids)
-        if not include_primer:
-            grammar = Grammar(self.vocabulary)
-            for id_ in before.tolist():
-                grammar.feed(id_)
-            before = self.vocabulary.check(grammar.standing())
-        return self.vocabulary.decode(np.concatenate((before, after)))
+        if include_primer:
+            return self.vocabulary.decode(np.concatenate((before, after)))
+        grammar = grammar_of(self.vocabulary)
+        for id_ in before.tolist():
+            grammar.feed(id_)
+        grammar.begin_here()
+        standing = self.vocabulary.check(grammar.standing())
+        after = _sooner(after, grammar.begin - grammar.now, self.vocabulary)
+        return self.vocabulary.decode(np.concatenate((standing, after)))
 
     def score(self, performance: Performance | ArrayLike) -> NDArray[np.float64]:
         """Return how likely each event of a performance is to the model, given those before it.
@@ -342,13 +345,13 @@ class Model:
             )
         steps = None if seconds is None else self._steps(seconds)
         player = self._player(settings, seed, primer, state)
-        end = None if steps is None else player.grammar.now + steps
+        end = None if steps is None else player.grammar.begin + steps
         close = Close(player.grammar, end) if ending == "natural" and end is not None else None
         endless = end is None and events is None
         never = np.flatnonzero(self.vocabulary.kinds == END).tolist()
         if endless or ending == "own":
             never = []
-        begin, rate = player.grammar.now, self.vocabulary.steps_per_second
+        begin, rate = player.grammar.begin, self.vocabulary.steps_per_second
         planned = []
         for second in sorted(changes):
             if not (math.isfinite(second) and second >= 0):
@@ -382,7 +385,10 @@ class Model:
             return np.empty(0, np.int32)
         ids = self._ids(primer)
         ends = np.flatnonzero(self.vocabulary.kinds[ids] == END)
-        return ids[: ends[0]] if len(ends) else ids
+        if not len(ends):
+            return ids
+        # In a code of notes the end is what follows a time-shift, and something else could.
+        return ids[: ends[0] - (self.vocabulary.notewise and ends[0] > 0)]
 
 
 def _length(seconds: float | None, events: int | None, ending: str) -> dict[str, Any]:
@@ -412,6 +418,13 @@ def _events(
         without = never if close is None else [*never, *close.without()]
         if close is not None and close.over:
             break
+        grammar = player.grammar
+        closed = close is not None and close.closed
+        if closed and isinstance(grammar, NoteGrammar) and not grammar.deciding:
+            ringing = grammar.ring(end)  # all ends are known, and nothing else is to come
+            grammar.feed(ringing)
+            yield ringing
+            continue
         id_ = player.decide(end=end, without=without)
         if id_ is None:
             return
@@ -420,6 +433,18 @@ def _events(
         yield id_
     if close is not None:
         yield from player.grammar.closing()
+
+
+def _sooner(ids: Ids, steps: int, v: Vocabulary) -> Ids:
+    """Return ids that begin with so many steps of nothing, without these."""
+    ids = ids.copy()
+    for place, id_ in enumerate(ids if steps else ()):
+        taken = min(steps, int(v.values[id_]))
+        ids[place] -= taken
+        steps -= taken
+        if not steps:
+            break
+    return ids
 
 
 def _generator(seed: int | None) -> np.random.Generator:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -59,11 +60,11 @@ class Muon(torch.optim.Optimizer):
                     matrix.add_(move, alpha=-rate)
 
     def _nesterov(self, matrix: Tensor, group: dict[str, float]) -> Tensor:
-        state = self.state[matrix]
+        state, gradient = self.state[matrix], cast("Tensor", matrix.grad)
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(matrix)
-        state["momentum"].lerp_(matrix.grad, 1 - group["momentum"])
-        return torch.lerp(matrix.grad, state["momentum"], group["momentum"])
+        state["momentum"].lerp_(gradient, 1 - group["momentum"])
+        return torch.lerp(gradient, state["momentum"], group["momentum"])
 
 
 def orthogonal(matrices: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from espressivo.controls import CONTROLS, Controls
 from espressivo.engine import Engine, State
 from espressivo.errors import GenerationError
-from espressivo.grammar import Grammar
+from espressivo.grammar import grammar_of
 from espressivo.guard import Guard
 from espressivo.settings import Settings
 from espressivo.vocabulary import END, NOTE_ON, TIME_SHIFT, Ids
@@ -63,13 +63,13 @@ class Player:
     ) -> None:
         self._engine, self._rng = engine, rng
         self.vocabulary = engine.vocabulary
-        self.grammar = Grammar(self.vocabulary, settings)
+        self.grammar = grammar_of(self.vocabulary, settings)
         self.guard = Guard()
         self._free: State | None = None  # reads along, asked nothing, for guidance
         self._adopt(settings)
-        rate, shifts = self.vocabulary.steps_per_second, self.vocabulary.kinds == TIME_SHIFT
-        self._start = None if len(primer) else round(LONGEST_START_S * rate)
-        self._shifts = np.flatnonzero(shifts).tolist()
+        v = self.vocabulary
+        self._start = None if len(primer) else round(LONGEST_START_S * v.steps_per_second)
+        self._shifts = np.flatnonzero((v.kinds == TIME_SHIFT) & (v.values > 0)).tolist()
         self._end = np.flatnonzero(self.vocabulary.kinds == END).tolist()
         self.state: Reader
         if state is None:
@@ -79,6 +79,7 @@ class Player:
             self._steer()
         for id_ in primer.tolist():
             self._note(id_)
+        self.grammar.begin_here()
 
     @property
     def settings(self) -> Settings:

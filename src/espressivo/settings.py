@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from espressivo.controls import CONTROLS, Controls
 from espressivo.errors import GenerationError
 from espressivo.sampling import Sampling
-from espressivo.vocabulary import NOTE_OFF, NOTE_ON, TIME_SHIFT, VELOCITY, Vocabulary
+from espressivo.vocabulary import (
+    FINE,
+    LENGTH,
+    NOTE_OFF,
+    NOTE_ON,
+    TIME_SHIFT,
+    VELOCITY,
+    Vocabulary,
+)
 
 __all__ = ["LONGEST_KEY_S", "LONGEST_NOTE_S", "Settings"]
 
@@ -128,6 +136,8 @@ class Settings:
             (NOTE_ON, self.pitch_temperature),
             (NOTE_OFF, self.pitch_temperature),
             (TIME_SHIFT, self.time_temperature),
+            (LENGTH, self.time_temperature),
+            (FINE, self.time_temperature),
             (VELOCITY, self.velocity_temperature),
         )
         groups = tuple(

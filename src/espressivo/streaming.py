@@ -6,13 +6,14 @@ import dataclasses
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from espressivo.errors import GenerationError
+from espressivo.grammar import NoteGrammar
 from espressivo.player import Player
 from espressivo.settings import Settings
 from espressivo.vocabulary import (
@@ -58,6 +59,11 @@ class Played:
     velocity: int
 
 
+def stream_of(player: Player, **options: Any) -> Stream:
+    """Return the stream of a player, whatever its code; options are those of `Stream`."""
+    return (NoteStream if player.vocabulary.notewise else Stream)(player, **options)
+
+
 class Stream(Iterator[Played]):
     """Plays for ever; `Model.generate_stream` makes it.
 
@@ -86,6 +92,8 @@ class Stream(Iterator[Played]):
         Waits for a number of seconds.
     """
 
+    _HELD = NOTE_OFF  # what does not come of a key that a person holds
+
     def __init__(
         self,
         player: Player,
@@ -98,12 +106,13 @@ class Stream(Iterator[Played]):
             raise GenerationError(f"lead_s must be at least 0 and finite, not {lead_s}")
         self._player, self._lead_s, self._clock, self._sleep = player, lead_s, clock, sleep
         self._v = player.vocabulary
-        self._origin = player.grammar.now  # its step at time 0
+        self._origin = player.grammar.begin  # its step at time 0
         self._begin_s: float | None = None  # what the clock showed then
         self._ready: deque[Played] = deque()
         self._played: deque[tuple[int, int]] = deque()  # pitch and velocity, by a person
         self._held: set[int] = set()  # pitches that a person holds
         self._stopping = self._stopped = False
+        self._shift: int | None = None  # the rest of a time-shift within which a note ended
         self._remembered: deque[int] = deque(maxlen=_REMEMBERED)
         self._troubles: deque[int] = deque(maxlen=_PATIENCE)  # steps of the latest recoveries
         self._looping = False
@@ -122,7 +131,8 @@ class Stream(Iterator[Played]):
         """Let the model hear that a person strikes a key now; 1..127, velocity 0 is `release`.
 
         It hears it at the step that it has come to, which is `lead_s` later, and goes on from
-        there. Such notes do not come out again. A pitch outside the vocabulary is not heard.
+        there. Such notes do not come out again. A pitch outside the vocabulary is not heard. A
+        model of notes must know a length to go on, so it hears the one that it expects.
         """
         if not (0 <= pitch <= 127 and 0 <= velocity <= 127):
             raise GenerationError(
@@ -154,18 +164,22 @@ class Stream(Iterator[Played]):
 
     def _advance(self) -> None:
         """Let one event happen, or what a person played, or the end."""
-        while self._played:
-            self._hear(*self._played.popleft())
-        if self._stopping:
-            self._happen(self._player.grammar.closing())
-            self._stopped = True
-            return
-        self._recover()
-        # A person's keys are theirs to release, and a stream has no end of its own.
-        without = [self._id(NOTE_OFF, pitch) for pitch in self._held]
-        if self._v.boundaries:
-            without.append(self._v.first[END])
-        id_ = self._player.decide(without=without)
+        id_, self._shift = self._shift, None
+        if id_ is None:
+            while self._played:
+                self._hear(*self._played.popleft())
+            if self._stopping:
+                self._silence()
+                self._stopped = True
+                return
+            self._recover()
+            if self._ready:  # not to be kept back while time passes
+                return
+            # A person's keys are theirs to release, and a stream has no end of its own.
+            without = [self._id(self._HELD, pitch) for pitch in self._held]
+            if self._v.boundaries:
+                without.append(self._v.first[END])
+            id_ = self._player.decide(without=without)
         if id_ is not None and self._v.kinds[id_] == TIME_SHIFT:
             id_ = self._wait(id_)
         if id_ is not None:
@@ -175,29 +189,46 @@ class Stream(Iterator[Played]):
         """Wait until time has come to the end of a shift, less the lead.
 
         Returns the shift, or a shorter one if a person plays meanwhile, or None if time has not
-        come further at all, or has run away.
+        come further at all, or has run away, or a note has ended on the way.
         """
         now, rate = self._player.grammar.now - self._origin, self._v.steps_per_second
         if self._begin_s is None:
             self._begin_s = self._clock()
         steps = int(self._v.values[shift])
+        due = self._due(now + steps)
+        until = now + steps if due is None else due
         while True:
             reached_s = self._clock() - self._begin_s + self._lead_s
-            ahead_s = (now + steps) / rate - reached_s
+            ahead_s = until / rate - reached_s
             if ahead_s < -self._lead_s - _LATE_S:
                 self._jump(math.floor(reached_s * rate))
+                return None
+            if ahead_s < _TINY_S and due is not None:
+                self._release_due(due)
+                self._shift = shift
                 return None
             if ahead_s < _TINY_S:
                 return shift
             if self._played or self._stopping:
                 passed = min(steps, math.floor(reached_s * rate) - now)
-                return self._v.first[TIME_SHIFT] + passed - 1 if passed > 0 else None
+                return shift - steps + passed if passed > 0 else None
             self._sleep(min(ahead_s, _NAP_S))
+
+    def _due(self, until: int) -> int | None:
+        """Return when the next note ends by itself, if by a step; none does in a code of events."""
+        return None
+
+    def _release_due(self, step: int) -> None:
+        """Hand out the note-offs of what ends by itself in a step."""
+
+    def _silence(self) -> None:
+        """End every note."""
+        self._happen(self._player.grammar.closing())
 
     def _jump(self, step: int) -> None:
         """End what sounds, and let the step that it has come to be another one."""
         self.recoveries["jumps"] += 1
-        self._happen(self._player.grammar.closing())
+        self._silence()
         self._origin = self._player.grammar.now - step
 
     def _happen(self, ids: list[int]) -> None:
@@ -250,12 +281,102 @@ class Stream(Iterator[Played]):
             self.recoveries["rests"] += 1
             self._troubles.append(now)
         patience = _PATIENCE_S * self._v.steps_per_second
-        if len(self._troubles) == _PATIENCE and now - self._troubles[0] < patience:
+        often = len(self._troubles) == _PATIENCE and now - self._troubles[0] < patience
+        if often and grammar.between:
             self._troubles.clear()
             self.recoveries["restarts"] += 1
-            self._happen(grammar.closing())
-            phrase = list(self._remembered)[:_PHRASE]
-            self._player.restart(np.array(phrase, np.int32))
+            self._silence()
+            self._player.restart(np.array(self._phrase(), np.int32))
+
+    def _phrase(self) -> list[int]:
+        """Return the oldest ids that are remembered, from which a restarted model goes on."""
+        return list(self._remembered)[:_PHRASE]
 
     def _id(self, kind: int, pitch: int) -> int:
         return self._v.first[kind] + pitch - self._v.lowest_pitch
+
+
+class NoteStream(Stream):
+    """A stream of a model of notes: their ends, known when they begin, are handed out in time."""
+
+    _HELD = NOTE_ON
+
+    def __init__(self, player: Player, **options: Any) -> None:
+        super().__init__(player, **options)
+        self._sounding: set[int] = set()  # pitches whose note-on has been handed out
+        self._latest = 0  # step of what was handed out last
+
+    @property
+    def _grammar(self) -> NoteGrammar:
+        return cast("NoteGrammar", self._player.grammar)
+
+    def _due(self, until: int) -> int | None:
+        ends = [end for end, pitch in self._grammar.releases if pitch in self._sounding]
+        first = min(ends, default=math.inf) - self._origin
+        return int(first) if first <= until else None
+
+    def _release_due(self, step: int) -> None:
+        ends = dict((pitch, end) for end, pitch in self._grammar.releases)
+        over = [p for p in self._sounding if ends[p] <= step + self._origin]
+        self._latest = max(self._latest, step)
+        self._ready.extend(self._offs(over))
+
+    def _offs(self, pitches: Iterable[int]) -> list[Played]:
+        """Return note-offs, no earlier than anything that was handed out."""
+        step = max(self._latest, self._grammar.now - self._origin)
+        ended = sorted(pitches)
+        self._sounding -= set(ended)
+        return [Played(step / self._v.steps_per_second, "note_off", pitch, 0) for pitch in ended]
+
+    def _silence(self) -> None:
+        self._ready.extend(self._offs(self._sounding))
+        self._grammar.silence()
+        super()._silence()
+
+    def panic(self) -> list[Played]:
+        offs = self._offs(self._sounding)
+        return [*super().panic(), *offs]
+
+    def _outcome(self, id_: int) -> list[Played]:
+        kind, value = self._v.kinds[id_], int(self._v.values[id_])
+        step = max(self._latest, self._grammar.now - self._origin)
+        time_s = step / self._v.steps_per_second
+        if kind == VELOCITY:
+            pitch = self._grammar.sounding[-1]
+            self._sounding.add(pitch)
+            return [Played(time_s, "note_on", pitch, value)]
+        if kind == SUSTAIN:
+            return [Played(time_s, "pedal", 0, 127 * value)]
+        return []
+
+    def _hear(self, pitch: int, velocity: int) -> None:
+        if velocity == 0:  # how long the note was expected to last stays as it is
+            self._held.discard(pitch)
+            return
+        while self._grammar.deciding:
+            self._decide_on(self._happen)
+        self._ready.extend(self._offs({pitch} & self._sounding))
+        time = [self._v.first[TIME_SHIFT]] if self._grammar.between else []
+        loudness = self._v.first[VELOCITY] + int(self._v.velocity_bins[velocity])
+        self._read([*time, self._id(NOTE_ON, pitch), loudness])
+        while self._grammar.deciding:
+            self._decide_on(self._read)
+        self._held.add(pitch)
+
+    def _decide_on(self, happen: Callable[[list[int]], None]) -> None:
+        """Let what the model expects next of a note happen."""
+        id_ = self._player.decide()
+        happen([] if id_ is None else [id_])
+
+    def _read(self, ids: list[int]) -> None:
+        """Let ids happen that are not to be heard."""
+        for id_ in ids:
+            self._player.feed(id_)
+            self._remembered.append(id_)
+
+    def _phrase(self) -> list[int]:
+        ids = list(self._remembered)
+        begins = [place for place, id_ in enumerate(ids) if self._v.kinds[id_] == TIME_SHIFT]
+        return (
+            ids[begins[0] : [place for place in begins if place <= _PHRASE][-1]] if begins else []
+        )

@@ -1,4 +1,4 @@
-"""Grammar: which events can follow, so that what is generated is what the codec would write."""
+"""The grammar of a code of events."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from espressivo.codec import DEFAULT_VELOCITY
-from espressivo.errors import GenerationError
+from espressivo.grammar.rules import Rules
 from espressivo.settings import Settings
 from espressivo.vocabulary import (
     END,
@@ -21,13 +21,13 @@ from espressivo.vocabulary import (
     Vocabulary,
 )
 
-__all__ = ["Grammar"]
+__all__ = ["EventGrammar"]
 
 _PEDAL, _OFFS, _ONS = range(3)  # the order of events within a step
 _DEFAULT = Settings()
 
 
-class Grammar:
+class EventGrammar(Rules):
     """Which events can follow, in the lists that `espressivo.codec.encode` writes.
 
     Within a step there are first movements of the pedal that change its state (also up and at
@@ -47,17 +47,15 @@ class Grammar:
     """
 
     def __init__(self, vocabulary: Vocabulary, settings: Settings = _DEFAULT) -> None:
-        v = self.vocabulary = vocabulary
-        self._kinds, self._values = v.kinds.tolist(), v.values.tolist()
-        spans = zip(v.first, v.counts, strict=True)
-        self._slices = [slice(first, first + count) for first, count in spans]
-        self._every = [b"\1" * count for count in v.counts]  # all ids of a kind
-        self.settings = settings
+        super().__init__(vocabulary, settings)
+        v = vocabulary
         self._default_velocity = v.first[VELOCITY] + int(v.velocity_bins[DEFAULT_VELOCITY])
         self.now = 0
         """Steps since the beginning."""
         self.onset: int | None = None
         """Step of the latest note-on."""
+        self.begin = 0
+        """The step at which what follows a primer begins."""
         self._last: int | None = None  # the event before
         self._notes: list[tuple[int, int]] = []  # begin and pitch of what sounds, oldest first
         self._silent_since = 0  # the step, if nothing sounds
@@ -66,33 +64,14 @@ class Grammar:
         self._begin_step()
 
     @property
-    def settings(self) -> Settings:
-        """The rules in force."""
-        return self._settings
-
-    @settings.setter
-    def settings(self, settings: Settings) -> None:
-        v = self.vocabulary
-        low, high = settings.lowest_pitch, settings.highest_pitch
-        pitches = range(v.lowest_pitch, v.highest_pitch + 1)
-        weights = settings.pitch_weights or (1.0,) * 12
-        self._in_range = bytes(
-            low <= pitch <= high and weights[pitch % 12] > 0 for pitch in pitches
-        )
-        if not any(self._in_range):
-            raise GenerationError(
-                f"no pitch within {low}..{high} is in vocabulary {v.name!r} and has a weight above "
-                f"0: allowed are {v.lowest_pitch}..{v.highest_pitch}"
-            )
-        rate, rest_s = v.steps_per_second, settings.longest_rest_s
-        self._longest_note = settings.longest_note(v)
-        self._longest_rest = None if rest_s is None else max(1, round(rest_s * rate))
-        self._settings = settings
-
-    @property
     def sounding(self) -> list[int]:
         """Pitches of the notes that sound, the oldest first."""
         return [pitch for _, pitch in self._notes]
+
+    @property
+    def between(self) -> bool:
+        """Whether the latest step is complete: an event always is."""
+        return True
 
     @property
     def ended(self) -> bool:
@@ -149,6 +128,10 @@ class Grammar:
             self._velocity = id_
         elif kind == SUSTAIN:
             self._pedal_down = self._pedal_pressed = value == 1
+
+    def begin_here(self) -> None:
+        """Let what follows begin now."""
+        self.begin = self.now
 
     def allowed(self) -> NDArray[np.bool_]:
         """Return for each id whether it can come next, shape (size,); none can after the end."""
@@ -234,7 +217,7 @@ class Grammar:
         ]
         return [self._event(SUSTAIN, 0), *offs] if self._pedal_down else offs
 
-    def copy(self) -> Grammar:
+    def copy(self) -> EventGrammar:
         """Return a grammar that goes its own way from here."""
         other = copy.copy(self)
         other._notes = self._notes.copy()
