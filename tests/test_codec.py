@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 import espressivo
 from espressivo import Performance, Vocabulary
-from espressivo.codec import event_steps, restore
+from espressivo.codec import FACTORS, NO_ID, event_steps, following, restore, steps
 from espressivo.performance import CONTROL_DTYPE, NOTE_DTYPE
-from espressivo.vocabulary import NOTE_OFF, NOTE_ON, SUSTAIN, TIME_SHIFT, VELOCITY, presets
+from espressivo.vocabulary import FINE, NOTE_OFF, NOTE_ON, SUSTAIN, TIME_SHIFT, VELOCITY, presets
 from strategies import id_lists, performances
 
 ALL = [espressivo.vocabulary(name) for name in presets()]
@@ -216,6 +216,33 @@ def test_restored_state_makes_the_rest_of_a_piece_sound_as_it_did(
     assert found["velocity"].tolist() == later["velocity"].tolist()
     assert np.allclose(found["offset_s"], later["offset_s"] - begin_s)
     assert len(rest.notes) <= sounding_or_later
+
+
+@given(p=performances())
+@settings(max_examples=100, deadline=None)
+def test_an_id_of_a_step_follows_the_one_before(p: Performance) -> None:
+    v = espressivo.vocabulary("notes")
+    factors, followers = following(v)
+    ids = v.encode(p)
+    before = np.concatenate(([v.size], ids))
+    assert factors[before].tolist() == [*np.nonzero(steps(ids, v) != NO_ID)[1], 0]
+    assert followers[before[:-1], ids].all()
+
+
+def test_what_follows_are_the_ids_of_one_factor() -> None:
+    v = espressivo.vocabulary("notes")
+    factors, followers = following(v)
+    ids_of = [np.flatnonzero(np.isin(v.kinds, kinds)).tolist() for kinds in FACTORS]
+    fine = v.first[FINE]
+    for id_ in range(v.size + 1):
+        expected = ids_of[factors[id_]]
+        if factors[id_] == len(FACTORS) - 1:
+            words = v.describe(id_)  # such as "length 170..180 ms"
+            low, high = words.removeprefix("length ").removesuffix(" ms").split("..")
+            expected = list(range(fine, fine + (int(high) - int(low)) // 10 + 1))
+        assert np.flatnonzero(followers[id_]).tolist() == expected
+    rest = v.first[TIME_SHIFT] + v.max_shift_steps
+    assert factors[[rest - 1, rest, v.size]].tolist() == [1, 0, 0]
 
 
 def test_events_equal_those_of_note_seq() -> None:

@@ -2,23 +2,28 @@ import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 import onnx
 import pytest
 import torch
 
-from espressivo import __version__
+from espressivo import Performance, __version__
+from espressivo.codec import FACTORS, NO_ID, steps
 from espressivo.controls import SIZE
 from espressivo.engine import METADATA_KEY, Engine, State
 from espressivo.errors import CodecError, ModelError
 from espressivo.export import WEIGHTS, export
-from espressivo.networks import Recurrent, RecurrentConfig, Stack, StackConfig
+from espressivo.networks import Notewise, Recurrent, RecurrentConfig, Stack, StackConfig
+from espressivo.networks.notewise import NEVER
+from espressivo.performance import CONTROL_DTYPE, SUSTAIN
 from espressivo.sampling import Sampling
-from espressivo.vocabulary import Vocabulary, vocabulary
+from espressivo.vocabulary import TIME_SHIFT, Vocabulary, vocabulary
 
 CARD = {"name": "tiny", "licence": "CC0", "trained_on": "nothing", "figures": {"nats": 5.7}}
 V = vocabulary("seed")
+NOTES = vocabulary("notes")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -47,6 +52,18 @@ def stack(pattern, controls=0, width=16):
     torch.manual_seed(3)
     config = StackConfig(pattern, width=width, heads=2, window=9, controls=controls)
     made = Stack(config, V.size).eval()
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.mul_(1.5)
+        made.output.weight.mul_(10)
+    return made
+
+
+def notewise(pattern, controls=0):
+    """A random network over steps."""
+    torch.manual_seed(3)
+    config = StackConfig(pattern, width=32, heads=2, window=9, controls=controls, notewise=True)
+    made = Notewise(config, NOTES).eval()
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.mul_(1.5)
@@ -217,7 +234,7 @@ def test_a_model_says_what_it_is(engine):
     assert engine.card == {"espressivo": __version__, **CARD}
 
 
-@pytest.mark.parametrize("name", ["seed", "magenta", "maestro", "pedal"])
+@pytest.mark.parametrize("name", ["seed", "magenta", "maestro", "pedal", "notes"])
 def test_each_vocabulary_comes_back(tmp_path, name):
     v = vocabulary(name)
     made = network(hidden=8, vocabulary=v)
@@ -244,6 +261,148 @@ def test_rows_do_not_touch_each_other(tmp_path, weights):
         alone, alone_state = engine.run(ids[:, [row]], engine.initial_state())
         assert_close(together[:, [row]], alone)
         assert_close(state[0][:, [row]], alone_state[0])
+
+
+# --- a code of notes ------------------------------------------------------------------------------
+
+
+def written(count, rows):
+    """Return ids of random pieces, (count, rows), with pedal, rests and lengths of all classes."""
+    columns = []
+    for seed in range(rows):
+        rng = np.random.default_rng(seed)
+        onset_s = np.cumsum(rng.choice([0, 0.01, 0.1, 0.5, 3.2], count))
+        pedal = np.zeros(count // 4, CONTROL_DTYPE)
+        pedal["time_s"] = np.sort(rng.uniform(0, onset_s[-1], len(pedal)))
+        pedal["number"], pedal["value"] = SUSTAIN, rng.integers(0, 128, len(pedal))
+        end_s = onset_s + np.exp(rng.uniform(np.log(0.01), np.log(25), count))
+        pitch, velocity = rng.integers(21, 109, count), rng.integers(1, 128, count)
+        piece = Performance.from_arrays(onset_s, end_s, pitch, velocity, pedal)
+        ids = NOTES.encode(piece)
+        columns.append(np.concatenate(([NOTES.size], ids[: count - 1])))
+    return np.stack(columns, axis=1)
+
+
+def foretold(made, ids, asked=None):
+    """Return what the network itself foretells after each id of a row but the last."""
+    laid = steps(ids[1:], NOTES)
+    before = np.vstack(([NOTES.size] + [NO_ID] * 4, laid[:-1]))
+    asked = None if asked is None else asked.expand(len(laid), 1, SIZE)
+    with torch.no_grad():
+        rows = made(torch.tensor(before)[:, None], None, asked, torch.tensor(laid)[:, None])[0]
+    step, factor = np.nonzero(laid != NO_ID)  # in the order of the ids
+    own = np.array([np.isin(NOTES.kinds, kinds) for kinds in FACTORS])
+    return np.where(own[factor], rows[:, 0].numpy()[step], NEVER)
+
+
+@pytest.mark.parametrize("pattern", ["d", "dad"])
+def test_a_notewise_network_exported_is_the_network(tmp_path, pattern):
+    made = notewise(pattern, controls=SIZE)
+    engine = Engine(exported(tmp_path / "m.onnx", made, NOTES, weights="fp32"))
+    ids, asked = written(300, 3), torch.rand(3, SIZE)
+    logits = engine.run(ids, engine.initial_state(3), asked.numpy())[0]
+    for row in range(3):
+        expected = foretold(made, ids[:, row], asked[row])
+        assert expected[expected > NEVER].std() > 0.5
+        np.testing.assert_array_equal(logits[:-1, row] == NEVER, expected == NEVER)
+        assert_close(logits[:-1, row], expected, 5e-4)
+
+
+@pytest.mark.parametrize("pattern", ["d", "dad"])
+@pytest.mark.parametrize(("weights", "most"), [("fp16", 1e-4), ("int8", 0.05)])
+def test_compact_weights_of_a_notewise_network(tmp_path, pattern, weights, most):
+    made, ids = notewise(pattern), written(300, 3)
+    engine = Engine(exported(tmp_path / "m.onnx", made, NOTES, weights=weights))
+    logits, state = engine.run(ids, engine.initial_state(3))
+    for row in range(3):
+        expected = torch.tensor(foretold(made, ids[:, row])).log_softmax(-1)
+        predicted = torch.tensor(logits[:-1, row]).log_softmax(-1)
+        assert (expected.exp() * (expected - predicted)).sum(-1).mean() < most
+        alone, alone_state = engine.run(ids[:, [row]], engine.initial_state())
+        np.testing.assert_array_equal(alone[:, 0], logits[:, row])
+        for mine, theirs in zip(alone_state, state, strict=True):
+            np.testing.assert_array_equal(mine[:, 0], theirs[:, row])
+
+
+@pytest.mark.parametrize("pattern", ["d", "dad"])
+def test_only_an_id_that_completes_a_step_changes_what_is_remembered(tmp_path, pattern):
+    engine = Engine(exported(tmp_path / "m.onnx", notewise(pattern), NOTES))
+    ids, state = written(200, 2), engine.initial_state(2)
+    for now, then in pairwise(ids):
+        before, state = state, engine.run(now[None], state)[1]
+        for row, follower in enumerate(then):
+            *memory, known, read = (array[:, row] for array in state)
+            completed = NOTES.kinds[follower] == TIME_SHIFT
+            assert completed == (not known.any()) == (not read.any())
+            for old, new in zip(before, memory, strict=False):
+                assert completed or np.array_equal(old[:, row], new)
+            assert completed != np.array_equal(before[-3][:, row], memory[-1])
+
+
+def test_feeding_a_code_of_notes_is_reading_in_order(tmp_path):
+    engine = Engine(exported(tmp_path / "m.onnx", notewise("dad", controls=SIZE), NOTES))
+    ids, asked = written(200, 2), np.random.default_rng(0).random((2, SIZE), np.float32)
+    logits, end = engine.run(ids, engine.initial_state(2), asked)
+    own = [State(engine, row) for row in asked]
+    for t in range(1, len(ids)):
+        for row, state in enumerate(own):  # in turns
+            state.feed(int(ids[t, row]))
+            assert_close(state.logits(), logits[t, row])
+    for n, array in enumerate(end):
+        assert_close(own[1].memory[f"state_{n}"][:, 0], array[:, 1])
+
+
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_what_is_asked_steers_a_notewise_network(tmp_path, weights):
+    made = notewise("d", controls=SIZE)
+    engine = Engine(exported(tmp_path / "m.onnx", made, NOTES, weights=weights))
+    ids, asked = written(20, 1), np.ones((1, SIZE), np.float32)
+    nothing = engine.run(ids, engine.initial_state())[0]
+    zeros = engine.run(ids, engine.initial_state(), 0 * asked)[0]
+    np.testing.assert_array_equal(nothing, zeros)
+    something = engine.run(ids, engine.initial_state(), asked)[0]
+    assert abs(something - nothing).max(axis=-1).min() > 0.05
+
+
+@pytest.mark.parametrize("count", range(1, 10))
+def test_a_state_can_be_kept_within_a_step(tmp_path, count):
+    engine = Engine(exported(tmp_path / "m.onnx", notewise("dad"), NOTES))
+    ids = written(20, 1)[1:, 0]
+    state = State(engine)
+    state.feed(ids[:count])
+    kept, other, later = state.memory, state.copy(), State(engine)
+    state.feed(ids[count:])
+    later.feed(ids[:3])
+    later.memory = kept
+    for again in (later, other):
+        again.feed(ids[count:])
+        np.testing.assert_array_equal(again.logits(), state.logits())
+
+
+def test_what_is_drawn_makes_whole_steps(tmp_path):
+    engine = Engine(exported(tmp_path / "m.onnx", notewise("d"), NOTES))
+    state, rng = State(engine), np.random.default_rng(0)
+    ids = np.array([state.sample(rng, Sampling(temperature=3)) for _ in range(1000)])
+    laid = steps(ids, NOTES)
+    np.testing.assert_array_equal(laid[laid != NO_ID], ids)
+    assert len(NOTES.decode(ids).notes) > 50
+
+
+def test_any_ids_are_read(tmp_path):
+    engine = Engine(exported(tmp_path / "m.onnx", notewise("d"), NOTES))
+    ids = np.random.default_rng(0).integers(NOTES.size + 1, size=(500, 3))
+    logits = engine.run(ids, engine.initial_state(3))[0]
+    assert np.isfinite(logits).all()
+    alone = engine.run(ids[:, [1]], engine.initial_state())[0]
+    np.testing.assert_array_equal(alone[:, 0], logits[:, 1])
+
+
+def test_the_file_of_a_notewise_network_is_valid_and_the_same_each_time(tmp_path):
+    path, again = (exported(tmp_path / name, notewise("dad"), NOTES) for name in ("a", "b"))
+    onnx.checker.check_model(onnx.load(path), full_check=True)
+    assert path.read_bytes() == again.read_bytes()
+    assert Engine(path).network["notewise"] is True
+    assert Engine(path).vocabulary == NOTES
 
 
 # --- what cannot be exported ----------------------------------------------------------------------
@@ -472,9 +631,15 @@ def test_damaged_descriptions(path, text, capfd):
     refused(described(path, lambda _: text), "description is damaged", capfd)
 
 
-@pytest.mark.parametrize("version", [0, 4, "1.0", None, [1]])
+@pytest.mark.parametrize("version", [0, 5, "1.0", None, [1]])
 def test_other_formats(path, version, capfd):
     refused(described(path, lambda d: d.update(format=version)), "update espressivo", capfd)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_files_of_earlier_formats_are_read(path, engine, version):
+    earlier = Engine(described(path, lambda d: d.update(format=version)))
+    np.testing.assert_array_equal(State(earlier).logits(), State(engine).logits())
 
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
@@ -533,6 +698,7 @@ def test_files_of_format_1_are_read(tmp_path, cell):
         lambda d: d["network"].update(controls="many"),
         lambda d: d["network"].update(controls=5),
         lambda d: d["network"].update(controls=-1),
+        lambda d: d["network"].update(notewise=True),
     ],
 )
 def test_descriptions_that_are_not_valid(path, change, capfd):

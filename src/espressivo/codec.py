@@ -43,6 +43,7 @@ __all__ = [
     "decode",
     "encode",
     "event_steps",
+    "following",
     "insert_shifts",
     "quantise",
     "restore",
@@ -372,6 +373,30 @@ def steps(ids: Ids, vocabulary: Vocabulary) -> Ids:
     laid = np.full((int(row[-1]) + 1 if len(ids) else 0, len(FACTORS)), NO_ID, np.int32)
     laid[row, _FACTOR[kind]] = ids
     return laid
+
+
+def following(vocabulary: Vocabulary) -> tuple[_Steps, NDArray[np.bool_]]:
+    """Tell what follows each id of a code of notes in a step.
+
+    Returns
+    -------
+    factors : int64 array, shape (size + 1,)
+        Number of the factor of the next id, 0 where the id completes a step; so does the last,
+        which stands for "nothing yet".
+    followers : bool array, shape (size + 1, size)
+        Which ids can be next: those of this factor, and of the places in a class of lengths those
+        that it has.
+    """
+    v = vocabulary
+    own, value, rest = _FACTOR[v.kinds], v.values, v.first[TIME_SHIFT] + v.max_shift_steps
+    places = np.ones(v.size, np.int64)
+    places[v.kinds == LENGTH] = v.lengths_in_class
+    goes_on = np.isin(v.kinds, (TIME_SHIFT, NOTE_ON, VELOCITY)) | (places > 1)
+    goes_on[rest] = False
+    factors = np.append(np.where(goes_on, own + 1, 0), 0)
+    followers = factors[:, None] == own
+    followers[:-1] &= (v.kinds != FINE) | (value < places[:, None])
+    return factors, followers
 
 
 def _pedal_moves(performance: Performance, v: Vocabulary) -> tuple[_Steps, _Steps]:

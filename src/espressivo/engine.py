@@ -1,7 +1,8 @@
-"""Engine: a model file, ready to read events and predict the next, on ONNX Runtime.
+"""Engine: a model file, ready to read ids and predict the next, on ONNX Runtime.
 
-`Engine` runs the graph and knows nothing of time; `State` carries what the model remembers from
-event to event, and can be copied, read and set. The layout of the file is in `espressivo.export`.
+An id is an event, or in a code of notes a part of a step; the engine takes them one by one either
+way. `Engine` runs the graph and knows nothing of time; `State` carries what the model remembers
+from id to id, and can be copied, read and set. The layout of the file is in `espressivo.export`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from espressivo.codec import following
 from espressivo.controls import SIZE
 from espressivo.errors import ModelError
 from espressivo.sampling import Sampling
@@ -22,9 +24,10 @@ from espressivo.vocabulary import Vocabulary
 
 __all__ = ["FORMAT", "METADATA_KEY", "Arrays", "Engine", "State"]
 
-FORMAT = 3
+FORMAT = 4
 """Version of the layout of a model file. In version 1 the graph reads (T, B) events at once; from
-version 3 on it may be a stack, and may read controls."""
+version 3 on it may be a stack, and may read controls; from version 4 on it may be over a code of
+notes."""
 
 METADATA_KEY = "espressivo"
 """Where in the metadata of the graph its description stands."""
@@ -76,6 +79,9 @@ class Engine:
             self.controls = int(self.network.get("controls", 0))
             if self.controls not in (0, SIZE):
                 raise ValueError(f"{self.controls} controls, not {SIZE}")
+            notewise = bool(self.network.get("notewise", False))
+            if notewise and not self.vocabulary.notewise:
+                raise ValueError("a notewise network over a code of events")
         except (ArithmeticError, KeyError, TypeError, ValueError) as error:
             raise ModelError(
                 f"{name}: its description is not valid ({error}): export it again"
@@ -86,16 +92,20 @@ class Engine:
             if node.name.startswith("state_")
         }
         self._try(name)
+        same = np.zeros(self.vocabulary.size + 1, np.int64)
+        if notewise:  # the last three states are of the step that is being read
+            same[following(self.vocabulary)[0] > 0] = max(len(self._shapes) - 3, 0)
         self._step = _Step(
             self._session,
             self.vocabulary.size,
             self.initial_state(),
             self._format,
             self.controls,
+            same.tolist(),
         )
 
     def initial_state(self, rows: int = 1) -> Arrays:
-        """Return the state before any event: zeros."""
+        """Return the state before any id: zeros."""
         return tuple(
             np.zeros((layers, rows, *rest), np.float32)
             for layers, _, *rest in self._shapes.values()
@@ -107,15 +117,15 @@ class Engine:
         state: Arrays,
         controls: NDArray[np.float32] | None = None,
     ) -> tuple[NDArray[np.float32], Arrays]:
-        """Read sequences and predict after each event.
+        """Read sequences and predict after each id.
 
         Parameters
         ----------
         ids : int64 array, shape (T, B), T >= 1
-            Each within ``0 .. size``; the size of the vocabulary stands for "no event yet",
-            which begins every sequence.
+            Each within ``0 .. size``; the size of the vocabulary stands for "nothing yet", which
+            begins every sequence.
         state : tuple of float32 arrays, each (layers, B, ...)
-            As left by earlier events; not changed.
+            As left by earlier ids; not changed.
         controls : float32 array, shape (B, `controls`), optional
             What is asked of all of them; nothing by default, as a model without controls needs.
 
@@ -123,7 +133,7 @@ class Engine:
         -------
         logits : float32 array, shape (T, B, size)
         state : tuple of arrays
-            After the last event.
+            After the last id.
         """
         inputs: dict[str, NDArray[Any]] = {}
         if self.controls:
@@ -139,7 +149,7 @@ class Engine:
     def step(
         self, id_: int, state: Arrays, controls: NDArray[np.float32] | None = None
     ) -> tuple[NDArray[np.float32], Arrays]:
-        """Read one event of one sequence, as `run` does but faster.
+        """Read one id of one sequence, as `run` does but faster.
 
         Parameters
         ----------
@@ -152,6 +162,7 @@ class Engine:
         -------
         logits : float32 array, shape (size,)
         state : tuple of arrays
+            Those that the id does not change are the given ones.
         """
         return self._step.run(id_, state, controls)
 
@@ -163,7 +174,7 @@ class Engine:
         return logits, tuple(after)
 
     def _try(self, name: str) -> None:
-        """Read one event, so that a file that does not fit its description fails now."""
+        """Read one id, so that a file that does not fit its description fails now."""
         try:
             size, state = self.vocabulary.size, self.initial_state()
             logits, after = self.run(np.array([[size]]), state)
@@ -182,11 +193,22 @@ class Engine:
 
 
 class _Step(threading.local):
-    """Buffers bound to a session, in which it reads one event; each thread has its own."""
+    """Buffers bound to a session, in which it reads one id; each thread has its own.
 
-    def __init__(self, session: Any, size: int, state: Arrays, format_: int, controls: int) -> None:
+    `same` tells for each id how many of the first states it leaves as they are.
+    """
+
+    def __init__(
+        self,
+        session: Any,
+        size: int,
+        state: Arrays,
+        format_: int,
+        controls: int,
+        same: list[int],
+    ) -> None:
         time = (1,) if format_ == 1 else ()
-        self._session, self._binding = session, session.io_binding()
+        self._session, self._binding, self._same = session, session.io_binding(), same
         self._id = np.zeros((*time, 1), np.int64)
         self._logits = np.zeros((*time, 1, size), np.float32)
         self._before = tuple(np.zeros_like(array) for array in state)
@@ -208,16 +230,18 @@ class _Step(threading.local):
     ) -> tuple[NDArray[np.float32], Arrays]:
         self._id.fill(id_)
         self._controls[:] = 0 if controls is None else controls
-        for buffer, array in zip(self._before, state, strict=True):
+        same = self._same[id_]  # these are neither read nor written, which saves time
+        for buffer, array in zip(self._before[same:], state[same:], strict=True):
             buffer[:] = array
         self._session.run_with_iobinding(self._binding)
-        return self._logits.flatten(), tuple([buffer.copy() for buffer in self._after])
+        after = tuple([buffer.copy() for buffer in self._after[same:]])
+        return self._logits.flatten(), state[:same] + after
 
 
 class State:
-    """What a model remembers of the events fed so far, and what it expects next.
+    """What a model remembers of the ids fed so far, and what it expects next.
 
-    Its size does not depend on the number of events.
+    Its size does not depend on their number.
 
     Parameters
     ----------
@@ -225,7 +249,7 @@ class State:
         May serve any number of states.
     asked : float32 array, shape (engine.controls,), optional
         What is asked of the music to come, as `espressivo.controls` makes it. Can be set at any
-        time; it counts from the next event fed on.
+        time; it counts from the next id fed on, in a code of notes from the next step completed.
     """
 
     def __init__(self, engine: Engine, asked: NDArray[np.float32] | None = None) -> None:
@@ -235,19 +259,19 @@ class State:
         self._read(engine.vocabulary.size)
 
     def feed(self, ids: ArrayLike) -> None:
-        """Read an event or several; `CodecError` if one is not an id, before any is read."""
-        if type(ids) is int and 0 <= ids < len(self._logits):  # fast, as it is once per event
+        """Read an id or several; `CodecError` if one is not an id, before any is read."""
+        if type(ids) is int and 0 <= ids < len(self._logits):  # fast, as it is once per id
             self._read(ids)
             return
         for id_ in self._engine.vocabulary.check(np.atleast_1d(ids)).tolist():
             self._read(id_)
 
     def logits(self) -> NDArray[np.float32]:
-        """Return the scores of the next event, shape (size,), read-only."""
+        """Return the scores of the next id, shape (size,), read-only."""
         return self._logits
 
     def probabilities(self, temperature: float = 1.0) -> NDArray[np.float64]:
-        """Return the probability of each next event, shape (size,)."""
+        """Return the probability of each next id, shape (size,)."""
         return Sampling(temperature=temperature).distribution(self._logits)
 
     def sample(
@@ -256,7 +280,7 @@ class State:
         sampling: Sampling = _DEFAULT,
         allowed: NDArray[np.bool_] | None = None,
     ) -> int:
-        """Draw the next event, feed it and return its id; see `Sampling.draw`."""
+        """Draw the next id, feed it and return its id; see `Sampling.draw`."""
         id_ = sampling.draw(self._logits, rng, allowed)
         self.feed(id_)
         return id_

@@ -1,6 +1,6 @@
 """Export: a trained network becomes a model file, the one thing that playing needs.
 
-A model file is one ONNX graph of a single step (`espressivo.graphs`), a plain chain of standard
+A model file is one ONNX graph that reads a single id (`espressivo.graphs`), made of standard
 operators. Everything about the model stands as JSON in the metadata of the graph, under the key
 `espressivo.engine.METADATA_KEY`.
 """
@@ -95,7 +95,7 @@ def export(
         unusable = [n for n, array in arrays.items() if not np.isfinite(array.astype(stored)).all()]
     if unusable:
         raise ModelError(f"{path}: weights of {unusable[0]} are not finite: export an earlier one")
-    model = step_graph(arrays, config, weights)
+    model = step_graph(arrays, config, vocabulary, weights)
     helper.set_model_props(model, {METADATA_KEY: text})
     with replacing(path) as temporary:
         temporary.write_bytes(model.SerializeToString(deterministic=True))
