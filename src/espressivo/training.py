@@ -19,12 +19,12 @@ import csv
 import math
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -39,7 +39,7 @@ from espressivo.codec import FACTORS
 from espressivo.dataset import IGNORED, Batch, Cut, Dataset, batches, whole_pieces
 from espressivo.errors import TrainingError
 from espressivo.files import replacing
-from espressivo.networks import Network, State, build
+from espressivo.networks import Network, NetworkConfig, State, build
 from espressivo.networks.stack import hidden_matrices
 from espressivo.progress import Progress, Silent
 from espressivo.vocabulary import Vocabulary
@@ -141,7 +141,7 @@ def validation_nats(
     state: State | None = None
     training = network.training
     network.eval()
-    notewise = network.config.notewise
+    notewise = cast("NetworkConfig", network.config).notewise
     with torch.no_grad():
         cut = Cut(rows=64, events=500)
         for batch in whole_pieces(dataset, split, cut, first_events, notewise):
@@ -450,7 +450,7 @@ def _kept(state: State | None, batch: Batch, device: torch.device) -> State | No
 
 
 def _read(
-    network: torch.nn.Module,
+    network: Callable[..., Any],
     inputs: Tensor,
     targets: Tensor,
     state: State | None,
