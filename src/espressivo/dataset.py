@@ -35,8 +35,9 @@ __all__ = ["FORMAT", "IGNORED", "Batch", "Cut", "Dataset", "Piece", "batches", "
 FORMAT = 1
 """Version of the layout of a prepared dataset."""
 
-IGNORED = -1
-"""Target of places that are not scored: padding, and events that only restore a state."""
+IGNORED = NO_ID
+"""Target of places that are not scored: padding, events that only restore a state, and ids that a
+step lacks."""
 
 _POOL = 256  # pieces whose segments are shuffled together
 
@@ -172,6 +173,13 @@ class Dataset:
         if not pieces:
             raise DataError(f"{self.folder}: no piece is in the split {name!r}")
         return pieces
+
+    def places(self, split: str, notewise: bool = False) -> int:
+        """Count what there is to predict in a split: events, or steps of a code of notes."""
+        if not notewise:
+            return sum(piece.events for piece in self.split(split))
+        begins = self.vocabulary.kinds == TIME_SHIFT
+        return sum(int(begins[self.ids(piece)].sum()) for piece in self.split(split))
 
     def ids(self, piece: Piece) -> Ids:
         """Read the ids of a piece from its shard."""

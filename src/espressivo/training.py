@@ -171,12 +171,14 @@ class _Run:
         last = out / "last.ckpt"
         if last.exists() and not resume:
             raise TrainingError(f"{out}: holds a run already; resume it, or choose another folder")
-        out.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(config.seed)
         network = build(config.network, dataset.vocabulary)
+        out.mkdir(parents=True, exist_ok=True)
         optimizers = _optimizers(network, config)
         per_step = config.cut.rows * config.cut.events * fabric.world_size
-        steps = math.ceil(config.rounds * sum(p.events for p in dataset.split("train")) / per_step)
+        steps = math.ceil(
+            config.rounds * dataset.places("train", config.network.notewise) / per_step
+        )
         if resume:
             saved = Checkpoint.load(last).resumed(config, dataset.vocabulary, last)
             network.load_state_dict(saved.network)
