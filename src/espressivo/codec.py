@@ -455,7 +455,7 @@ def _restore_notewise(ids: Ids, v: Vocabulary) -> Ids:
     rest = v.first[TIME_SHIFT] + v.max_shift_steps
     rests = [rest] * (v.longest_note_steps // v.max_shift_steps + 1)  # until every note has ended
     played = decode(np.concatenate((ids, rests)), v)
-    notes = np.sort(played.notes, order="pitch", kind="stable")
+    notes = played.notes[np.argsort(played.notes["pitch"], kind="stable")]
     start, end = _note_steps(notes, v)
     left = (start <= now) & (end > now)
     down = np.ones(int(played.controls["value"][-1:].sum() > 0), np.int64)  # one movement, or none
