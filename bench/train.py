@@ -71,7 +71,7 @@ def ours(kind: str, rows: int, events: int, steps: int, folder: Path, precision:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--network", choices=sorted(NETWORKS), default="gru")
+    arguments.add_argument("--network", choices=("gru", "lstm"), default="gru")
     arguments.add_argument("--batch", type=int, default=64)
     arguments.add_argument("--window", type=int, default=500)
     arguments.add_argument("--steps", type=int, default=8)

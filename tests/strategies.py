@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from espressivo import Performance, Vocabulary
 from espressivo.performance import CONTROL_DTYPE, NOTE_DTYPE
+from espressivo.vocabulary import FINE, LENGTH, NOTE_OFF, NOTE_ON, SUSTAIN, TIME_SHIFT, VELOCITY
 
 TIMES_S = st.one_of(
     st.integers(0, 40).map(lambda step: step / 100),  # on the grid, often simultaneous
@@ -35,9 +36,24 @@ def performances(draw: st.DrawFn, max_notes: int = 12, max_controls: int = 8) ->
 
 
 def id_lists(vocabulary: Vocabulary, max_size: int = 60) -> st.SearchStrategy[list[int]]:
-    """Any ids, but mostly of few pitches, so that they meet."""
+    """Any ids, but mostly of few pitches, so that they meet; in a code of notes, often whole."""
     v = vocabulary
-    near = [first + pitch - v.lowest_pitch for first in v.first[:2] for pitch in (60, 61)]
-    near += [v.first[2], v.first[2] + v.max_shift_steps - 1, v.first[3] + 3]
-    near += list(range(v.first[4], v.size))
-    return st.lists(st.one_of(st.sampled_from(near), st.integers(0, v.size - 1)), max_size=max_size)
+    first, last = v.first, [f + count - 1 for f, count in zip(v.first, v.counts, strict=True)]
+    kinds = (NOTE_ON,) if v.notewise else (NOTE_ON, NOTE_OFF)
+    notes = [first[kind] + pitch - v.lowest_pitch for kind in kinds for pitch in (60, 61)]
+    near = [*notes, first[TIME_SHIFT], last[TIME_SHIFT], first[VELOCITY] + 3]
+    near += list(range(first[SUSTAIN], first[LENGTH]))
+    if not v.notewise:
+        one = st.one_of(st.sampled_from(near), st.integers(0, v.size - 1))
+        return st.lists(one, max_size=max_size)
+    parts = [
+        notes,
+        [first[VELOCITY] + 3],
+        range(first[LENGTH], first[FINE]),
+        range(first[FINE], v.size),
+    ]
+    written = st.tuples(*map(st.sampled_from, parts))
+    places = [*near, first[LENGTH] + 17, first[FINE] + 1]
+    one = st.one_of(st.sampled_from(places), st.integers(0, v.size - 1)).map(lambda id_: (id_,))
+    lists = st.lists(st.one_of(one, written), max_size=max_size // 2)
+    return lists.map(lambda some: [id_ for ids in some for id_ in ids])

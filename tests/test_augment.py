@@ -3,14 +3,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from espressivo import vocabulary
+from espressivo import Performance, vocabulary
 from espressivo.augment import Augmentation, louder, stretch, transpose
+from espressivo.performance import CONTROL_DTYPE
 from espressivo.vocabulary import VELOCITY
 from played import played
 from strategies import performances
 
 V = vocabulary("seed")
 PEDAL = vocabulary("pedal")
+NOTES = vocabulary("notes")
 FACTORS = st.floats(0.5, 1.5)
 
 
@@ -19,10 +21,11 @@ def notes_of(performance):
     return np.sort(performance.notes, order=["pitch", "onset_s", "offset_s"])
 
 
-@given(performances(), st.integers(-24, 24))
-def test_transposing_moves_every_note_alike_and_nothing_else(performance, semitones):
-    ids = V.encode(performance)
-    before, after = V.decode(ids), V.decode(transpose(ids, semitones, V))
+@pytest.mark.parametrize("v", [V, NOTES], ids=lambda v: v.name)
+@given(performance=performances(), semitones=st.integers(-24, 24))
+def test_transposing_moves_every_note_alike_and_nothing_else(v, performance, semitones):
+    ids = v.encode(performance)
+    before, after = v.decode(ids), v.decode(transpose(ids, semitones, v))
     assert len(before) == len(after)
     if len(before):
         moved = after.notes["pitch"].astype(int) - before.notes["pitch"]
@@ -31,10 +34,10 @@ def test_transposing_moves_every_note_alike_and_nothing_else(performance, semito
         assert moved[0] * semitones >= 0
         # It stops short only where the vocabulary ends.
         reach = before.notes["pitch"].astype(int) + semitones
-        inside = reach.min() >= V.lowest_pitch and reach.max() <= V.highest_pitch
+        inside = reach.min() >= v.lowest_pitch and reach.max() <= v.highest_pitch
         assert (moved[0] == semitones) == inside
         edges = {after.notes["pitch"].min(), after.notes["pitch"].max()}
-        assert inside or edges & {V.lowest_pitch, V.highest_pitch}
+        assert inside or edges & {v.lowest_pitch, v.highest_pitch}
     for name in ("onset_s", "offset_s", "velocity"):
         assert (before.notes[name] == after.notes[name]).all()
 
@@ -48,20 +51,21 @@ def test_transposing_never_changes_its_input():
     assert (ids == kept).all()
 
 
-@given(performances(), st.integers(-16, 16))
-def test_louder_moves_every_loudness_alike_and_nothing_else(performance, bins):
-    ids = V.encode(performance)
-    moved = louder(ids, bins, V)
-    loudness = V.kinds[ids] == VELOCITY
+@pytest.mark.parametrize("v", [V, NOTES], ids=lambda v: v.name)
+@given(performance=performances(), bins=st.integers(-16, 16))
+def test_louder_moves_every_loudness_alike_and_nothing_else(v, performance, bins):
+    ids = v.encode(performance)
+    moved = louder(ids, bins, v)
+    loudness = v.kinds[ids] == VELOCITY
     assert (moved[~loudness] == ids[~loudness]).all()
-    assert (V.kinds[moved] == V.kinds[ids]).all()
+    assert (v.kinds[moved] == v.kinds[ids]).all()
     by = set((moved - ids)[loudness].tolist())
     assert len(by) <= 1
     for steps in by:
         assert abs(steps) <= abs(bins)
         assert steps * bins >= 0
         # It stops short only where the vocabulary ends.
-        ends = {V.first[VELOCITY], V.first[VELOCITY] + V.counts[VELOCITY] - 1}
+        ends = {v.first[VELOCITY], v.first[VELOCITY] + v.counts[VELOCITY] - 1}
         assert steps == bins or ends & set(moved[loudness].tolist())
 
 
@@ -79,6 +83,28 @@ def test_stretching_keeps_the_order_of_events_and_every_note(performance, factor
         assert (before["pitch"] == after["pitch"]).all()
 
 
+@given(performances(), FACTORS)
+@example(performance=played(1), factor=0.5)
+def test_stretching_a_code_of_notes_rounds_and_loses_no_note(performance, factor):
+    ids = NOTES.encode(performance)
+    before = notes_of(NOTES.decode(ids))
+    after = notes_of(NOTES.decode(stretch(ids, factor, NOTES)))
+    assert (before["pitch"] == after["pitch"]).all()
+    assert sorted(before["velocity"]) == sorted(after["velocity"])
+    error = {name: np.abs(after[name] - before[name] * factor) for name in ("onset_s", "offset_s")}
+    assert error["onset_s"].max(initial=0) < 0.005 + 1e-9
+    shortest = after["offset_s"] - after["onset_s"] < 0.015
+    assert (shortest | (error["offset_s"] < 0.005 + 1e-9)).all()
+
+
+def test_stretching_a_code_of_notes_moves_the_pedal():
+    controls = np.array([(0.1, 64, 127), (1.5, 64, 0)], CONTROL_DTYPE)
+    p = Performance.from_arrays([0.0], [30.0], [60], [64], controls)
+    slower = NOTES.decode(stretch(NOTES.encode(p), 1.05, NOTES))
+    assert slower.controls["time_s"].tolist() == [0.11, 1.58]
+    assert slower.notes["offset_s"].tolist() == [20.48]  # the longest, as before
+
+
 @given(st.integers(0, 50), st.sampled_from([0.95, 0.975, 1.025, 1.05]))
 def test_times_scale_from_the_beginning_and_never_drift(piece, factor):
     ids = V.encode(played(piece))
@@ -90,9 +116,9 @@ def test_times_scale_from_the_beginning_and_never_drift(piece, factor):
 
 @given(performances())
 def test_a_factor_of_one_changes_nothing(performance):
-    for v in (V, PEDAL):
+    for v in (V, PEDAL, NOTES):
         ids = v.encode(performance)
-        assert (stretch(ids, 1.0, v) == ids).all()
+        assert stretch(ids, 1.0, v).tolist() == ids.tolist()
 
 
 def test_lists_without_notes():

@@ -82,6 +82,7 @@ def test_every_command_explains_itself_with_an_example(run: Run, command: str) -
             ["train", "data", "--out", "r", "--network", "delta", "--controls"],
             "controls needs --carry",
         ),
+        (["train", "data", "--out", "r", "--network", "notewise"], "over notes or with controls"),
         (["train", "data", "--out", "r", "--optimizer", "muon"], "muon needs --network delta"),
         (["generate", "--pitch-weights", "1,2", "-o", "a.mid"], "12 numbers"),
         (["train", "data", "--out", "run", "--max-time", "1h"], "02:30:00"),

@@ -4,7 +4,8 @@ import pytest
 from espressivo.controls import SIZE, Controls, composer_of, dropped, key, measured
 from espressivo.errors import GenerationError
 from espressivo.performance import Performance
-from espressivo.vocabulary import vocabulary
+from espressivo.vocabulary import NOTE_ON, TIME_SHIFT, vocabulary
+from played import played
 
 V = vocabulary("maestro")
 DENSITY, LOUDNESS, PITCHES = slice(0, 8), slice(8, 16), slice(16, 28)
@@ -60,6 +61,20 @@ def test_a_chord_is_one_onset():
     numbers = measured(ids, V)
     np.testing.assert_allclose(numbers[0, PACE], Controls(pace=2).numbers()[PACE], atol=0.01)
     np.testing.assert_allclose(numbers[0, DENSITY], Controls(density=6).numbers()[DENSITY])
+
+
+def test_a_code_of_notes_measures_what_a_code_of_events_does():
+    pedal, notes = vocabulary("pedal"), vocabulary("notes")
+    p = played(5)
+    events, written = pedal.encode(p), notes.encode(p)
+    # Right after a note, both codes have said as much, and the next event or step begins there.
+    after = np.flatnonzero(pedal.kinds[events] == NOTE_ON) + 1
+    steps = np.flatnonzero(notes.kinds[written] == TIME_SHIFT)
+    struck = np.flatnonzero(notes.kinds[written] == NOTE_ON)
+    following = steps[np.searchsorted(steps, struck)]
+    of_events, of_notes = measured(events, pedal), measured(written, notes)
+    np.testing.assert_allclose(of_notes[following], of_events[after], atol=1e-6)
+    np.testing.assert_allclose(of_notes[0], of_events[0], atol=1e-6)
 
 
 def test_the_composer_is_told():

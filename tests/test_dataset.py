@@ -10,7 +10,7 @@ import pytest
 
 from espressivo import read, vocabulary
 from espressivo.augment import Augmentation
-from espressivo.codec import event_steps
+from espressivo.codec import NO_ID, event_steps, steps
 from espressivo.controls import measured
 from espressivo.corpus import prepare
 from espressivo.dataset import IGNORED, Cut, Dataset, batches, whole_pieces
@@ -54,9 +54,14 @@ def prepared(midi, out, name):
     return Dataset(out)
 
 
-@pytest.fixture(scope="module", params=["seed", "pedal"])
+@pytest.fixture(scope="module", params=["seed", "pedal", "notes"])
 def dataset(request, midi, tmp_path_factory):
     return prepared(midi, tmp_path_factory.mktemp("prepared"), request.param)
+
+
+@pytest.fixture(scope="module")
+def notes(midi, tmp_path_factory):
+    return prepared(midi, tmp_path_factory.mktemp("notes"), "notes")
 
 
 @pytest.fixture
@@ -72,25 +77,26 @@ def same(one, other):
     )
 
 
-def pieces_followed(source, size):
+def pieces_followed(source, nothing):
     """Put together what the rows of carried batches follow, in the order in which it begins.
 
     Checks on the way that the input before each target is the target before it, and that a row
-    is fresh just when it has no event before.
+    is fresh just when it has nothing before.
     """
     rows, begun = {}, []
     for batch in source:
         for row, fresh in enumerate(batch.fresh):
             targets, inputs = batch.targets[:, row], batch.inputs[:, row]
-            targets = targets[targets != IGNORED]
+            real = targets != IGNORED
+            targets = targets[real if targets.ndim == 1 else real.any(axis=1)].tolist()
             if fresh:
                 rows[row] = []
                 begun.append(rows[row])
-            if len(targets):
-                assert fresh == (inputs[0] == size)
-                before = rows[row][-1] if rows[row] else size
+            if targets:
+                assert fresh == (inputs[0].tolist() == nothing)
+                before = rows[row][-1] if rows[row] else nothing
                 assert inputs[: len(targets)].tolist() == [before, *targets[:-1]]
-                rows[row].extend(targets.tolist())
+                rows[row].extend(targets)
     return begun
 
 
@@ -182,7 +188,8 @@ def test_segments_are_as_long_as_asked_with_what_they_restore(dataset):
     found = segments_of(one_round(dataset, CUTS["events"], seed=0))
     assert all(len(whole) <= 64 for _, whole in found)
     ends = {tuple(ids[-5:]) for ids in train_ids(dataset)}
-    assert all(len(whole) == 64 for _, whole in found if tuple(whole[-5:]) not in ends)
+    least = 60 if dataset.vocabulary.notewise else 64  # steps of up to five ids stay together
+    assert all(len(whole) >= least for _, whole in found if tuple(whole[-5:]) not in ends)
 
 
 def test_segments_in_seconds_fill_their_time(dataset):
@@ -218,20 +225,22 @@ def sounding(performance, v, since, until):
 def test_a_segment_sounds_as_its_piece_does_there(dataset, name):
     v = dataset.vocabulary
     pieces = train_ids(dataset)
-    steps = [event_steps(np.array(ids), v) for ids in pieces]
+    reached = [event_steps(np.array(ids), v) for ids in pieces]
     decoded = [v.decode(ids) for ids in pieces]
     found = segments_of(one_round(dataset, CUTS[name], seed=0))
     wholes = dict(found)
     assert any(len(whole) > len(scored) for scored, whole in found)
     for number, begin, scored in tiled(pieces, found):
-        since = int(steps[number][begin - 1]) if begin else 0
-        until = int(steps[number][begin + len(scored) - 1])
+        since = int(reached[number][begin - 1]) if begin else 0
+        until = int(reached[number][begin + len(scored) - 1])
         part = sounding(v.decode(wholes[scored]), v, 0, until - since)
         assert part == sounding(decoded[number], v, since, until)
 
 
 def test_a_segment_restores_the_loudness_in_force(dataset):
     v = dataset.vocabulary
+    if v.notewise:
+        pytest.skip("each note has its own")
     pieces = train_ids(dataset)
     found = segments_of(one_round(dataset, CUTS["events"], seed=0))
     wholes = dict(found)
@@ -282,14 +291,80 @@ def test_controls_do_not_depend_on_where_one_resumes(dataset):
         np.testing.assert_array_equal(expected.controls, actual.controls)
 
 
-def test_controls_need_carried_windows(dataset):
-    with pytest.raises(ValueError, match="carried"):
-        next(batches(dataset, CUTS["events"], seed=0, controls=True))
+def test_controls_and_steps_need_carried_windows(dataset):
+    for wish in ({"controls": True}, {"notewise": True}):
+        with pytest.raises(ValueError, match="carried"):
+            next(batches(dataset, CUTS["events"], seed=0, **wish))
+
+
+def no_step(notes):
+    return [notes.vocabulary.size, *[NO_ID] * 4]
+
+
+def in_steps(notes, split, first_events=None):
+    pieces = (notes.ids(piece)[:first_events] for piece in notes.split(split))
+    return [steps(ids, notes.vocabulary).tolist() for ids in pieces]
+
+
+@pytest.mark.parametrize("first_events", [None, 71])
+def test_whole_pieces_in_steps_score_every_id_once(notes, first_events):
+    cut = Cut(rows=4, events=50, carried=True)
+    source = list(whole_pieces(notes, "train", cut, first_events, notewise=True))
+    expected = in_steps(notes, "train", first_events)
+    assert sorted(pieces_followed(source, no_step(notes))) == sorted(expected)
+    ids = sum(len(ids[:first_events]) for ids in train_ids(notes))
+    assert sum(batch.events for batch in source) == ids
+
+
+def test_a_split_has_as_many_places_as_its_batches(notes):
+    for notewise in (False, True):
+        cut = Cut(rows=4, events=50, carried=True)
+        source = whole_pieces(notes, "train", cut, notewise=notewise)
+        targets = [batch.targets.reshape(50 * 4, -1) for batch in source]
+        count = sum(int((part != IGNORED).any(axis=1).sum()) for part in targets)
+        assert notes.places("train", notewise) == count
+
+
+def test_carried_steps_follow_every_piece_once_a_round(notes):
+    expected = in_steps(notes, "train")
+    source = batches(notes, CUTS["carried"], seed=3, notewise=True)
+    enough = itertools.islice(source, sum(map(len, expected)) // 64)
+    followed = pieces_followed(enough, no_step(notes))[: len(LENGTHS)]
+    assert sorted(followed) == sorted(expected)
+    assert followed != expected
+
+
+def test_steps_and_their_controls_do_not_depend_on_where_one_resumes(notes):
+    settings = {"seed": 4, "controls": True, "notewise": True}
+    first = list(itertools.islice(batches(notes, CUTS["carried"], Augmentation(), **settings), 30))
+    for one, following in itertools.pairwise(first):
+        position = json.loads(json.dumps(one.position))
+        source = batches(notes, CUTS["carried"], Augmentation(), **settings, position=position)
+        resumed = next(source)
+        assert same(resumed, following)
+        np.testing.assert_array_equal(resumed.controls, following.controls)
+
+
+def test_controls_of_a_step_are_those_of_the_music_that_begins_with_it(notes):
+    v = notes.vocabulary
+    asked = 0
+    source = batches(notes, CUTS["carried"], seed=0, controls=True, notewise=True)
+    for batch in itertools.islice(source, 20):
+        for row, (_, _, index, end) in enumerate(batch.position):
+            ids = notes.ids(notes.split("train")[index])
+            begins = np.flatnonzero(v.kinds[ids] == TIME_SHIFT)[end - 64 : end]
+            assert batch.targets[: len(begins), row, 0].tolist() == ids[begins].tolist()
+            part, given = measured(ids, v)[begins], batch.controls[: len(begins), row]
+            for numbers in (slice(0, 8), slice(8, 16), slice(16, 28)):
+                if given[:, numbers].any():
+                    asked += 1
+                    np.testing.assert_array_equal(given[:, numbers], part[:, numbers])
+    assert asked > 20
 
 
 def test_every_position_of_a_round_can_be_resumed(dataset):
     for cut in CUTS.values():
-        first = list(itertools.islice(batches(dataset, cut, seed=5), 40))
+        first = list(itertools.islice(batches(dataset, cut, seed=5), 15))
         for one, following in itertools.pairwise(first):
             resumed = batches(dataset, cut, seed=5, position=one.position)
             assert same(next(resumed), following)

@@ -13,8 +13,17 @@ from espressivo.networks import (
     config_from_dict,
 )
 from espressivo.networks.stack import _delta_rule, hidden_matrices
+from espressivo.vocabulary import Vocabulary
 
-SIZE = 23
+SMALL = Vocabulary(
+    "small",
+    lowest_pitch=60,
+    highest_pitch=64,
+    max_shift_steps=9,
+    velocity_floors=(1, 32, 64, 96),
+    velocity_values=(1, 32, 64, 96),
+)
+SIZE = SMALL.size
 RECURRENT = [
     RecurrentConfig(cell, hidden=16, layers=layers)
     for cell in ("gru", "lstm")
@@ -40,7 +49,7 @@ def name(config):
 
 def made(config):
     torch.manual_seed(1)
-    network = build(config, SIZE).eval()
+    network = build(config, SMALL).eval()
     if isinstance(config, StackConfig):
         with torch.no_grad():
             network.output.weight *= 20  # so that differences show
@@ -83,7 +92,7 @@ def assert_close(actual, expected, tolerance=1e-5):
 
 
 def test_an_lstm_begins_by_remembering():
-    for name, bias in build(NETWORKS["lstm"], SIZE).rnn.named_parameters():
+    for name, bias in build(NETWORKS["lstm"], SMALL).rnn.named_parameters():
         if name.startswith("bias_ih"):
             gates = bias.view(4, -1)  # in, forget, cell, out
             assert (gates[1] == 1).all()

@@ -37,12 +37,13 @@ SMALL = TrainingConfig(
     validate_every=20,
     precision="32-true",
 )
+OVER_NOTES = StackConfig("da", width=16, heads=2, window=8, controls=SIZE, notewise=True)
 # Two phrases that a network can only learn by heart.
 PHRASES = ([60, 64, 67, 72, 67, 64], [62, 65, 69, 74, 69, 65])
 
 
-def write_dataset(folder: Path, pieces: int = 6, notes: int = 60) -> Dataset:
-    v = espressivo.vocabulary("seed")
+def write_dataset(folder: Path, pieces: int = 6, notes: int = 60, code: str = "seed") -> Dataset:
+    v = espressivo.vocabulary(code)
     (folder / "shards").mkdir(parents=True)
     rows, everything, start = [], [], 0
     for number in range(pieces):
@@ -78,6 +79,11 @@ def write_dataset(folder: Path, pieces: int = 6, notes: int = 60) -> Dataset:
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return write_dataset(tmp_path_factory.mktemp("data") / "set")
+
+
+@pytest.fixture(scope="module")
+def in_notes(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return write_dataset(tmp_path_factory.mktemp("data") / "notes", code="notes")
 
 
 class Stopper(Silent):
@@ -123,6 +129,28 @@ def test_a_tiny_network_learns_two_phrases_by_heart(dataset: Dataset, tmp_path: 
     assert np.mean(np.array(heard[4:]) == ids[4:]) > 0.98
 
 
+def test_a_network_over_notes_learns_two_phrases_by_heart(
+    in_notes: Dataset, tmp_path: Path
+) -> None:
+    config = dataclasses.replace(
+        SMALL,
+        network=dataclasses.replace(OVER_NOTES, pattern="d", width=32, controls=0),
+        augmentation=None,
+        rounds=60,
+        learning_rate=1e-2,
+        validate_every=1000,
+    )
+    outcome = train(in_notes, tmp_path / "run", config, accelerator="cpu")
+    assert outcome.ended == "finished"
+    assert outcome.nats < 0.05
+    # Rounds are of steps, of which there are fewer than ids, and each step has several to learn.
+    assert outcome.steps == -(-60 * in_notes.places("train", notewise=True) // (4 * 16))
+    assert outcome.events > 3 * 60 * in_notes.places("train", notewise=True)
+    network, checkpoint = load_network(tmp_path / "run" / "best.ckpt")
+    again = validation_nats(network, in_notes)
+    assert again == pytest.approx(checkpoint.best_nats, rel=1e-5)
+
+
 def test_a_run_leaves_its_curve_and_its_checkpoints(dataset: Dataset, tmp_path: Path) -> None:
     run = tmp_path / "run"
     outcome = train(dataset, run, SMALL, accelerator="cpu")
@@ -151,13 +179,15 @@ def test_a_run_leaves_its_curve_and_its_checkpoints(dataset: Dataset, tmp_path: 
             "network": StackConfig("da", width=16, heads=2, window=8, controls=SIZE),
             "optimizer": "muon",
         },
+        {"network": OVER_NOTES, "optimizer": "muon", "rounds": 5},
     ],
-    ids=["carried", "segments", "lstm", "stack"],
+    ids=["carried", "segments", "lstm", "stack", "notewise"],
 )
 def test_stopping_and_resuming_changes_no_bit(
-    dataset: Dataset, tmp_path: Path, change: dict[str, object]
+    dataset: Dataset, in_notes: Dataset, tmp_path: Path, change: dict[str, object]
 ) -> None:
     config = dataclasses.replace(SMALL, **change)
+    dataset = in_notes if config.network.notewise else dataset
     train(dataset, tmp_path / "whole", config, accelerator="cpu")
     parts, stopper = tmp_path / "parts", Stopper(after=13)
     outcome = train(dataset, parts, config, accelerator="cpu", progress=stopper)
@@ -216,7 +246,7 @@ def test_training_warns_and_stops_when_validation_turns_up(tmp_path: Path) -> No
 
 
 def test_a_run_starts_from_a_pretrained_network(dataset: Dataset, tmp_path: Path) -> None:
-    network = build(SMALL.network, dataset.vocabulary.size)
+    network = build(SMALL.network, dataset.vocabulary)
     start = Pretrained(network, dataset.vocabulary, {})
     still = dataclasses.replace(SMALL, rounds=0.1, learning_rate=1e-12)
     train(dataset, tmp_path / "run", still, start=start, accelerator="cpu")
@@ -272,13 +302,15 @@ def test_loading_a_checkpoint_runs_no_code_from_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+@pytest.mark.parametrize("notewise", [False, True])
 def test_every_weight_of_a_stack_is_learned(
-    dataset: Dataset, tmp_path: Path, optimizer: str
+    dataset: Dataset, in_notes: Dataset, tmp_path: Path, optimizer: str, notewise: bool
 ) -> None:
-    network = StackConfig("da", width=16, heads=2, window=8, controls=SIZE)
+    network = dataclasses.replace(OVER_NOTES, notewise=notewise)
+    dataset = in_notes if notewise else dataset
     config = dataclasses.replace(SMALL, network=network, optimizer=optimizer)
     torch.manual_seed(config.seed)
-    before = build(network, dataset.vocabulary.size).state_dict()
+    before = build(network, dataset.vocabulary).state_dict()
     train(dataset, tmp_path / "run", config, accelerator="cpu")
     after = weights(tmp_path / "run")
     assert before.keys() == after.keys()
@@ -286,10 +318,18 @@ def test_every_weight_of_a_stack_is_learned(
 
 
 def test_what_a_network_or_its_windows_cannot_do_is_said() -> None:
-    with pytest.raises(ValueError, match="controls need carried windows"):
-        TrainingConfig(network=StackConfig(controls=SIZE))
+    for network in (StackConfig(controls=SIZE), StackConfig(notewise=True)):
+        with pytest.raises(ValueError, match="controls and steps of notes need carried windows"):
+            TrainingConfig(network=network)
     with pytest.raises(ValueError, match="muon needs a stack"):
         TrainingConfig(optimizer="muon")
+
+
+def test_a_network_over_notes_refuses_data_in_events(dataset: Dataset, tmp_path: Path) -> None:
+    config = dataclasses.replace(SMALL, network=OVER_NOTES)
+    with pytest.raises(TrainingError, match="needs a code of notes, which 'seed' is not"):
+        train(dataset, tmp_path / "run", config, accelerator="cpu")
+    assert not (tmp_path / "run").exists()
 
 
 def test_settings_say_all_that_is_wrong_at_once() -> None:

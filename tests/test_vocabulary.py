@@ -65,6 +65,28 @@ ALL = [espressivo.vocabulary(name) for name in presets()]
                 311: "end",
             },
         ),
+        (
+            "notes",
+            424,
+            {
+                87: "note on 108 (C8)",
+                88: "shift 0 ms",
+                188: "shift 1000 ms",
+                189: "velocity 1..4",
+                220: "velocity 125..127",
+                221: "sustain up",
+                222: "sustain down",
+                223: "end",
+                224: "length 10..10 ms",
+                239: "length 160..160 ms",
+                240: "length 170..180 ms",
+                247: "length 310..320 ms",
+                248: "length 330..360 ms",
+                295: "length 19210..20480 ms",
+                296: "length + 0 ms",
+                423: "length + 1270 ms",
+            },
+        ),
     ],
 )
 def test_presets_have_the_ids_of_their_definition(
@@ -121,7 +143,7 @@ def test_a_wrong_id_is_named_with_its_position() -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(CodecError, match="seed, magenta, maestro, pedal"):
+    with pytest.raises(CodecError, match="seed, magenta, maestro, pedal, notes"):
         espressivo.vocabulary("midi")
 
 
@@ -141,6 +163,8 @@ def test_all_problems_of_a_vocabulary_are_told_at_once() -> None:
             velocity_values=(2, 10),
             order="random",
         )
+    with pytest.raises(CodecError, match=r"16 times a power of 2; .* 'pitch' and boundaries"):
+        Vocabulary("mine", longest_note_steps=100)
 
 
 def test_a_vocabulary_of_ones_own_round_trips() -> None:

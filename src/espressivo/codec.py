@@ -7,7 +7,6 @@ vectorised: a performance of ten thousand notes takes about a millisecond.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -96,8 +95,9 @@ def encode(performance: Performance, vocabulary: Vocabulary) -> Ids:
     start, end = _note_steps(notes, v)
     if v.notewise:
         end = _ends_in_turn(notes["pitch"], end)
-        loudness = v.velocity_bins[notes["velocity"]]
-        return _notewise(start, end, notes["pitch"], loudness, *_pedal_moves(performance, v), v)
+        moved, down = _pedal_moves(performance, v)
+        last = max(int(np.max(moved, initial=0)), int(np.max(end, initial=0)))
+        return _notewise(notes, start, end, moved, down, np.array([last]), v)
     pitch, count = notes["pitch"].astype(np.int64), len(notes)
     velocity_bin = v.velocity_bins[notes["velocity"]]
     louder = np.flatnonzero(np.diff(velocity_bin, prepend=-1))
@@ -134,9 +134,8 @@ def decode(ids: ArrayLike, vocabulary: Vocabulary) -> Performance:
     the bin of 64. Start and end events, and pedal movements that change nothing, are ignored.
     What comes out is quantised: `quantise` leaves it as it is.
 
-    In a code of notes, velocity and length count where they follow a note-on in this order; a
-    note without a length sounds to the end of the list, and one without a velocity has that of
-    the bin of 64.
+    In a code of notes, velocity and length count where they follow a note-on in this order. A
+    note without a velocity has that of the bin of 64, and one without a length the longest.
 
     Parameters
     ----------
@@ -238,22 +237,23 @@ def restore(ids: Ids, vocabulary: Vocabulary) -> Ids:
 
     Put before a segment that begins in the middle of a piece, they make it whole: the pedal if
     it is down, the sounding notes by ascending pitch, and the loudness then in force. The notes
-    are given that loudness, since how loud they were struck no longer matters.
+    are given that loudness, since how loud they were struck no longer matters. In a code of notes
+    they keep their own, and have the lengths that are left.
 
     Parameters
     ----------
     ids : int32 array
-        All events of the piece before the segment.
+        All events of the piece before the segment; in a code of notes, whole steps.
 
     Returns
     -------
     ids : int32 array
     """
     v = vocabulary
-    kind, value = v.kinds[ids], v.values[ids]
-    on, off = np.flatnonzero(kind == NOTE_ON), np.flatnonzero(kind == NOTE_OFF)
     if v.notewise:
         return _restore_notewise(ids, v)
+    kind, value = v.kinds[ids], v.values[ids]
+    on, off = np.flatnonzero(kind == NOTE_ON), np.flatnonzero(kind == NOTE_OFF)
     struck = np.bincount(value[on], minlength=128)
     released = np.bincount(value[off[~_stray(on, off, value)]], minlength=128)
     sounding = np.repeat(np.arange(128), struck - released)
@@ -293,35 +293,30 @@ def _ends_in_turn(pitch: NDArray[Any], end: _Steps) -> _Steps:
 
 
 def _notewise(
+    notes: NDArray[np.void],
     start: _Steps,
     end: _Steps,
-    pitch: NDArray[Any],
-    loudness: NDArray[Any],
     moved: _Steps,
     down: _Steps,
+    ended: _Steps,
     v: Vocabulary,
 ) -> Ids:
-    """Write notes with their lengths, and movements of the pedal, in a code of notes."""
-    count = len(moved)
-    step = np.concatenate((moved, start))
-    ids = np.full((len(step), len(FACTORS)), NO_ID)
-    ids[:count, 1] = down + v.first[SUSTAIN]
-    ids[count:, 1] = pitch.astype(np.int64) + (v.first[NOTE_ON] - v.lowest_pitch)
-    ids[count:, 2] = loudness + v.first[VELOCITY]
-    ids[count:, 3:] = _length_ids(end - start, v)
-    order = np.argsort(step, kind="stable")  # movements of the pedal come first
-    last = max(np.max(step, initial=0), np.max(end, initial=0))
-    if v.boundaries:
-        step, ids = np.append(step[order], last), np.vstack((ids[order], ids[:1]))
-        ids[-1] = NO_ID, v.first[END], *[NO_ID] * 3
-    else:
-        step, ids = step[order], ids[order]
-    gap = np.diff(step, prepend=0)
-    rests, ids[:, 0] = np.divmod(gap, v.max_shift_steps)
-    ids[:, 0] += v.first[TIME_SHIFT]
-    rest = [v.first[TIME_SHIFT] + v.max_shift_steps, *[NO_ID] * 4]
+    """Write notes, movements of the pedal, and the end at one step or none, in a code of notes."""
+    ids = np.full((len(moved) + len(start) + len(ended), len(FACTORS)), NO_ID)
+    pedal, note, last = np.split(ids, [len(moved), len(moved) + len(start)])  # views
+    pedal[:, 1] = down + v.first[SUSTAIN]
+    note[:, 1] = notes["pitch"].astype(np.int64) + (v.first[NOTE_ON] - v.lowest_pitch)
+    note[:, 2] = v.velocity_bins[notes["velocity"]] + v.first[VELOCITY]
+    note[:, 3:] = _length_ids(end - start, v)
+    last[:, 1] = v.first[END]
+    step = np.concatenate((moved, start, ended))
+    order = np.argsort(step, kind="stable")  # movements of the pedal come first in a step
+    rests, gap = np.divmod(np.diff(step[order], prepend=0), v.max_shift_steps)
+    ids = ids[order]
+    ids[:, 0] = gap + v.first[TIME_SHIFT]
+    rest = [v.first[TIME_SHIFT] + v.max_shift_steps, *[NO_ID] * (len(FACTORS) - 1)]
     ids = np.insert(ids, np.repeat(np.arange(len(ids)), rests), rest, axis=0)
-    return ids[ids != NO_ID].astype(np.int32)
+    return np.asarray(ids[ids != NO_ID], np.int32)
 
 
 def _length_ids(length: _Steps, v: Vocabulary) -> _Steps:
@@ -345,7 +340,7 @@ def _written_with(
     loud = kinds[on + 1] == VELOCITY
     velocities = np.full(len(on), velocity, np.int32)
     velocities[loud] = value[on[loud] + 1]
-    lengths = np.full(len(on), np.iinfo(np.int32).max, np.int64)
+    lengths = np.full(len(on), v.longest_note_steps, np.int64)
     known = loud & (kinds[on + 2] == LENGTH)
     at = on[known] + 2
     most = v.lengths_in_class[ids[at] - v.first[LENGTH]]
@@ -480,20 +475,14 @@ def _stray(
 
 
 def _restore_notewise(ids: Ids, v: Vocabulary) -> Ids:
-    """Do what `restore` says in a code of notes: what sounds has the length that is left."""
-    now = int(v.values[ids[v.kinds[ids] == TIME_SHIFT]].sum())
+    """Do what `restore` says in a code of notes."""
+    now = int(event_steps(ids, v)[-1]) if len(ids) else 0
     rest = v.first[TIME_SHIFT] + v.max_shift_steps
     rests = [rest] * (v.longest_note_steps // v.max_shift_steps + 1)  # until every note has ended
     played = decode(np.concatenate((ids, rests)), v)
-    start, end = _note_steps(played.notes, v)
+    notes = played.notes[np.argsort(played.notes["pitch"], kind="stable")]
+    start, end = _note_steps(notes, v)
     left = (start <= now) & (end > now)
-    down = (played.controls["value"][-1:] > 0).nonzero()[0] + 1  # empty, or 1
-    return _notewise(
-        np.zeros(left.sum(), np.int64),
-        end[left] - now,
-        played.notes["pitch"][left],
-        v.velocity_bins[played.notes["velocity"][left]],
-        np.zeros_like(down),
-        down,
-        dataclasses.replace(v, boundaries=False),
-    )
+    down = np.ones(int(played.controls["value"][-1:].sum() > 0), np.int64)  # one movement, or none
+    start, end, nothing = np.zeros_like(end[left]), end[left] - now, np.zeros(0, np.int64)
+    return _notewise(notes[left], start, end, 0 * down, down, nothing, v)

@@ -35,8 +35,9 @@ __all__ = ["FORMAT", "IGNORED", "Batch", "Cut", "Dataset", "Piece", "batches", "
 FORMAT = 1
 """Version of the layout of a prepared dataset."""
 
-IGNORED = -1
-"""Target of places that are not scored: padding, and events that only restore a state."""
+IGNORED = NO_ID
+"""Target of places that are not scored: padding, events that only restore a state, and ids that a
+step lacks."""
 
 _POOL = 256  # pieces whose segments are shuffled together
 
@@ -172,6 +173,13 @@ class Dataset:
         if not pieces:
             raise DataError(f"{self.folder}: no piece is in the split {name!r}")
         return pieces
+
+    def places(self, split: str, notewise: bool = False) -> int:
+        """Count what there is to predict in a split: events, or steps of a code of notes."""
+        if not notewise:
+            return sum(piece.events for piece in self.split(split))
+        begins = self.vocabulary.kinds == TIME_SHIFT
+        return sum(int(begins[self.ids(piece)].sum()) for piece in self.split(split))
 
     def ids(self, piece: Piece) -> Ids:
         """Read the ids of a piece from its shard."""
@@ -407,13 +415,17 @@ def _segments(rounds: _Rounds, cut: Cut, position: list[Any] | None) -> Iterator
 def _cut(ids: Ids, cut: Cut, v: Vocabulary) -> Iterator[tuple[Ids, int]]:
     """Cut a piece into segments; yields each with the number of its events that only restore."""
     begin, state = 0, ids[:0]
-    step = event_steps(ids, v)
+    step, ends = event_steps(ids, v), np.arange(len(ids) + 1)
+    if v.notewise:  # what is written as one step stays together
+        ends = np.append(np.flatnonzero(v.kinds[ids] == TIME_SHIFT), len(ids))
     while begin < len(ids):
         if cut.seconds is None:
-            end = begin + max(cut.events - len(state), 1)
+            end = begin + cut.events - len(state)
         else:
             until = (step[begin - 1] if begin else 0) + round(cut.seconds * v.steps_per_second)
-            end = max(int(np.searchsorted(step, until)), begin + 1)
+            end = int(np.searchsorted(step, until))
+        first, after = np.searchsorted(ends, (begin, end), "right")
+        end = int(ends[max(first, after - 1)])
         segment = np.concatenate((state, ids[begin:end]))
         yield segment, len(state)
         begin, state = end, restore(segment, v)  # a segment stands for all that came before

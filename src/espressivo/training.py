@@ -19,12 +19,12 @@ import csv
 import math
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -40,7 +40,7 @@ from espressivo.dataset import IGNORED, Batch, Cut, Dataset, batches, whole_piec
 from espressivo.errors import TrainingError
 from espressivo.files import replacing
 from espressivo.muon import Muon
-from espressivo.networks import Network, State, build
+from espressivo.networks import Network, NetworkConfig, State, build
 from espressivo.networks.stack import hidden_matrices
 from espressivo.progress import Progress, Silent
 from espressivo.vocabulary import Vocabulary
@@ -142,7 +142,7 @@ def validation_nats(
     state: State | None = None
     training = network.training
     network.eval()
-    notewise = network.config.notewise
+    notewise = cast("NetworkConfig", network.config).notewise
     with torch.no_grad():
         cut = Cut(rows=64, events=500)
         for batch in whole_pieces(dataset, split, cut, first_events, notewise):
@@ -172,12 +172,14 @@ class _Run:
         last = out / "last.ckpt"
         if last.exists() and not resume:
             raise TrainingError(f"{out}: holds a run already; resume it, or choose another folder")
-        out.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(config.seed)
         network = build(config.network, dataset.vocabulary)
+        out.mkdir(parents=True, exist_ok=True)
         optimizers = _optimizers(network, config)
         per_step = config.cut.rows * config.cut.events * fabric.world_size
-        steps = math.ceil(config.rounds * sum(p.events for p in dataset.split("train")) / per_step)
+        steps = math.ceil(
+            config.rounds * dataset.places("train", config.network.notewise) / per_step
+        )
         if resume:
             saved = Checkpoint.load(last).resumed(config, dataset.vocabulary, last)
             network.load_state_dict(saved.network)
@@ -447,7 +449,7 @@ def _kept(state: State | None, batch: Batch, device: torch.device) -> State | No
 
 
 def _read(
-    network: torch.nn.Module,
+    network: Callable[..., Any],
     inputs: Tensor,
     targets: Tensor,
     state: State | None,

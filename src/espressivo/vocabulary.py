@@ -140,7 +140,10 @@ class Vocabulary:
                     "longest_note_steps must be 0 or 16 times a power of 2",
                     self.longest_note_steps not in (0, *(16 << n for n in range(16))),
                 ),
-                ("notes with lengths need order 'pitch'", self.notewise and self.order != "pitch"),
+                (
+                    "notes with lengths need order 'pitch' and boundaries",
+                    self.notewise and (self.order != "pitch" or not self.boundaries),
+                ),
             )
             if wrong
         ]
@@ -155,15 +158,14 @@ class Vocabulary:
     @cached_property
     def shortest_lengths(self) -> NDArray[np.int32]:
         """The least length of each class, in steps, ascending; none in a code of events."""
-        octaves = self.longest_note_steps.bit_length() - len("10000")
-        parts = [1 + np.arange(16), *(1 + ((8 + np.arange(8)) << n) for n in range(1, octaves + 1))]
-        return np.concatenate(parts[: 1 + octaves] if self.notewise else [[]]).astype(np.int32)
+        octaves = (self.longest_note_steps // 16).bit_length()  # those of 1 step each are the first
+        parts = [np.arange(0), np.arange(16), *((8 + np.arange(8)) << n for n in range(1, octaves))]
+        return 1 + np.concatenate(parts[: 1 + octaves]).astype(np.int32)
 
     @cached_property
     def lengths_in_class(self) -> NDArray[np.int32]:
         """Number of lengths in each class."""
-        above = self.longest_note_steps + 1
-        return np.diff(self.shortest_lengths, append=np.int32(above))[: self.counts[LENGTH]]
+        return np.diff(self.shortest_lengths, append=np.int32(self.longest_note_steps + 1))
 
     @cached_property
     def counts(self) -> tuple[int, ...]:

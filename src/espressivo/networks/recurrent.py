@@ -40,8 +40,10 @@ class RecurrentConfig:
     dropout: float = 0.0
 
     controls: ClassVar[int] = 0
-    notewise: ClassVar[bool] = False
     """It cannot be steered."""
+
+    notewise: ClassVar[bool] = False
+    """It reads events, of any code."""
 
     def __post_init__(self) -> None:
         if self.cell not in ("gru", "lstm"):
