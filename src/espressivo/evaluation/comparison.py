@@ -254,7 +254,8 @@ def _column(
         report.vocabulary,
         {unit: share(mine.nats, mine.per[unit], drawn) for unit in _UNITS},
         more,
-        {kind: float(nats[k] / events[k]) for k, kind in enumerate(KINDS) if events[k]},
+        # Reports of earlier versions know fewer kinds.
+        {kind: float(n / e) for kind, n, e in zip(KINDS, nats, events, strict=False) if e},
         report.overlaps,
         report.astray,
     )

@@ -242,7 +242,7 @@ class NoteGrammar(Rules):
             left = self._silent_from + self._longest_rest - self.now
             if left > 0:
                 limits.append(left)
-        return self._times[min(limits)]
+        return self._times[int(min(limits))]
 
     def ring(self, end: int | None = None) -> int:
         """Return a time-shift towards the end of the last note, but not past `end`."""
