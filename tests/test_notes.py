@@ -93,6 +93,12 @@ def test_time_passes_until_a_key_is_free():
     assert min(these(after(two, **only))) == SHIFT + 20
 
 
+def test_a_key_that_rules_have_taken_meanwhile_is_not_struck():
+    mask = these(after(note(0, 60, 30), SHIFT, polyphony=1))
+    assert mask == set(range(SHIFT + 30, REST + 1))
+    assert these(after(note(0, 60, 30), SHIFT, highest_pitch=60)) == SHIFTS - {SHIFT}
+
+
 def test_a_rest_that_is_too_long_ends_with_a_note():
     grammar = grammar_after(note(0, 60, 30), longest_rest_s=0.5)
     assert grammar.cut(SHIFT + 99) == SHIFT + 80  # half a second after its end
@@ -135,13 +141,29 @@ def test_after_a_primer_music_begins_when_its_last_note_has_ended():
         assert more == list(model.stream(seconds=3, seed=seed, primer=ids))
         alone = model.generate(seconds=3, seed=seed, primer=PRIMER)
         whole = model.generate(seconds=3, seed=seed, primer=PRIMER, include_primer=True)
-        assert (
-            whole.notes[:3] == V.quantise(PRIMER).notes if False else len(whole) == 3 + len(alone)
-        )
+        assert len(whole) == 3 + len(alone)
         assert whole.notes["offset_s"][:3].tolist() == PRIMER.notes["offset_s"].tolist()
         np.testing.assert_allclose(alone.notes["onset_s"] + 1.25, whole.notes["onset_s"][3:])
         np.testing.assert_allclose(alone.notes["offset_s"] + 1.25, whole.notes["offset_s"][3:])
         assert alone.seconds <= 3 and V.quantise(alone) == alone
+
+
+def test_a_step_that_a_primer_leaves_open_is_left_out():
+    model, ids = Model(Mock(V)), V.encode(PRIMER).tolist()
+    for whole in (0, 5, 10):
+        for length in range(whole + 1, whole + 5):
+            for settings in ({"seconds": 2}, {"events": 20}, {"ending": "own"}):
+                made = model.generate(primer=ids[:length], seed=length, **settings)
+                assert made == model.generate(primer=ids[:whole], seed=length, **settings)
+    assert model.next(ids[:2], top=1) != model.next(ids[:1], top=1)
+
+
+def test_any_list_of_ids_can_be_a_primer():
+    rng = np.random.default_rng(1)
+    for seed in range(40):
+        primer = rng.integers(V.size, size=12)
+        made = Model(Mock(V)).generate(primer=primer, seed=seed, seconds=1, longest_note_s=0.1)
+        assert made.seconds <= 1 and V.quantise(made) == made
 
 
 def test_a_piece_closes_with_its_notes_ringing_and_the_pedal_up():
@@ -217,6 +239,35 @@ def test_hard_playing_and_stopping_at_any_moment_leave_nothing_sounding():
         assert [e.time_s for e in [*events, *last]] == sorted(e.time_s for e in [*events, *last])
         pedals = [event.velocity for event in [*events, *last] if event.kind == "pedal"]
         assert pedals[-1:] in ([], [0])
+
+
+def test_panic_amid_note_offs_of_one_moment_ends_them_all():
+    events = list(itertools.islice(opened(Model(Mock(V)), seed=1), 400))
+    amid = [
+        count
+        for count, (one, two) in enumerate(itertools.pairwise(events), 1)
+        if one.kind == two.kind == "note_off" and one.time_s == two.time_s
+    ]
+    for count in amid:
+        stream = opened(Model(Mock(V)), seed=1)
+        begin = list(itertools.islice(stream, count))
+        assert not sounding([*begin, *stream.panic()])
+    assert amid
+
+
+def test_a_key_let_go_does_not_disturb_the_music():
+    plain = list(itertools.islice(opened(Model(Mock(V)), seed=1), 100))
+    clock = Clock()
+    stream = opened(Model(Mock(V)), clock, seed=1)
+    clock.at = {0.1 * n: functools.partial(stream.release, 60) for n in range(1, 50)}
+    assert list(itertools.islice(stream, 100)) == plain
+
+
+def test_a_stream_does_not_end_when_a_person_holds_every_key():
+    model = Model(Mock(V, favour=[ENDING, DOWN, UP, SHIFT]))
+    stream = opened(model, seed=1, lowest_pitch=60, highest_pitch=60, longest_rest_s=None)
+    stream.play(60, 80)
+    assert len(list(itertools.islice(stream, 50))) == 50
 
 
 def test_a_restarted_model_reads_whole_steps(monkeypatch):

@@ -14,7 +14,7 @@ from espressivo.generation import load
 from espressivo.networks import Recurrent, RecurrentConfig, Stack, StackConfig
 from espressivo.player import Player, learned
 from espressivo.settings import Settings
-from espressivo.vocabulary import NOTE_ON, vocabulary
+from espressivo.vocabulary import NOTE_ON, START, vocabulary
 from known import CARD
 
 V = vocabulary("pedal")
@@ -144,8 +144,11 @@ def test_a_stream_is_steered_while_it_plays(model):
 def test_settings_that_are_refused_change_nothing(model):
     nothing = np.empty(0, np.int32)
     player = Player(model.engine, Settings(), np.random.default_rng(1), nothing)
+    player.grammar.feed(V.first[START])
+    allowed = player.grammar.allowed()
     with pytest.raises(GenerationError, match="no pitch within"):
         player.settings = Settings(density=20, highest_pitch=1)
+    assert player.grammar.allowed().tolist() == allowed.tolist()
     player.restart(nothing)
     assert player.settings == Settings()
     assert player.state.asked is None

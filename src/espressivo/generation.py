@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from espressivo.batch import Row, side_by_side
 from espressivo.beam import Found, search
+from espressivo.codec import following
 from espressivo.ending import ENDINGS, Close
 from espressivo.engine import Engine, State
 from espressivo.errors import GenerationError, ModelError
@@ -94,7 +95,8 @@ class Model:
             each time.
         primer : Performance or sequence of ids, optional
             What the model reads first, to go on from; `espressivo.primers` makes some. Without
-            one the first note begins within `espressivo.player.LONGEST_START_S`.
+            one the first note begins within `espressivo.player.LONGEST_START_S`. In a code of
+            notes, a step at its end that is not complete is left out.
         include_primer : bool
             Whether the result begins with the primer, as the vocabulary keeps it. Otherwise its
             time 0 is the end of the primer: pedal and loudness are those then in force, and
@@ -315,7 +317,7 @@ class Model:
         if top < 1:
             raise GenerationError(f"top must be at least 1, not {top}")
         state = self.state()
-        state.feed(self._primer(primer))
+        state.feed(self._before(primer))
         p = state.probabilities()
         return [(int(id_), float(p[id_])) for id_ in np.argsort(-p, kind="stable")[:top]]
 
@@ -348,9 +350,6 @@ class Model:
         end = None if steps is None else player.grammar.begin + steps
         close = Close(player.grammar, end) if ending == "natural" and end is not None else None
         endless = end is None and events is None
-        never = np.flatnonzero(self.vocabulary.kinds == END).tolist()
-        if endless or ending == "own":
-            never = []
         begin, rate = player.grammar.begin, self.vocabulary.steps_per_second
         planned = []
         for second in sorted(changes):
@@ -358,7 +357,7 @@ class Model:
                 raise GenerationError(f"changes come at 0 s or later, not at {second}")
             settings = {**settings, **changes[second]}
             planned.append((begin + round(second * rate), Settings(**settings)))
-        return _events(player, end, events, close, planned, never)
+        return _events(player, end, events, close, planned, endless or ending == "own")
 
     def _player(
         self, settings: dict[str, Any], seed: int | None, primer: Ids, state: Reader | None = None
@@ -380,15 +379,20 @@ class Model:
         return self.vocabulary.check(performance)
 
     def _primer(self, primer: Performance | ArrayLike | None) -> Ids:
+        """Return the ids of a primer as far as music can follow: whole steps, and no end."""
+        ids = self._before(primer)
+        if not self.vocabulary.notewise:
+            return ids
+        whole = np.flatnonzero(following(self.vocabulary)[0][ids] == 0)
+        return ids[: whole[-1] + 1] if len(whole) else ids[:0]
+
+    def _before(self, primer: Performance | ArrayLike | None) -> Ids:
         """Return the ids of a primer up to its end event, after which nothing could follow."""
         if primer is None:
             return np.empty(0, np.int32)
         ids = self._ids(primer)
         ends = np.flatnonzero(self.vocabulary.kinds[ids] == END)
-        if not len(ends):
-            return ids
-        # In a code of notes the end is what follows a time-shift, and something else could.
-        return ids[: ends[0] - (self.vocabulary.notewise and ends[0] > 0)]
+        return ids[: ends[0]] if len(ends) else ids
 
 
 def _length(seconds: float | None, events: int | None, ending: str) -> dict[str, Any]:
@@ -404,18 +408,18 @@ def _events(
     events: int | None,
     close: Close | None,
     planned: list[tuple[int, Settings]],
-    never: list[int],
+    ending: bool,
 ) -> Iterator[int]:
     """Let a player play up to a step, a number of events or its close.
 
-    `planned` says from which step on it plays how, in order of time; `never` are events that
-    do not come.
+    `planned` says from which step on it plays how, in order of time; `ending` whether the piece
+    can end by itself.
     """
     count = 0
     while (end is None or player.grammar.now < end) and (events is None or count < events):
         while planned and player.grammar.now >= planned[0][0]:
             player.settings = planned.pop(0)[1]
-        without = never if close is None else [*never, *close.without()]
+        without = [] if close is None else close.without()
         if close is not None and close.over:
             break
         grammar = player.grammar
@@ -425,7 +429,7 @@ def _events(
             grammar.feed(ringing)
             yield ringing
             continue
-        id_ = player.decide(end=end, without=without)
+        id_ = player.decide(end=end, without=without, ending=ending)
         if id_ is None:
             return
         player.feed(id_)

@@ -99,7 +99,9 @@ class Player:
         self._sampling = settings.sampling(self.vocabulary)
         self._settings = settings
 
-    def decide(self, *, end: int | None = None, without: Sequence[int] = ()) -> int | None:
+    def decide(
+        self, *, end: int | None = None, without: Sequence[int] = (), ending: bool = True
+    ) -> int | None:
         """Return the next event, which is not yet fed; None after the end.
 
         Parameters
@@ -108,6 +110,8 @@ class Player:
             A step later than now, past which no time-shift goes.
         without : sequence of ids
             Ruled out, unless nothing else can follow.
+        ending : bool
+            Whether the piece can end.
         """
         if self.grammar.ended:
             return None
@@ -115,10 +119,12 @@ class Player:
         if id_ is not None:
             return id_
         allowed = self.grammar.allowed()
-        if self._start is not None and self.grammar.onset is None:
+        start = self._start if self.grammar.onset is None else None
+        if start is not None or not ending:
             allowed = _without(allowed, self._end)
-            if self.grammar.now < self._start:
-                end = self._start if end is None else min(end, self._start)
+        if start is not None:
+            if self.grammar.now < start:
+                end = start if end is None else min(end, start)
             else:
                 allowed = _without(allowed, self._shifts)
         if without:

@@ -17,7 +17,6 @@ from espressivo.grammar import NoteGrammar
 from espressivo.player import Player
 from espressivo.settings import Settings
 from espressivo.vocabulary import (
-    END,
     NOTE_OFF,
     NOTE_ON,
     SUSTAIN,
@@ -32,7 +31,7 @@ LONGEST_REST_S = 3.0
 
 _NAP_S = 0.02  # how long it sleeps at once, and so how late it notices what a person does
 _TINY_S = 1e-6  # less than this may be too little for a clock to show
-_REMEMBERED = 1024  # events, about half a minute
+_REMEMBERED = 1024  # ids, about half a minute
 _PHRASE = 256  # the oldest of these, from which a restarted model goes on
 _LATE_S = 1.0  # an event due for longer is not caught up with
 _PATIENCE, _PATIENCE_S = 4, 30.0  # so many recoveries within so many seconds, and it is restarted
@@ -152,7 +151,20 @@ class Stream(Iterator[Played]):
     def panic(self) -> list[Played]:
         """End the stream at once, and return what ends every sounding note and lifts the pedal."""
         self._stopping = self._stopped = True
+        unheard: set[int] = set()  # pitches struck in what is dropped
+        ends = []
+        for event in [*self._ready, *self._closing()]:
+            if event.kind == "note_on":
+                unheard.add(event.pitch)
+            elif event.kind == "note_off" and event.pitch in unheard:
+                unheard.remove(event.pitch)
+            elif event.velocity == 0:
+                ends.append(event)
         self._ready.clear()
+        return ends
+
+    def _closing(self) -> list[Played]:
+        """Return what ends every note and lifts the pedal."""
         return [event for id_ in self._player.grammar.closing() for event in self._outcome(id_)]
 
     def __next__(self) -> Played:
@@ -177,9 +189,7 @@ class Stream(Iterator[Played]):
                 return
             # A person's keys are theirs to release, and a stream has no end of its own.
             without = [self._id(self._HELD, pitch) for pitch in self._held]
-            if self._v.boundaries:
-                without.append(self._v.first[END])
-            id_ = self._player.decide(without=without)
+            id_ = self._player.decide(without=without, ending=False)
         if id_ is not None and self._v.kinds[id_] == TIME_SHIFT:
             id_ = self._wait(id_)
         if id_ is not None:
@@ -209,10 +219,14 @@ class Stream(Iterator[Played]):
                 return None
             if ahead_s < _TINY_S:
                 return shift
-            if self._played or self._stopping:
+            if self._stopping or self._interrupted():
                 passed = min(steps, math.floor(reached_s * rate) - now)
                 return shift - steps + passed if passed > 0 else None
             self._sleep(min(ahead_s, _NAP_S))
+
+    def _interrupted(self) -> bool:
+        """Tell whether a person has done what cannot wait until a time-shift is over."""
+        return bool(self._played)
 
     def _due(self, until: int) -> int | None:
         """Return when the next note ends by itself, if by a step; none does in a code of events."""
@@ -333,9 +347,13 @@ class NoteStream(Stream):
         self._grammar.silence()
         super()._silence()
 
-    def panic(self) -> list[Played]:
-        offs = self._offs(self._sounding)
-        return [*super().panic(), *offs]
+    def _closing(self) -> list[Played]:
+        return [*super()._closing(), *self._offs(self._sounding)]
+
+    def _interrupted(self) -> bool:
+        while self._played and self._played[0][1] == 0:  # nothing of it is read, so time goes on
+            self._hear(*self._played.popleft())
+        return super()._interrupted()
 
     def _outcome(self, id_: int) -> list[Played]:
         kind, value = self._v.kinds[id_], int(self._v.values[id_])

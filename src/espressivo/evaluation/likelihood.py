@@ -63,7 +63,7 @@ class Score:
         Note-ons.
     seconds : float
         Until the last event.
-    by_class : float64 array, shape (7, 4)
+    by_class : float64 array, shape (number of kinds, 4)
         For each of `KINDS` the number of events, their nats, and how many of them were the
         likeliest event, or one of the five likeliest, of those that could be foretold.
     by_position : float64 array, shape (9, 4)

@@ -111,7 +111,7 @@ class NoteGrammar(Rules):
         elif kind == NOTE_ON:
             self._notes = [note for note in self._notes if note[1] != value]
             self._notes.append((self.now, value))
-            self._end_latest(self.now + self._longest_note)
+            self._end_latest(self.now + self.vocabulary.longest_note_steps)  # as the codec plays it
             self.onset, self._struck = self.now, value + 1
             self._expected = _LOUDNESS
         elif kind == VELOCITY:
@@ -176,10 +176,10 @@ class NoteGrammar(Rules):
             and not (self._pedal_down and self._pedal_pressed)
         ):
             mask[at[SUSTAIN].start + (not self._pedal_down)] = True
+        if 1 not in mask:  # the rules have changed since it was decided when
+            self._time(mask)
         if not self._notes:
             mask[at[END]] = self._every[END]
-        if 1 not in mask:  # somebody else decided when: above all, there is something
-            mask[at[NOTE_ON]] = self._in_range
 
     def _loudness(self, mask: bytearray) -> None:
         mask[self._slices[VELOCITY]] = self._every[VELOCITY]

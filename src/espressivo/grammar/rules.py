@@ -38,15 +38,14 @@ class Rules:
         low, high = settings.lowest_pitch, settings.highest_pitch
         pitches = range(v.lowest_pitch, v.highest_pitch + 1)
         weights = settings.pitch_weights or (1.0,) * 12
-        self._in_range = bytes(
-            low <= pitch <= high and weights[pitch % 12] > 0 for pitch in pitches
-        )
-        if not any(self._in_range):
+        in_range = bytes(low <= pitch <= high and weights[pitch % 12] > 0 for pitch in pitches)
+        if not any(in_range):
             raise GenerationError(
                 f"no pitch within {low}..{high} is in vocabulary {v.name!r} and has a weight above "
                 f"0: allowed are {v.lowest_pitch}..{v.highest_pitch}"
             )
         rate, rest_s = v.steps_per_second, settings.longest_rest_s
+        self._in_range = in_range
         self._longest_note = settings.longest_note(v)
         self._longest_rest = None if rest_s is None else max(1, round(rest_s * rate))
         self._settings = settings
