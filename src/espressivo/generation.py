@@ -19,7 +19,7 @@ from espressivo.codec import following
 from espressivo.ending import ENDINGS, Close
 from espressivo.engine import Engine, State
 from espressivo.errors import GenerationError, ModelError
-from espressivo.grammar import NoteGrammar, grammar_of
+from espressivo.grammar import grammar_of
 from espressivo.performance import Performance
 from espressivo.player import Player, Reader
 from espressivo.settings import Settings
@@ -422,11 +422,9 @@ def _events(
         without = [] if close is None else close.without()
         if close is not None and close.over:
             break
-        grammar = player.grammar
-        closed = close is not None and close.closed
-        if closed and isinstance(grammar, NoteGrammar) and not grammar.deciding:
-            ringing = grammar.ring(end)  # all ends are known, and nothing else is to come
-            grammar.feed(ringing)
+        ringing = player.grammar.ring(end) if close is not None and close.closed else None
+        if ringing is not None:
+            player.grammar.feed(ringing)
             yield ringing
             continue
         id_ = player.decide(end=end, without=without, ending=ending)

@@ -291,7 +291,8 @@ class Stream(Iterator[Played]):
             self.recoveries["loops"] += 1
             self._troubles.append(now)
         self._looping = looping
-        if grammar.resting_too_long and now not in self._troubles:
+        resting = grammar.resting_too_long and not self._held
+        if resting and now not in self._troubles:
             self.recoveries["rests"] += 1
             self._troubles.append(now)
         patience = _PATIENCE_S * self._v.steps_per_second

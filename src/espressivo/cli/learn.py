@@ -119,7 +119,12 @@ def prepare(
 @click.option("--rounds", type=_POSITIVE, default=10.0, help="Passes over the training split.")
 @click.option("--max-time", type=Duration(), help="Time for the whole run, as HH:MM:SS.")
 @click.option("--batch", type=_COUNT, default=64, help="Windows learned from at once.")
-@click.option("--window", type=click.IntRange(2), default=500, help="Events of a window; steps, with notewise.")
+@click.option(
+    "--window",
+    type=click.IntRange(2),
+    default=500,
+    help="Events of a window; steps, with notewise.",
+)
 @click.option("--window-seconds", type=_POSITIVE, help="Cut windows by seconds instead.")
 @click.option("--carry", is_flag=True, help="Carry the state from window to window of a piece.")
 @click.option(

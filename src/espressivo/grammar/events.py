@@ -210,6 +210,10 @@ class EventGrammar(Rules):
         pedal = [self._event(SUSTAIN, 1)] if self._pedal_down else []
         return pedal if self._velocity is None else [*pedal, self._velocity]
 
+    def ring(self, end: int | None = None) -> int | None:
+        """Return None: no note ends by itself."""
+        return None
+
     def closing(self) -> list[int]:
         """Return the events after which nothing sounds: all note-offs, and the pedal up."""
         offs = [

@@ -244,8 +244,13 @@ class NoteGrammar(Rules):
                 limits.append(left)
         return self._times[int(min(limits))]
 
-    def ring(self, end: int | None = None) -> int:
-        """Return a time-shift towards the end of the last note, but not past `end`."""
+    def ring(self, end: int | None = None) -> int | None:
+        """Return a time-shift towards the end of the last note, but not past `end`.
+
+        None if what sounds does not end by itself yet.
+        """
+        if self.deciding:
+            return None
         last = max(step for step, _ in self._notes)
         until = last if end is None else min(last, end)
         return self._times[min(len(self._times) - 1, until - self.now)]
