@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.optim.swa_utils import AveragedModel
 
 import espressivo
 from espressivo.augment import Augmentation
@@ -180,8 +181,9 @@ def test_a_run_leaves_its_curve_and_its_checkpoints(dataset: Dataset, tmp_path: 
             "optimizer": "muon",
         },
         {"network": OVER_NOTES, "optimizer": "muon", "rounds": 5},
+        {"average": 0.9},
     ],
-    ids=["carried", "segments", "lstm", "stack", "notewise"],
+    ids=["carried", "segments", "lstm", "stack", "notewise", "averaged"],
 )
 def test_stopping_and_resuming_changes_no_bit(
     dataset: Dataset, in_notes: Dataset, tmp_path: Path, change: dict[str, object]
@@ -195,6 +197,33 @@ def test_stopping_and_resuming_changes_no_bit(
     assert 13 <= outcome.steps < 20
     train(dataset, parts, config, resume=True, accelerator="cpu")
     assert same(weights(tmp_path / "whole"), weights(parts))
+    whole = Checkpoint.load(tmp_path / "whole" / "last.ckpt").average
+    assert bool(whole) == bool(config.average)
+    assert same(whole, Checkpoint.load(parts / "last.ckpt").average)
+
+
+def test_the_weights_are_averaged_over_the_run(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[torch.Tensor] = []
+    update = AveragedModel.update_parameters
+
+    def recorded(averaged: AveragedModel, network: torch.nn.Module) -> None:
+        seen.append(network.output.weight.detach().clone())
+        update(averaged, network)
+
+    monkeypatch.setattr(AveragedModel, "update_parameters", recorded)
+    config = dataclasses.replace(SMALL, average=0.8, rounds=0.5)
+    train(dataset, tmp_path, config, accelerator="cpu")
+    expected, *others = seen
+    for weight in others:
+        expected = 0.8 * expected + 0.2 * weight
+    network, checkpoint = load_network(tmp_path / "best.ckpt")
+    assert len(others) > 5 and not torch.allclose(expected, seen[-1], atol=1e-4)
+    torch.testing.assert_close(network.output.weight, expected)
+    torch.testing.assert_close(checkpoint.network["output.weight"], seen[-1])
+    again = validation_nats(network, dataset, first_events=config.validation_events)
+    assert again == pytest.approx(checkpoint.best_nats, rel=1e-5)
 
 
 def test_another_seed_gives_other_weights(dataset: Dataset, tmp_path: Path) -> None:

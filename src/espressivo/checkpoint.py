@@ -54,6 +54,9 @@ class TrainingConfig:
     warmup_steps : int
     decay : float
         Share of the steps, at the end, over which the learning rate falls to 0.
+    average : float
+        Share of their running average that the weights keep at each step, such as 0.999; what is
+        validated and exported is then the average. 0 for none.
     validate_every : int
         Steps between validations.
     validation_events : int, optional
@@ -81,6 +84,7 @@ class TrainingConfig:
     clip: float = 1.0
     warmup_steps: int = 100
     decay: float = 0.3
+    average: float = 0.0
     validate_every: int = 500
     validation_events: int | None = 2000
     patience: int | None = None
@@ -114,6 +118,7 @@ class TrainingConfig:
                 ("weight_decay must be at least 0", self.weight_decay < 0),
                 ("warmup_steps must be at least 0", self.warmup_steps < 0),
                 ("decay must be within 0..1", not 0 <= self.decay <= 1),
+                ("average must be at least 0 and less than 1", not 0 <= self.average < 1),
                 ("validate_every must be at least 1", self.validate_every < 1),
                 ("patience must be at least 1", self.patience is not None and self.patience < 1),
             )
@@ -161,6 +166,7 @@ class Checkpoint:
     positions: list[Any] = field(default_factory=list)  # one for each process
     carried: list[list[Tensor]] = field(default_factory=list)  # likewise
     rng: list[Tensor] = field(default_factory=list)  # likewise
+    average: dict[str, Tensor] = field(default_factory=dict)  # of the weights; empty for none
     best_nats: float = math.inf
     best_step: int = 0
     validations_since_best: int = 0
@@ -206,11 +212,11 @@ class Checkpoint:
 
 
 def load_network(path: Path) -> tuple[Network, Checkpoint]:
-    """Load the network of a checkpoint, ready to use."""
+    """Load the network of a checkpoint, ready to use: with averaged weights where there are."""
     checkpoint = Checkpoint.load(path)
     network = build(checkpoint.config.network, checkpoint.vocabulary)
     try:
-        network.load_state_dict(checkpoint.network)
+        network.load_state_dict(checkpoint.average or checkpoint.network)
     except RuntimeError as error:
         raise TrainingError(f"{path}: its weights do not fit its settings; train anew") from error
     return network.eval(), checkpoint

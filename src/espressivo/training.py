@@ -33,6 +33,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from espressivo.checkpoint import Checkpoint, TrainingConfig
 from espressivo.codec import FACTORS
@@ -199,6 +200,13 @@ class _Run:
         self.saved, self.config = saved, config
         self.network = fabric.setup_module(network)
         self.learner = torch.compile(self.network) if config.compile else self.network
+        self.average: AveragedModel | None = None
+        if config.average:
+            keep = get_ema_multi_avg_fn(config.average)  # type: ignore[no-untyped-call]  # torch's
+            self.average = AveragedModel(network, multi_avg_fn=keep)
+            if saved.average:
+                self.average.module.load_state_dict(saved.average)
+                self.average.n_averaged += saved.step
         made = fabric.setup_optimizers(*optimizers)
         self.optimizers = list(made) if isinstance(made, tuple) else [made]
         self.position: list[Any] | None = None
@@ -272,6 +280,8 @@ class _Run:
         for optimizer in self.optimizers:
             self.fabric.clip_gradients(self.network, optimizer, max_norm=self.config.clip)
             optimizer.step()
+        if self.average is not None:
+            self.average.update_parameters(self.network.module)
         if self.config.cut.carried:
             self.state = tuple(part.detach() for part in state)
         return nats.detach()
@@ -296,7 +306,7 @@ class _Run:
         )
         if validate:
             found = validation_nats(
-                self.network,
+                self.network if self.average is None else self.average.module,
                 self.dataset,
                 "validation",
                 config.validation_events,
@@ -368,6 +378,9 @@ class _Run:
     def _checkpoint(self) -> None:
         saved = self.saved
         saved.network = {name: t.cpu() for name, t in self.network.state_dict().items()}
+        if self.average is not None:
+            averaged = self.average.module.state_dict()
+            saved.average = {name: t.cpu() for name, t in averaged.items()}
         saved.optimizers = [optimizer.state_dict() for optimizer in self.optimizers]
         carried = [part.cpu() for part in self.state or ()]
         mine = (self.position, carried, torch.get_rng_state())

@@ -155,6 +155,13 @@ def prepare(
 @click.option(
     "--decay", type=click.FloatRange(0, 1), default=0.3, help="Share of steps with falling rate."
 )
+@click.option(
+    "--average",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    help="Validate and export a running average of the weights, which keeps so much of itself at "
+    "each step, such as 0.999.",
+)
 @click.option("--validate-every", type=_COUNT, default=500, help="Steps between validations.")
 @click.option(
     "--validation-events",
@@ -282,6 +289,7 @@ def _configured(options: dict[str, Any], network: NetworkConfig) -> TrainingConf
                 "clip",
                 "warmup_steps",
                 "decay",
+                "average",
                 "validate_every",
                 "patience",
                 "seed",
