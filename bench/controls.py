@@ -186,8 +186,11 @@ def draw(result: dict, path: str) -> None:
         unit = UNITS[name]
         ax.set(title=f"{name}, {unit}", xlabel="asked", ylabel="measured: median, 10 % to 90 %")
         ax.legend(frameon=False)
+    for ax in axes[3:]:
+        ax.remove()
+    composers = "composer" in result
     bars(
-        axes[3],
+        figure.add_subplot(2, 3, 4 if composers else (4, 6)),
         "share of notes in the scale of a key",
         list(KEYS),
         {
@@ -195,15 +198,13 @@ def draw(result: dict, path: str) -> None:
             "nothing asked": np.array([both["not asked"] for both in result["key"].values()]),
         },
     )
-    if "composer" in result:
+    if composers:
         rows = result["composer"].values()
         shares = {
             "asked": np.array([[row["asked"]] * 3 for row in rows]),
             "nothing asked": np.array([[row["not asked"]] * 3 for row in rows]),
             "people": np.array([[row["people"] or np.nan] * 3 for row in rows]),
         }
-        for ax in axes[4:]:
-            ax.remove()
         wide = figure.add_subplot(2, 3, (5, 6))
         bars(wide, "share of samples heard as the composer's", list(COMPOSERS), shares)
         wide.tick_params(axis="x", rotation=40)
