@@ -135,7 +135,7 @@ class Model:
         changes: Changes = _NO_CHANGES,
         **settings: Any,
     ) -> list[Performance]:
-        """Generate several performances side by side, which is faster than one after another.
+        """Generate several performances side by side: faster, with a model over events.
 
         Number n, counted from 0, is what `generate` gives for the seed plus n. With weights in 8
         bits it is so exactly. With others the engine adds in another order, and a difference in
