@@ -237,10 +237,9 @@ def test_a_segment_sounds_as_its_piece_does_there(dataset, name):
         assert part == sounding(decoded[number], v, since, until)
 
 
+@pytest.mark.parametrize("dataset", ["seed", "pedal"], indirect=True)  # notes have their own
 def test_a_segment_restores_the_loudness_in_force(dataset):
     v = dataset.vocabulary
-    if v.notewise:
-        pytest.skip("each note has its own")
     pieces = train_ids(dataset)
     found = segments_of(one_round(dataset, CUTS["events"], seed=0))
     wholes = dict(found)

@@ -12,6 +12,9 @@ __all__ = ["EventGrammar", "Grammar", "NoteGrammar", "grammar_of"]
 Grammar = EventGrammar | NoteGrammar
 
 
-def grammar_of(vocabulary: Vocabulary, settings: Settings = Settings()) -> Grammar:  # noqa: B008  # frozen
+_DEFAULT = Settings()
+
+
+def grammar_of(vocabulary: Vocabulary, settings: Settings = _DEFAULT) -> Grammar:
     """Return the grammar of a vocabulary, before any id; of settings only the rules count."""
     return (NoteGrammar if vocabulary.notewise else EventGrammar)(vocabulary, settings)

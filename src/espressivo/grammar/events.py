@@ -24,7 +24,6 @@ from espressivo.vocabulary import (
 __all__ = ["EventGrammar"]
 
 _PEDAL, _OFFS, _ONS = range(3)  # the order of events within a step
-_DEFAULT = Settings()
 
 
 class EventGrammar(Rules):
@@ -46,7 +45,7 @@ class EventGrammar(Rules):
         Only its rules count here; they can be changed at any time by setting `settings`.
     """
 
-    def __init__(self, vocabulary: Vocabulary, settings: Settings = _DEFAULT) -> None:
+    def __init__(self, vocabulary: Vocabulary, settings: Settings) -> None:
         super().__init__(vocabulary, settings)
         v = vocabulary
         self._default_velocity = v.first[VELOCITY] + int(v.velocity_bins[DEFAULT_VELOCITY])

@@ -23,7 +23,6 @@ from espressivo.vocabulary import (
 __all__ = ["NoteGrammar"]
 
 _TIME, _WHAT, _LOUDNESS, _LENGTH, _FINE = range(5)  # which id of a step comes next
-_DEFAULT = Settings()
 
 
 class NoteGrammar(Rules):
@@ -43,7 +42,7 @@ class NoteGrammar(Rules):
         Only its rules count here; they can be changed at any time by setting `settings`.
     """
 
-    def __init__(self, vocabulary: Vocabulary, settings: Settings = _DEFAULT) -> None:
+    def __init__(self, vocabulary: Vocabulary, settings: Settings) -> None:
         super().__init__(vocabulary, settings)
         v = vocabulary
         self._shortest, self._places = v.shortest_lengths.tolist(), v.lengths_in_class.tolist()
