@@ -21,7 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from espressivo import Performance, midi
+from espressivo import Performance
+from espressivo.midi import reading as midi
 
 
 def good() -> bytes:

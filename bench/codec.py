@@ -30,7 +30,7 @@ def parser_alone() -> Callable[[Path], object]:
 
 
 def ours() -> Callable[[Path], object]:
-    v = espressivo.vocabulary("magenta")
+    v = espressivo.codes.vocabularies("magenta")
     return lambda path: v.encode(espressivo.read(path))
 
 

@@ -2,7 +2,7 @@
 
 For each value of each control, samples are generated and measured without their first seconds.
 With a prepared dataset that names composers, what is made in the manner of each is shown to a
-judge: a linear classifier of the measured features (`espressivo.features`) of windows as long, of
+judge: a linear classifier of the measured features (`espressivo.music`) of windows as long, of
 the training pieces. How often it knows people's own playing of validation pieces is told beside.
 
     python bench/controls.py [MODEL] [--samples 50] [--seconds 30] [--guidance 1]
@@ -20,17 +20,26 @@ from pathlib import Path
 import numpy as np
 
 import espressivo
-from espressivo.controls import COMPOSERS, composer_of, key
-from espressivo.dataset import Dataset
-from espressivo.features import FEATURES, chord_starts, measure, window
+from espressivo.codes.controls import COMPOSERS, composer_of, key
+from espressivo.data.dataset import Dataset
+from espressivo.music.features import (
+    FEATURES,
+    chord_starts,
+    measure,
+    window,
+)
 
 LEAD_S = 5.0  # left out, as it is still the beginning
 ASKED = {
     "density": (2, 4, 6, 9, 13, 18),
-    "pace": (1, 2, 3, 4.5, 6.5, 9),
+    "onset_rate": (1, 2, 3, 4.5, 6.5, 9),
     "loudness": (32, 42, 52, 62, 72, 82),
 }
-UNITS = {"density": "notes per second", "pace": "onsets per second", "loudness": "mean velocity"}
+UNITS = {
+    "density": "notes per second",
+    "onset_rate": "onsets per second",
+    "loudness": "mean velocity",
+}
 KEYS = ("C major", "G major", "Eb major", "A minor", "F# minor")
 WINDOWS = 150  # of each composer, for the judge to learn from
 
@@ -61,7 +70,7 @@ def main() -> None:
         notes = sample.notes
         if control == "loudness":
             return float(notes["velocity"].mean()) if len(notes) else np.nan
-        starts = chord_starts(notes["onset_s"]) if control == "pace" else np.ones(len(notes))
+        starts = chord_starts(notes["onset_s"]) if control == "onset_rate" else np.ones(len(notes))
         return float(starts.sum()) / heard_s
 
     def in_key(sample: espressivo.Performance, name: str) -> float:

@@ -21,12 +21,12 @@ import numpy as np
 import torch
 
 import espressivo
-from espressivo.codec import NO_ID, steps
-from espressivo.engine import Engine
-from espressivo.export import WEIGHTS, export
+from espressivo.codes import TIME_SHIFT, Vocabulary
+from espressivo.codes.codec import NO_ID, steps
+from espressivo.engine.engine import Engine
+from espressivo.export.model_file import WEIGHTS, export
 from espressivo.networks import Network
 from espressivo.networks.notewise import NEVER
-from espressivo.vocabulary import TIME_SHIFT, Vocabulary
 from generate import network_of
 
 CARD = {"name": "bench", "licence": "unspecified", "trained_on": "unspecified"}

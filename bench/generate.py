@@ -33,13 +33,17 @@ import onnxruntime
 import torch
 from torch.nn import functional
 
-from espressivo import vocabulary
-from espressivo.checkpoint import load_network
-from espressivo.export import WEIGHTS, export
-from espressivo.generation import Model, load
-from espressivo.networks import NETWORKS, Network, Recurrent, Stack
-from espressivo.pretrained import load_pretrained
-from espressivo.vocabulary import Vocabulary
+from espressivo.codes import Vocabulary, vocabulary
+from espressivo.export.model_file import WEIGHTS, export
+from espressivo.networks import (
+    NETWORKS,
+    Network,
+    Recurrent,
+    Stack,
+)
+from espressivo.networks.pretrained import load_pretrained
+from espressivo.play.model import Model, load
+from espressivo.training.checkpoint import load_network
 
 BATCH = 32
 
@@ -111,14 +115,14 @@ def compared(
 ) -> dict[str, object]:
     """Time both, taking turns; over notes there is no plain step to compare with."""
     if network.config.notewise:
-        stream = batched(model, rows) if rows > 1 else model.stream(seed=0)
+        stream = batched(model, rows) if rows > 1 else model.generate_ids(seed=0)
         return {"espressivo": figures(times_s(stream, rounds * steps), rows)}
     ours: list[float] = []
     peer: list[float] = []
     ratios = []
     for seed in range(rounds):
         begin = time.process_time()
-        ours += times_s(model.stream(seed=seed) if rows == 1 else batched(model, rows), steps)
+        ours += times_s(model.generate_ids(seed=seed) if rows == 1 else batched(model, rows), steps)
         between = time.process_time()
         peer += times_s(eager(network, rows), steps)
         ratios.append((time.process_time() - between) / (between - begin))

@@ -1,6 +1,6 @@
 """Does a stream stay music? Statistics of its minutes 1, 10 and 60 beside human minutes.
 
-Streams are generated for an hour each, with the guard on as in `generate_stream`, and never
+Streams are generated for an hour each, with the guard on as in `stream`, and never
 restarted. A window's value of a feature is its mean over the window; a minute of the streams lies
 within the human spread if its median over the streams is between the 5th and 95th percentile of
 human minutes.
@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 
 import espressivo
-from espressivo.features import FEATURES, measure, window
-from espressivo.statistics import windows
+from espressivo.evaluation.statistics import windows
+from espressivo.music.features import FEATURES, measure, window
 
 MINUTE_S = 60.0
 
@@ -56,7 +56,7 @@ def main() -> None:
         seconds=options.minutes * MINUTE_S,
         ending="cut",
         seed=0,
-        guard=True,
+        avoid_loops=True,
         longest_rest_s=3.0,
     )
     took_s = time.perf_counter() - began

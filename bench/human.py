@@ -19,9 +19,14 @@ from pathlib import Path
 import numpy as np
 
 import espressivo
-from espressivo.degeneration import shares, signs
-from espressivo.features import measure
-from espressivo.statistics import ceiling, compare, flat, windows
+from espressivo.evaluation.degeneration import shares, signs
+from espressivo.evaluation.statistics import (
+    ceiling,
+    compare,
+    flat,
+    windows,
+)
+from espressivo.music.features import measure
 
 
 def main() -> None:
@@ -41,7 +46,7 @@ def main() -> None:
     performances = [espressivo.read(maestro / row["midi_filename"]) for row in rows]
     cut = windows(performances, seconds, rng, options.each)
     if options.vocabulary:
-        cut = [espressivo.vocabulary(options.vocabulary).quantise(one) for one in cut]
+        cut = [espressivo.codes.vocabularies(options.vocabulary).quantise(one) for one in cut]
     began_s = time.process_time()
     human = [measure(one, seconds) for one in cut]
     measured_s = (time.process_time() - began_s) / len(cut)

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 import espressivo
-from espressivo.live import Live, Sent
+from espressivo.live.turns import Live, SentMessage
 
 PAUSE_S = 1.0
 PHRASE_S = 4.0
@@ -78,7 +78,7 @@ def virtual(instrument: Instrument) -> Iterator[tuple[Send, Callable[[Live], Non
     """Give a virtual keyboard's send, a function that lets `Live` hear it, and its output."""
     import rtmidi
 
-    from espressivo.ports import Input, Output
+    from espressivo.live.ports import Input, Output
 
     for system in rtmidi.get_compiled_api():
         with contextlib.suppress(rtmidi.RtMidiError):
@@ -123,14 +123,14 @@ def measure(
     }
 
 
-def answers(ended_s: list[float], sent: list[Sent]) -> list[float]:
+def answers(ended_s: list[float], sent: list[SentMessage]) -> list[float]:
     """Return how long after each pause the first note of the answer came."""
     music = np.array([event.sent_s for event in sent if event.why == "music"])
     first = [music[music > end_s][0] for end_s in ended_s if (music > end_s).any()]
     return [round(1000 * float(a - b - PAUSE_S), 1) for a, b in zip(first, ended_s, strict=False)]
 
 
-def arrivals(instrument: Instrument, sent: list[Sent]) -> dict[str, float]:
+def arrivals(instrument: Instrument, sent: list[SentMessage]) -> dict[str, float]:
     """Return how long after it was due each message arrived."""
     pairs = zip(instrument.arrived, sent, strict=False)
     late_ms = [1000 * (time_s - event.due_s) for (time_s, _), event in pairs]

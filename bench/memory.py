@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from espressivo import Dataset, Performance
-from espressivo.memory import Memory
-from espressivo.statistics import windows
+from espressivo.evaluation.memorisation import Memory
+from espressivo.evaluation.statistics import windows
 
 NOTES, SEMITONES, TEMPO = 40, 3, 1.03
 

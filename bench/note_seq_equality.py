@@ -26,7 +26,8 @@ from note_seq.performance_encoder_decoder import PerformanceOneHotEncoding
 from note_seq.protobuf import music_pb2
 from numpy.typing import NDArray
 
-from espressivo import midi, vocabulary
+from espressivo.codes import vocabulary
+from espressivo.midi import reading as midi
 
 CODE = vocabulary("magenta")
 ENCODING = PerformanceOneHotEncoding(num_velocity_bins=32)

@@ -25,8 +25,9 @@ import numpy as np
 import symusic
 
 import espressivo
-from espressivo import Performance, audio
-from espressivo.performance import CONTROL_DTYPE, SUSTAIN
+from espressivo import Performance
+from espressivo.music.performance import CONTROL_DTYPE, SUSTAIN
+from espressivo.views import sound as audio
 
 VELOCITIES = (20, 45, 60, 80, 110)
 

@@ -43,7 +43,7 @@ def measure(model_name: str, events: int, seed: int) -> dict[str, object]:
     """Stream, and watch."""
     clock = Clock()
     model = espressivo.load(model_name)
-    stream = model.generate_stream(seed=seed, clock=clock, sleep=clock.sleep)
+    stream = model.stream(seed=seed, clock=clock, sleep=clock.sleep)
     begun: dict[int, float] = {}  # when each sounding note began
     longest_note_s = longest_silence_s = silent_since_s = drift_s = 0.0
     notes = twice = 0

@@ -21,10 +21,10 @@ from torch import nn
 from torch.nn import functional
 
 import espressivo
-from espressivo.checkpoint import Checkpoint, TrainingConfig
-from espressivo.dataset import FORMAT, Cut, Dataset
+from espressivo.data.dataset import FORMAT, Cut, Dataset
 from espressivo.networks import NETWORKS
-from espressivo.training import train
+from espressivo.training.checkpoint import Checkpoint, TrainingConfig
+from espressivo.training.run import train
 
 
 def bare(kind: str, rows: int, events: int, steps: int) -> float:
@@ -46,7 +46,7 @@ def bare(kind: str, rows: int, events: int, steps: int) -> float:
 
 
 def ours(kind: str, rows: int, events: int, steps: int, folder: Path, precision: str) -> float:
-    v = espressivo.vocabulary("seed")
+    v = espressivo.codes.vocabularies("seed")
     count = rows * events * (steps + 2) // 20
     pieces = [np.random.default_rng(n).integers(0, v.size, count) for n in range(20)]
     (folder / "shards").mkdir(parents=True)
@@ -54,7 +54,7 @@ def ours(kind: str, rows: int, events: int, steps: int, folder: Path, precision:
     header = "path,status,split,composition,shard,start,events,notes,seconds\n"
     lines = [f"{n},kept,train,{n},00000,{n * count},{count},1,1.0\n" for n in range(20)]
     lines.append("v,kept,validation,v,00000,0,100,1,1.0\n")
-    (folder / "account.csv").write_text(header + "".join(lines), encoding="utf-8")
+    (folder / "manifest.csv").write_text(header + "".join(lines), encoding="utf-8")
     about = json.dumps({"format": FORMAT, "vocabulary": v.to_dict()})
     (folder / "dataset.json").write_text(about, encoding="utf-8")
     config = TrainingConfig(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from espressivo import Performance
-from espressivo.performance import CONTROL_DTYPE, SUSTAIN
+from espressivo.music.performance import CONTROL_DTYPE, SUSTAIN
 
 
 def played(piece: int, player: int = 0, notes: int = 400) -> Performance:

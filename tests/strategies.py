@@ -6,8 +6,16 @@ import numpy as np
 from hypothesis import strategies as st
 
 from espressivo import Performance, Vocabulary
-from espressivo.performance import CONTROL_DTYPE, NOTE_DTYPE
-from espressivo.vocabulary import FINE, LENGTH, NOTE_OFF, NOTE_ON, SUSTAIN, TIME_SHIFT, VELOCITY
+from espressivo.codes import (
+    DURATION,
+    FINE_DURATION,
+    NOTE_OFF,
+    NOTE_ON,
+    SUSTAIN,
+    TIME_SHIFT,
+    VELOCITY,
+)
+from espressivo.music.performance import CONTROL_DTYPE, NOTE_DTYPE
 
 TIMES_S = st.one_of(
     st.integers(0, 40).map(lambda step: step / 100),  # on the grid, often simultaneous
@@ -42,18 +50,18 @@ def id_lists(vocabulary: Vocabulary, max_size: int = 60) -> st.SearchStrategy[li
     kinds = (NOTE_ON,) if v.notewise else (NOTE_ON, NOTE_OFF)
     notes = [first[kind] + pitch - v.lowest_pitch for kind in kinds for pitch in (60, 61)]
     near = [*notes, first[TIME_SHIFT], last[TIME_SHIFT], first[VELOCITY] + 3]
-    near += list(range(first[SUSTAIN], first[LENGTH]))
+    near += list(range(first[SUSTAIN], first[DURATION]))
     if not v.notewise:
         one = st.one_of(st.sampled_from(near), st.integers(0, v.size - 1))
         return st.lists(one, max_size=max_size)
     parts = [
         notes,
         [first[VELOCITY] + 3],
-        range(first[LENGTH], first[FINE]),
-        range(first[FINE], v.size),
+        range(first[DURATION], first[FINE_DURATION]),
+        range(first[FINE_DURATION], v.size),
     ]
     written = st.tuples(*map(st.sampled_from, parts))
-    places = [*near, first[LENGTH] + 17, first[FINE] + 1]
+    places = [*near, first[DURATION] + 17, first[FINE_DURATION] + 1]
     one = st.one_of(st.sampled_from(places), st.integers(0, v.size - 1)).map(lambda id_: (id_,))
     lists = st.lists(st.one_of(one, written), max_size=max_size // 2)
     return lists.map(lambda some: [id_ for ids in some for id_ in ids])

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
-from espressivo import Performance, audio
-from espressivo.errors import AudioError
-from espressivo.performance import CONTROL_DTYPE, SUSTAIN
+from espressivo import Performance
+from espressivo.errors import AudioError, EspressivoError
+from espressivo.music.performance import CONTROL_DTYPE, SUSTAIN
+from espressivo.views import sound as audio
 
 RATE = audio.SAMPLE_RATE
 
@@ -149,9 +150,13 @@ def test_other_formats_by_soundfile(tmp_path: Path, kind: str) -> None:
 
 
 def test_the_suffix_decides_what_a_performance_is_written_as(tmp_path: Path) -> None:
-    for name, begin in (("a.wav", b"RIFF"), ("A.WAV", b"RIFF"), ("a.mid", b"MThd"), ("a", b"MThd")):
+    for name, begin in (("a.wav", b"RIFF"), ("A.WAV", b"RIFF"), ("a.Mid", b"MThd")):
         keys(60).write(tmp_path / name)
         assert (tmp_path / name).read_bytes().startswith(begin)
+    for name in ("a", "a.txt", ".mid"):
+        with pytest.raises(EspressivoError, match=r"end the name in one of .*\.mid.*\.wav"):
+            keys(60).write(tmp_path / name)
+        assert not (tmp_path / name).exists()
 
 
 def test_a_wrong_suffix_and_a_missing_library_are_named(

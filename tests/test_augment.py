@@ -3,17 +3,22 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from espressivo import Performance, vocabulary
-from espressivo.augment import Augmentation, louder, stretch, transpose
-from espressivo.performance import CONTROL_DTYPE
-from espressivo.vocabulary import VELOCITY
+from espressivo import Performance
+from espressivo.codes import VELOCITY, vocabulary
+from espressivo.data.augment import (
+    Augmentation,
+    louder,
+    stretch,
+    transpose,
+)
+from espressivo.music.performance import CONTROL_DTYPE
 from played import played
 from strategies import performances
 
 V = vocabulary("seed")
 PEDAL = vocabulary("pedal")
 NOTES = vocabulary("notes")
-FACTORS = st.floats(0.5, 1.5)
+FIELDS = st.floats(0.5, 1.5)
 
 
 def notes_of(performance):
@@ -69,7 +74,7 @@ def test_louder_moves_every_loudness_alike_and_nothing_else(v, performance, bins
         assert steps == bins or ends & set(moved[loudness].tolist())
 
 
-@given(performances(), FACTORS)
+@given(performances(), FIELDS)
 @example(performance=played(1), factor=0.5)
 def test_stretching_keeps_the_order_of_events_and_every_note(performance, factor):
     for v in (V, PEDAL):
@@ -83,7 +88,7 @@ def test_stretching_keeps_the_order_of_events_and_every_note(performance, factor
         assert (before["pitch"] == after["pitch"]).all()
 
 
-@given(performances(), FACTORS)
+@given(performances(), FIELDS)
 @example(performance=played(1), factor=0.5)
 def test_stretching_a_code_of_notes_rounds_and_loses_no_note(performance, factor):
     ids = NOTES.encode(performance)

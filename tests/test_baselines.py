@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from espressivo import Model, vocabulary
-from espressivo.baselines import BASELINES, NGram, opened
-from espressivo.corpus import prepare
+from espressivo import Model
+from espressivo.codes import Vocabulary, vocabulary
+from espressivo.data.corpus import prepare
 from espressivo.errors import DataError, GenerationError, ModelError
-from espressivo.vocabulary import Vocabulary
+from espressivo.evaluation.baselines import BASELINES, NGram, opened
 from played import played
 
 SMALL = Vocabulary("small", lowest_pitch=60, highest_pitch=63, max_shift_steps=4)

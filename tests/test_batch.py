@@ -3,12 +3,12 @@ import pytest
 import torch
 
 from espressivo.cli import play
+from espressivo.codes import vocabulary
 from espressivo.errors import CodecError, GenerationError
-from espressivo.export import export
-from espressivo.generation import Model, load
+from espressivo.export.model_file import export
+from espressivo.music.performance import Performance
 from espressivo.networks import Recurrent, RecurrentConfig
-from espressivo.performance import Performance
-from espressivo.vocabulary import vocabulary
+from espressivo.play.model import Model, load
 from known import CARD, Mock
 
 PRIMER = Performance.from_arrays([0, 0.5], [0.4, 1.25], [60, 64], [80, 72])
@@ -30,7 +30,7 @@ class Counted(Mock):
     ("name", "arguments"),
     [
         ("seed", {"seconds": 6}),
-        ("seed", {"events": 50, "temperature": 0.8, "guard": True}),
+        ("seed", {"events": 50, "temperature": 0.8, "avoid_loops": True}),
         ("seed", {"seconds": 6, "primer": PRIMER}),
         ("seed", {"seconds": 6, "primer": PRIMER, "include_primer": True, "ending": "cut"}),
         ("pedal", {"seconds": 6, "ending": "cut"}),
@@ -64,7 +64,7 @@ def test_all_rows_are_read_at_once_and_only_while_they_play():
     engine = Counted(v)
     model = Model(engine)
     settings = {"ending": "own", "seconds": 30}
-    lengths = [len(list(model.stream(seed=seed, **settings))) for seed in range(6)]
+    lengths = [len(list(model.generate_ids(seed=seed, **settings))) for seed in range(6)]
     assert len(set(lengths)) > 1
     engine.rows.clear()
     model.generate_batch(6, seed=0, **settings)

@@ -4,11 +4,11 @@ import math
 import numpy as np
 import pytest
 
+from espressivo.codes import Vocabulary
+from espressivo.codes.grammar import grammar_of
 from espressivo.errors import GenerationError
-from espressivo.generation import Model
-from espressivo.grammar import grammar_of
-from espressivo.settings import Settings
-from espressivo.vocabulary import Vocabulary
+from espressivo.play.model import Model
+from espressivo.play.settings import Settings
 from known import Mock
 
 TINY = Vocabulary("tiny", 60, 61, max_shift_steps=2, velocity_floors=(1,), velocity_values=(64,))
@@ -23,7 +23,7 @@ def probabilities(v, length, primer=(), **settings):
     everything = {}
 
     def follow(ids, log_p):
-        grammar, mixed = grammar_of(v, rules), v.size + 1
+        grammar, mixed = grammar_of(v, rules.limits), v.size + 1
         for id_ in (*primer, *ids):
             grammar.feed(id_)
             mixed = mixed % 1009 * 31 + id_ + 1
@@ -48,7 +48,9 @@ def probabilities(v, length, primer=(), **settings):
 
 
 def found(v, **arguments):
-    return {tuple(f.ids.tolist()): f.log_probability for f in Model(Mock(v)).search(**arguments)}
+    return {
+        tuple(f.ids.tolist()): f.log_probability for f in Model(Mock(v)).beam_search(**arguments)
+    }
 
 
 @pytest.mark.parametrize(
@@ -77,13 +79,15 @@ def test_the_best_come_first_by_the_mean_of_an_event_or_by_the_sum():
     expected = probabilities(ENDING, 7)
     assert len({len(ids) for ids in expected}) > 2
     for penalty in (0.0, 0.7, 1.0):
-        best = Model(Mock(ENDING)).search(events=7, width=2000, length_penalty=penalty)
+        best = Model(Mock(ENDING)).beam_search(events=7, width=2000, length_penalty=penalty)
         scores = [f.score for f in best]
         assert scores == sorted(scores, reverse=True)
         for f in best:
             assert f.score == pytest.approx(f.log_probability / len(f.ids) ** penalty)
     firsts = {
-        tuple(Model(Mock(ENDING)).search(events=7, width=2000, length_penalty=a)[0].ids.tolist())
+        tuple(
+            Model(Mock(ENDING)).beam_search(events=7, width=2000, length_penalty=a)[0].ids.tolist()
+        )
         for a in (0.0, 1.0)
     }
     assert max(expected, key=expected.__getitem__) in firsts
@@ -91,12 +95,14 @@ def test_the_best_come_first_by_the_mean_of_an_event_or_by_the_sum():
 
 def test_one_beam_is_greedy_and_more_are_no_worse():
     model = Model(Mock(TINY))
-    (greedy,) = model.search(events=8, width=1)
-    assert greedy.ids.tolist() == list(model.stream(events=8, temperature=0))
-    scores = [model.search(events=8, width=width)[0].score for width in (1, 4, 4000)]
+    (greedy,) = model.beam_search(events=8, width=1)
+    assert greedy.ids.tolist() == list(model.generate_ids(events=8, temperature=0))
+    scores = [model.beam_search(events=8, width=width)[0].score for width in (1, 4, 4000)]
     assert scores[0] <= scores[-1] and scores[1] <= scores[-1]
     exact = max(probabilities(TINY, 6).values())
-    assert model.search(events=6, width=4000)[0].log_probability == pytest.approx(exact, abs=1e-5)
+    assert model.beam_search(events=6, width=4000)[0].log_probability == pytest.approx(
+        exact, abs=1e-5
+    )
 
 
 def test_a_narrow_beam_keeps_the_best_of_each_length():
@@ -116,7 +122,7 @@ def test_stochastic_beams_are_drawn_without_replacement_in_proportion():
     firsts, seconds = np.zeros(len(p)), np.zeros(len(p))
     model = Model(Mock(TINY))
     for seed in range(count):
-        first, second = model.search(events=3, width=2, stochastic=True, seed=seed)
+        first, second = model.beam_search(events=3, width=2, stochastic=True, seed=seed)
         firsts[lists.index(tuple(first.ids.tolist()))] += 1
         seconds[lists.index(tuple(second.ids.tolist()))] += 1
     second_p = np.array([p[j] * sum(p / (1 - p)) - p[j] * p[j] / (1 - p[j]) for j in range(len(p))])
@@ -140,4 +146,4 @@ def test_the_same_seed_finds_the_same():
 def test_arguments_are_checked():
     for wrong in ({"events": 0}, {"events": 3, "width": 0}):
         with pytest.raises(GenerationError, match="at least 1"):
-            Model(Mock(TINY)).search(**wrong)
+            Model(Mock(TINY)).beam_search(**wrong)

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 import espressivo
-from espressivo import Performance, primers
+from espressivo import Performance
 from espressivo.cli import cli, main
-from espressivo.controls import key
-from espressivo.settings import Settings
+from espressivo.codes.controls import key
+from espressivo.play import primers
+from espressivo.play.settings import Settings
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -333,8 +334,8 @@ def test_generate_has_every_setting_of_the_library(run: Run, tmp_path: Path) -> 
     options = (
         "--temperature 1.1 --pitch-temperature 0.9 --time-temperature 1.2 --velocity-temperature 0 "
         "--top-k 90 --top-p 0.98 --min-p 0.01 --lowest-pitch 40 --highest-pitch 90 --polyphony 5 "
-        "--longest-note 2 --longest-rest 1 --guard --density 6 --loudness 60 --guidance 1.5 "
-        "--pitch-weights 5,0,3,0,4,3,0,5,0,3,0,2 --pace 4"
+        "--longest-note 2 --longest-rest 1 --avoid-loops --density 6 --loudness 60 --guidance 1.5 "
+        "--pitch-weights 5,0,3,0,4,3,0,5,0,3,0,2 --onset-rate 4"
     )
     names = [option.removeprefix("--") for option in options.split() if option.startswith("--")]
     units = {"longest-note": "longest_note_s", "longest-rest": "longest_rest_s"}
@@ -354,8 +355,8 @@ def test_generate_has_every_setting_of_the_library(run: Run, tmp_path: Path) -> 
         seconds=4, ending="cut", seed=1, primer=primers.chords("C Am/E"), include_primer=True,
         temperature=1.1, pitch_temperature=0.9, time_temperature=1.2, velocity_temperature=0,
         top_k=90, top_p=0.98, min_p=0.01, lowest_pitch=40, highest_pitch=90, polyphony=5,
-        longest_note_s=2, longest_rest_s=1, guard=True, density=6, loudness=60, guidance=1.5,
-        pitch_weights=(5, 0, 3, 0, 4, 3, 0, 5, 0, 3, 0, 2), pace=4,
+        longest_note_s=2, longest_rest_s=1, avoid_loops=True, density=6, loudness=60, guidance=1.5,
+        pitch_weights=(5, 0, 3, 0, 4, 3, 0, 5, 0, 3, 0, 2), onset_rate=4,
         changes={2.0: {"density": 12, "pitch_weights": key("A minor")}},
     )  # fmt: skip
     same.write(tmp_path / "b.mid")
@@ -368,7 +369,7 @@ def test_generate_searches(run: Run, tmp_path: Path) -> None:
         assert run(*search, "--count", 2, "--stochastic", "--seed", 4, "-o", f"{name}.mid")[0] == 0
     assert (tmp_path / "a-1.mid").read_bytes() == (tmp_path / "b-1.mid").read_bytes()
     assert run(*search, "-o", "c.mid")[0] == 0
-    (best, *_) = espressivo.load("espressivo").search(
+    (best, *_) = espressivo.load("espressivo").beam_search(
         events=20, width=3, primer=primers.pitches([60, 64, 67])
     )
     assert len(espressivo.read("c.mid")) == sum(best.ids < 88)

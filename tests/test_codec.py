@@ -10,11 +10,9 @@ from hypothesis import strategies as st
 
 import espressivo
 from espressivo import Performance, Vocabulary
-from espressivo.codec import FACTORS, NO_ID, event_steps, following, restore, steps
-from espressivo.performance import CONTROL_DTYPE, NOTE_DTYPE
-from espressivo.vocabulary import (
-    FINE,
-    LENGTH,
+from espressivo.codes import (
+    DURATION,
+    FINE_DURATION,
     NOTE_OFF,
     NOTE_ON,
     SUSTAIN,
@@ -22,6 +20,15 @@ from espressivo.vocabulary import (
     VELOCITY,
     presets,
 )
+from espressivo.codes.codec import (
+    FIELDS,
+    NO_ID,
+    following,
+    grid_steps,
+    restore,
+    steps,
+)
+from espressivo.music.performance import CONTROL_DTYPE, NOTE_DTYPE
 from strategies import id_lists, performances
 
 ODD = Vocabulary(
@@ -93,8 +100,8 @@ def test_canonical_lists_holding_each_id_round_trip(v: Vocabulary) -> None:
         begin = 1 + number % v.max_shift_steps
         held = [begin]
         if v.notewise:
-            held += v.shortest_lengths[number % len(v.shortest_lengths) :][:1].tolist()
-            held += [v.longest_note_steps - number % v.counts[FINE]]
+            held += v.shortest_durations[number % len(v.shortest_durations) :][:1].tolist()
+            held += [v.longest_note_steps - number % v.counts[FINE_DURATION]]
         pitch = v.lowest_pitch + (number + np.arange(len(held))) % v.counts[NOTE_ON]
         velocity = v.velocity_values[number % len(v.velocity_values)]
         start_s = np.full(len(held), begin / v.steps_per_second)
@@ -237,7 +244,7 @@ def test_the_ids_of_a_code_of_notes_are_laid_out_in_steps(
     laid = steps(ids, v)
     assert laid[laid != NO_ID].tolist() == ids.tolist()
     assert len(laid) == (v.kinds[ids] == TIME_SHIFT).sum()
-    for kinds, column in zip(FACTORS, laid.T, strict=True):
+    for kinds, column in zip(FIELDS, laid.T, strict=True):
         assert set(v.kinds[column[column != NO_ID]].tolist()) <= set(kinds)
     rest = laid[:, 0] == v.first[TIME_SHIFT] + v.max_shift_steps
     assert ((laid != NO_ID).sum(axis=1)[rest] == 1).all()
@@ -257,8 +264,8 @@ def test_a_key_held_longer_than_the_longest_is_let_go_early() -> None:
 def test_what_a_note_of_the_code_of_notes_lacks_or_has_too_much_of() -> None:
     v = NOTES
     now, rest = v.first[TIME_SHIFT], v.first[TIME_SHIFT] + v.max_shift_steps
-    on, loud, fine = v.first[NOTE_ON] + 39, v.first[VELOCITY] + 31, v.first[FINE]
-    length = v.first[LENGTH] + 16  # 17 or 18 steps
+    on, loud, fine = v.first[NOTE_ON] + 39, v.first[VELOCITY] + 31, v.first[FINE_DURATION]
+    length = v.first[DURATION] + 16  # 17 or 18 steps
     for note, velocity, held_s in (
         ([on], 62, 20.48),
         ([on, length, fine + 1], 62, 20.48),
@@ -321,7 +328,7 @@ def test_restored_state_makes_the_rest_of_a_piece_sound_as_it_did(
     cut = data.draw(st.sampled_from(cuts.tolist()) if v.notewise else st.integers(0, len(ids)))
     state = restore(ids[:cut], v)
     whole, rest = v.decode(ids), v.decode(np.concatenate((state, ids[cut:])))
-    begin_s = event_steps(ids, v)[cut - 1] / v.steps_per_second if cut else 0.0
+    begin_s = grid_steps(ids, v)[cut - 1] / v.steps_per_second if cut else 0.0
     sounding_or_later = int((whole.notes["offset_s"] >= begin_s).sum())
     later = whole.notes[whole.notes["onset_s"] > begin_s]
     found = rest.notes[rest.notes["onset_s"] > 0]
@@ -345,11 +352,11 @@ def test_an_id_of_a_step_follows_the_one_before(p: Performance) -> None:
 def test_what_follows_are_the_ids_of_one_factor() -> None:
     v = espressivo.vocabulary("notes")
     factors, followers = following(v)
-    ids_of = [np.flatnonzero(np.isin(v.kinds, kinds)).tolist() for kinds in FACTORS]
-    fine = v.first[FINE]
+    ids_of = [np.flatnonzero(np.isin(v.kinds, kinds)).tolist() for kinds in FIELDS]
+    fine = v.first[FINE_DURATION]
     for id_ in range(v.size + 1):
         expected = ids_of[factors[id_]]
-        if factors[id_] == len(FACTORS) - 1:
+        if factors[id_] == len(FIELDS) - 1:
             words = v.describe(id_)  # such as "length 170..180 ms"
             low, high = words.removeprefix("length ").removesuffix(" ms").split("..")
             expected = list(range(fine, fine + (int(high) - int(low)) // 10 + 1))

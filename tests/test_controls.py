@@ -1,10 +1,17 @@
 import numpy as np
 import pytest
 
-from espressivo.controls import SIZE, Controls, composer_of, dropped, key, measured
+from espressivo.codes import NOTE_ON, TIME_SHIFT, vocabulary
+from espressivo.codes.controls import (
+    SIZE,
+    Controls,
+    composer_of,
+    dropped,
+    key,
+    measured,
+)
 from espressivo.errors import GenerationError
-from espressivo.performance import Performance
-from espressivo.vocabulary import NOTE_ON, TIME_SHIFT, vocabulary
+from espressivo.music.performance import Performance
 from played import played
 
 V = vocabulary("maestro")
@@ -29,7 +36,7 @@ def test_what_is_measured_is_what_would_be_asked():
     numbers = measured(ids, V)
     assert numbers.shape == (len(ids), SIZE)
     asked = Controls(
-        density=6, loudness=61, pitch_weights=np.bincount([0, 4, 7], minlength=12), pace=6
+        density=6, loudness=61, pitch_weights=np.bincount([0, 4, 7], minlength=12), onset_rate=6
     )
     np.testing.assert_allclose(numbers[0], asked.numbers(), atol=0.02)
     np.testing.assert_allclose(numbers[len(ids) // 2], asked.numbers(), atol=0.02)
@@ -59,7 +66,7 @@ def test_a_chord_is_one_onset():
     pitch = np.tile([60, 64, 67], 40)
     ids = V.encode(Performance.from_arrays(onset, onset + 0.1, pitch, np.full(120, 64)))
     numbers = measured(ids, V)
-    np.testing.assert_allclose(numbers[0, PACE], Controls(pace=2).numbers()[PACE], atol=0.01)
+    np.testing.assert_allclose(numbers[0, PACE], Controls(onset_rate=2).numbers()[PACE], atol=0.01)
     np.testing.assert_allclose(numbers[0, DENSITY], Controls(density=6).numbers()[DENSITY])
 
 
@@ -113,7 +120,7 @@ def test_who_wrote_it(composition, composer):
         ({"loudness": 1}, LOUDNESS, [1, 0, 0, 0, 0, 0, 0, 0]),
         ({"loudness": 57}, LOUDNESS, [0, 0, 0, 0.5, 0.5, 0, 0, 0]),
         ({"pitch_weights": [2] * 12}, PITCHES, 1 / 12),
-        ({"pace": 5.5}, PACE, [0, 0, 0, 0, 0.5, 0.5, 0, 0]),
+        ({"onset_rate": 5.5}, PACE, [0, 0, 0, 0, 0.5, 0.5, 0, 0]),
         ({"composer": "bach"}, COMPOSER, [1] + [0] * 13),
     ],
 )
@@ -134,8 +141,8 @@ def test_numbers(asked, part, expected):
         {"pitch_weights": [1] * 11},
         {"pitch_weights": [0] * 12},
         {"pitch_weights": [1] * 11 + [-1]},
-        {"pace": -1},
-        {"pace": float("inf")},
+        {"onset_rate": -1},
+        {"onset_rate": float("inf")},
         {"composer": "Nobody"},
     ],
 )

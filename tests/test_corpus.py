@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from espressivo import Performance, read, vocabulary
-from espressivo.corpus import prepare
-from espressivo.dataset import Dataset
+from espressivo import Performance, read
+from espressivo.codes import vocabulary
+from espressivo.data.corpus import prepare
+from espressivo.data.dataset import Dataset
 from espressivo.errors import DataError
 from played import again, played
 
@@ -27,7 +28,7 @@ def make(folders, out, **settings):
 
 
 def account_of(out):
-    with (out / "account.csv").open(encoding="utf-8", newline="") as file:
+    with (out / "manifest.csv").open(encoding="utf-8", newline="") as file:
         return {row["path"]: row for row in csv.DictReader(file)}
 
 
@@ -90,7 +91,7 @@ def test_every_file_is_accounted_for_and_bad_ones_are_named(corpus, tmp_path):
     Performance.from_arrays([], [], [], []).write(corpus / "silent.mid")
     Performance.from_arrays([0], [1], [5], [64]).write(corpus / "too low.mid")
     (corpus / "notes.txt").write_text("not a MIDI file")
-    account = make(corpus, tmp_path / "out", fractions=ALL_TRAIN)
+    manifest = make(corpus, tmp_path / "out", fractions=ALL_TRAIN)
     rows = account_of(tmp_path / "out")
     assert list(rows) == sorted(rows)
     assert {path: row["reason"] for path, row in rows.items()} == {
@@ -105,15 +106,15 @@ def test_every_file_is_accounted_for_and_bad_ones_are_named(corpus, tmp_path):
     }
     assert all((row["status"] == "kept") == (not row["reason"]) for row in rows.values())
     assert rows["corpus/empty.mid"]["detail"] == "the file is empty"
-    assert account.found == 8
-    assert account.kept == 3
-    assert account.dropped == {"no notes": 2, "unreadable": 3}
-    assert [text.partition(": ")[0] for text in account.unreadable] == [
+    assert manifest.found == 8
+    assert manifest.kept == 3
+    assert manifest.dropped == {"no notes": 2, "unreadable": 3}
+    assert [text.partition(": ")[0] for text in manifest.unreadable] == [
         "corpus/cut.mid",
         "corpus/empty.mid",
         "corpus/text.mid",
     ]
-    train = account.splits["train"]
+    train = manifest.splits["train"]
     assert (train.pieces, train.notes) == (3, 3 * len(good))
     dataset = Dataset(tmp_path / "out")
     assert train.events == sum(piece.events for piece in dataset.pieces)
@@ -123,24 +124,24 @@ def test_every_file_is_accounted_for_and_bad_ones_are_named(corpus, tmp_path):
 
 
 def test_the_account_is_readable_as_text_and_as_json(many, tmp_path):
-    account = make(many, tmp_path / "out")
-    text = "\n".join(account.lines())
+    manifest = make(many, tmp_path / "out")
+    text = "\n".join(manifest.lines())
     assert f"{MANY} files found, {MANY - 2} kept" in text
     assert "2 dropped: unreadable" in text
     assert "many/020.mid: " in text
-    plain = json.loads(json.dumps(account.to_dict()))
+    plain = json.loads(json.dumps(manifest.to_dict()))
     assert plain["kept"] == MANY - 2
-    assert plain["files_per_second"] == pytest.approx(MANY / account.taken_s)
+    assert plain["files_per_second"] == pytest.approx(MANY / manifest.taken_s)
     assert plain["disk_bytes"] == sum(map(len, contents(tmp_path / "out").values()))
     assert sum(split["pieces"] for split in plain["splits"].values()) == MANY - 2
 
 
 def test_notes_that_the_vocabulary_lacks_are_counted(corpus, tmp_path):
     Performance.from_arrays([0, 1, 2], [1, 2, 3], [20, 60, 109], [64] * 3).write(corpus / "a.mid")
-    account = make(corpus, tmp_path / "out")
+    manifest = make(corpus, tmp_path / "out")
     (row,) = account_of(tmp_path / "out").values()
     assert (row["notes"], row["outside"]) == ("1", "2")
-    assert account.outside == 2
+    assert manifest.outside == 2
 
 
 def test_links_that_go_round_in_circles_are_harmless(corpus, tmp_path):
@@ -197,7 +198,7 @@ def test_of_one_performance_the_longest_file_is_kept_and_other_players_stay(corp
     original.write(corpus / "c original.mid")
     played(0, player=1, notes=700).write(corpus / "d other player.mid")
     played(1, notes=500).write(corpus / "e other piece.mid")
-    account = make(corpus, tmp_path / "out")
+    manifest = make(corpus, tmp_path / "out")
     rows = account_of(tmp_path / "out")
     kept = {path for path, row in rows.items() if row["status"] == "kept"}
     assert kept == {
@@ -206,7 +207,7 @@ def test_of_one_performance_the_longest_file_is_kept_and_other_players_stay(corp
     for name in ("a excerpt", "c original"):
         row = rows[f"corpus/{name}.mid"]
         assert (row["reason"], row["detail"]) == ("same performance", "corpus/b slower.mid")
-    assert account.dropped == {"same performance": 2}
+    assert manifest.dropped == {"same performance": 2}
 
 
 def test_of_equals_the_file_in_the_folder_given_first_is_kept(tmp_path):
@@ -227,16 +228,16 @@ def test_compositions_are_not_split_and_do_not_move_when_others_come(corpus, tmp
     for piece in range(40):
         for player in range(1 + piece % 3):
             played(piece, player).write(corpus / f"{piece:02}-{player}.mid")
-    account = make(corpus, tmp_path / "out", fractions=(0.5, 0.2, 0.3))
+    manifest = make(corpus, tmp_path / "out", fractions=(0.5, 0.2, 0.3))
     rows = account_of(tmp_path / "out")
     groups = {}
     for path, row in rows.items():
         groups.setdefault(path.split("-")[0], set()).add((row["composition"], row["split"]))
     assert all(len(group) == 1 for group in groups.values())
     assert len({composition for group in groups.values() for composition, _ in group}) == 40
-    assert account.parted == 0
-    assert all(split.pieces > 0 for split in account.splits.values())
-    assert account.splits["train"].pieces > account.splits["validation"].pieces
+    assert manifest.parted == 0
+    assert all(split.pieces > 0 for split in manifest.splits.values())
+    assert manifest.splits["train"].pieces > manifest.splits["validation"].pieces
 
     for piece in range(40, 60):
         played(piece).write(corpus / f"0 new {piece}.mid")
@@ -248,8 +249,8 @@ def test_compositions_are_not_split_and_do_not_move_when_others_come(corpus, tmp
 @pytest.mark.parametrize("number", range(3))
 def test_a_fraction_of_one_takes_everything(many, tmp_path, number):
     fractions = tuple(float(number == n) for n in range(3))
-    account = make(many, tmp_path / "out", fractions=fractions)
-    assert list(account.splits.values())[number].pieces == MANY - 2
+    manifest = make(many, tmp_path / "out", fractions=fractions)
+    assert list(manifest.splits.values())[number].pieces == MANY - 2
 
 
 @pytest.mark.parametrize("fractions", [(0.9, 0.2, 0.1), (1.1, -0.1, 0.0), (0.5, 0.5)])
@@ -271,12 +272,12 @@ def test_splits_as_maestro_lists_them(corpus, tmp_path):
         }
         for piece, split in enumerate(("train", "validation", "test"))
     ]
-    account = make(corpus, tmp_path / "out", splits=write_csv(corpus / "maestro.csv", rows))
+    manifest = make(corpus, tmp_path / "out", splits=write_csv(corpus / "maestro.csv", rows))
     found = account_of(tmp_path / "out")
     assert [row["split"] for row in found.values()] == ["train", "validation", "test", ""]
     assert found["corpus/2004/0.midi"]["composition"] == "Alban Berg | Sonata, 0"
     assert found["corpus/2004/3.midi"]["reason"] == "not in the CSV"
-    assert account.dropped == {"not in the CSV": 1}
+    assert manifest.dropped == {"not in the CSV": 1}
 
 
 def test_rows_belong_to_the_files_whose_paths_end_in_theirs(tmp_path):
@@ -301,13 +302,13 @@ def test_a_copy_across_the_splits_of_a_csv_stays_on_one_side(corpus, tmp_path):
         {"path": f"{name}.mid", "split": split, "composition": name}
         for name, split in (("a", "train"), ("b", "validation"), ("c", "validation"))
     ]
-    account = make(corpus, tmp_path / "out", splits=write_csv(tmp_path / "splits.csv", rows))
+    manifest = make(corpus, tmp_path / "out", splits=write_csv(tmp_path / "splits.csv", rows))
     found = account_of(tmp_path / "out")
     assert found["corpus/b.mid"]["reason"] == "same performance"
     # The CSV is followed, but what it does is said.
     assert found["corpus/c.mid"]["split"] == "validation"
-    assert account.parted == 1
-    assert "1 pairs of files share music across splits" in "\n".join(account.lines())
+    assert manifest.parted == 1
+    assert "1 pairs of files share music across splits" in "\n".join(manifest.lines())
 
 
 @pytest.mark.parametrize(
@@ -384,7 +385,7 @@ KILLED = """
 import os, pathlib, signal, sys
 from concurrent.futures import ThreadPoolExecutor
 from espressivo import vocabulary
-from espressivo.corpus import prepare
+from espressivo.data import prepare
 
 folder, out, number = sys.argv[1], sys.argv[2], int(sys.argv[3])
 left = [number]
@@ -406,13 +407,13 @@ def test_a_run_killed_at_any_moment_goes_on_to_the_same_bytes(many, undisturbed,
     out = tmp_path / "out"
     make(many, out, vocabulary=vocabulary("pedal"))  # to be replaced, and never taken for whole
     # Each run is killed just before it gives its n-th file its name: ids or record of a shard,
-    # the account, dataset.json. Each goes on from what the one before left.
+    # the manifest, dataset.json. Each goes on from what the one before left.
     for number in (1, 2, 3, 4, 3, 2, 3, 2):
         command = [sys.executable, "-c", KILLED, str(many), str(out), str(number)]
         assert subprocess.run(command, check=False).returncode == -9
         assert not (out / "dataset.json").exists()
         assert any(path.name.endswith(".partial") for path in out.rglob("*"))
-    assert (out / "account.csv").exists()
+    assert (out / "manifest.csv").exists()
     make(many, out)
     assert contents(out) == undisturbed
 
@@ -536,7 +537,7 @@ def test_a_dask_cluster_of_processes_writes_the_same(many, undisturbed, tmp_path
 
 
 def test_preparing_imports_no_torch():
-    program = "import sys, espressivo.corpus; sys.exit('torch' in sys.modules)"
+    program = "import sys, espressivo.data.corpus; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
@@ -545,7 +546,7 @@ def test_maestro_and_asap_together_lose_their_copies_and_nothing_else(tmp_path):
     data = Path(os.environ["ESPRESSIVO_DATA"])
     with (data / "manifest.csv").open(encoding="utf-8", newline="") as file:
         manifest = {row["path"]: row for row in csv.DictReader(file)}
-    account = prepare(
+    manifest = prepare(
         [data / "maestro", data / "asap"],
         tmp_path / "out",
         vocabulary=vocabulary("maestro"),
@@ -556,6 +557,6 @@ def test_maestro_and_asap_together_lose_their_copies_and_nothing_else(tmp_path):
     # Of a pair the one with more notes is kept, which may be either.
     held = [manifest[path]["same_performance_as"] or path for path in kept]
     assert sorted(held) == sorted(path for path, row in manifest.items() if row["core"] == "1")
-    assert account.splits["train"].pieces == 1304
-    assert account.splits["validation"].pieces == 166
-    assert account.parted == 0
+    assert manifest.splits["train"].pieces == 1304
+    assert manifest.splits["validation"].pieces == 166
+    assert manifest.parted == 0

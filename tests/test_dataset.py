@@ -8,14 +8,20 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from espressivo import read, vocabulary
-from espressivo.augment import Augmentation
-from espressivo.codec import NO_ID, event_steps, steps
-from espressivo.controls import measured
-from espressivo.corpus import prepare
-from espressivo.dataset import IGNORED, Cut, Dataset, batches, whole_pieces
+from espressivo import read
+from espressivo.codes import TIME_SHIFT, VELOCITY, vocabulary
+from espressivo.codes.codec import NO_ID, grid_steps, steps
+from espressivo.codes.controls import measured
+from espressivo.data.augment import Augmentation
+from espressivo.data.corpus import prepare
+from espressivo.data.dataset import (
+    IGNORED,
+    Cut,
+    Dataset,
+    batches,
+    whole_pieces,
+)
 from espressivo.errors import DataError
-from espressivo.vocabulary import TIME_SHIFT, VELOCITY
 from played import played
 
 LENGTHS = (700, 40, 333, 5, 150, 80, 210, 260, 90, 120)  # notes of the training pieces
@@ -197,7 +203,7 @@ def test_segments_in_seconds_fill_their_time(dataset):
     expected = train_ids(dataset)
     found = segments_of(one_round(dataset, CUTS["seconds"], seed=0))
     for number, begin, scored in tiled(expected, found):
-        lasting = event_steps(np.array(scored), v)[-1]
+        lasting = grid_steps(np.array(scored), v)[-1]
         assert lasting < 500 or len(scored) == 1
         rest = np.array(expected[number][begin + len(scored) :], int)
         if len(rest):  # the next event would have made it too long
@@ -225,7 +231,7 @@ def sounding(performance, v, since, until):
 def test_a_segment_sounds_as_its_piece_does_there(dataset, name):
     v = dataset.vocabulary
     pieces = train_ids(dataset)
-    reached = [event_steps(np.array(ids), v) for ids in pieces]
+    reached = [grid_steps(np.array(ids), v) for ids in pieces]
     decoded = [v.decode(ids) for ids in pieces]
     found = segments_of(one_round(dataset, CUTS[name], seed=0))
     wholes = dict(found)
@@ -412,7 +418,7 @@ def test_an_unknown_split_is_named(dataset):
         dataset.split("test")
 
 
-@pytest.mark.parametrize("name", ["dataset.json", "account.csv"])
+@pytest.mark.parametrize("name", ["dataset.json", "manifest.csv"])
 def test_an_unfinished_dataset_is_refused(copied, name):
     (copied / name).unlink()
     with pytest.raises(DataError, match=f"not a prepared dataset, {name} is missing"):
@@ -432,8 +438,8 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path):
         ("dataset.json", b"\xff\xfe"),
         ("dataset.json", b'{"format": 1}'),
         ("dataset.json", b'{"format": 1, "vocabulary": {"shape": "round"}}'),
-        ("account.csv", b"path,status\na.mid,kept\n"),
-        ("account.csv", b"\xff\xfe"),
+        ("manifest.csv", b"path,status\na.mid,kept\n"),
+        ("manifest.csv", b"\xff\xfe"),
     ],
 )
 def test_damaged_descriptions_are_refused(copied, name, content):

@@ -8,10 +8,15 @@ import pytest
 from hypothesis import given
 
 from espressivo import Performance, read
-from espressivo.degeneration import SIGNS, Signs, shares, signs
-from espressivo.features import window
-from espressivo.performance import CONTROL_DTYPE, SUSTAIN
-from espressivo.statistics import windows
+from espressivo.evaluation.degeneration import (
+    SIGNS,
+    Signs,
+    shares,
+    signs,
+)
+from espressivo.evaluation.statistics import windows
+from espressivo.music.features import window
+from espressivo.music.performance import CONTROL_DTYPE, SUSTAIN
 from played import played
 from strategies import performances
 

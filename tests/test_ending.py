@@ -1,11 +1,25 @@
 import numpy as np
 import pytest
 
-from espressivo.ending import CLOSE_S, FADE, PAUSE_S, RING_S, Close
+from espressivo.codes import (
+    END,
+    NOTE_OFF,
+    NOTE_ON,
+    SUSTAIN,
+    TIME_SHIFT,
+    VELOCITY,
+    vocabulary,
+)
+from espressivo.codes.grammar import grammar_of
 from espressivo.errors import GenerationError
-from espressivo.generation import Model
-from espressivo.grammar import grammar_of
-from espressivo.vocabulary import END, NOTE_OFF, NOTE_ON, SUSTAIN, TIME_SHIFT, VELOCITY, vocabulary
+from espressivo.play.endings import (
+    CLOSE_S,
+    FADE,
+    PAUSE_S,
+    RING_S,
+    Close,
+)
+from espressivo.play.model import Model
 from known import Mock
 
 V = vocabulary("seed")
@@ -88,7 +102,7 @@ def test_no_piece_is_longer_than_asked_and_the_last_notes_ring(name, seconds):
     model = Model(Mock(v))
     ring_s = RING_S * min(1, seconds / (2 * CLOSE_S))
     for seed in range(8):
-        ids = list(model.stream(seconds=seconds, seed=seed))
+        ids = list(model.generate_ids(seconds=seconds, seed=seed))
         p = v.decode(ids)
         assert p.seconds <= seconds + 1e-9
         if len(p):
@@ -104,8 +118,8 @@ def test_no_piece_is_longer_than_asked_and_the_last_notes_ring(name, seconds):
 def test_until_the_close_it_is_the_piece_that_is_cut():
     model = Model(Mock(V))
     for seed in range(5):
-        natural = list(model.stream(seconds=30, seed=seed))
-        cut = list(model.stream(seconds=30, seed=seed, ending="cut"))
+        natural = list(model.generate_ids(seconds=30, seed=seed))
+        cut = list(model.generate_ids(seconds=30, seed=seed, ending="cut"))
         steps = np.cumsum(np.where(V.kinds[natural] == TIME_SHIFT, V.values[natural], 0))
         before = int((steps < 100 * (30 - CLOSE_S)).sum())
         assert natural[:before] == cut[:before] and natural != cut
@@ -115,7 +129,7 @@ def test_a_piece_may_end_by_itself():
     pedal = vocabulary("pedal")
     model = Model(Mock(pedal))
     brief = {"polyphony": 1, "longest_note_s": 0.05, "ending": "own"}  # often nothing sounds
-    pieces = [list(model.stream(seed=seed, **brief)) for seed in range(10)]
+    pieces = [list(model.generate_ids(seed=seed, **brief)) for seed in range(10)]
     assert {ids[-1] for ids in pieces} == {pedal.first[END]}
     assert len({len(ids) for ids in pieces}) > 5
     never = Model(Mock(pedal, favour=np.flatnonzero(pedal.kinds == NOTE_ON)))

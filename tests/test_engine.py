@@ -10,16 +10,22 @@ import pytest
 import torch
 
 from espressivo import Performance, __version__
-from espressivo.codec import FACTORS, NO_ID, steps
-from espressivo.controls import SIZE
-from espressivo.engine import METADATA_KEY, Engine, State
+from espressivo.codes import TIME_SHIFT, Vocabulary, vocabulary
+from espressivo.codes.codec import FIELDS, NO_ID, steps
+from espressivo.codes.controls import SIZE
+from espressivo.engine.engine import METADATA_KEY, Engine, State
+from espressivo.engine.sampling import Sampling
 from espressivo.errors import CodecError, ModelError
-from espressivo.export import WEIGHTS, export
-from espressivo.networks import Notewise, Recurrent, RecurrentConfig, Stack, StackConfig
+from espressivo.export.model_file import WEIGHTS, export
+from espressivo.music.performance import CONTROL_DTYPE, SUSTAIN
+from espressivo.networks import (
+    Notewise,
+    Recurrent,
+    RecurrentConfig,
+    Stack,
+    StackConfig,
+)
 from espressivo.networks.notewise import NEVER
-from espressivo.performance import CONTROL_DTYPE, SUSTAIN
-from espressivo.sampling import Sampling
-from espressivo.vocabulary import TIME_SHIFT, Vocabulary, vocabulary
 
 CARD = {"name": "tiny", "licence": "CC0", "trained_on": "nothing", "figures": {"nats": 5.7}}
 V = vocabulary("seed")
@@ -283,15 +289,15 @@ def written(count, rows):
     return np.stack(columns, axis=1)
 
 
-def foretold(made, ids, asked=None):
-    """Return what the network itself foretells after each id of a row but the last."""
+def foretold_by(made, ids, asked=None):
+    """Return what the network itself predicts after each id of a row but the last."""
     laid = steps(ids[1:], NOTES)
     before = np.vstack(([NOTES.size] + [NO_ID] * 4, laid[:-1]))
     asked = None if asked is None else asked.expand(len(laid), 1, SIZE)
     with torch.no_grad():
         rows = made(torch.tensor(before)[:, None], None, asked, torch.tensor(laid)[:, None])[0]
     step, factor = np.nonzero(laid != NO_ID)  # in the order of the ids
-    own = np.array([np.isin(NOTES.kinds, kinds) for kinds in FACTORS])
+    own = np.array([np.isin(NOTES.kinds, kinds) for kinds in FIELDS])
     return np.where(own[factor], rows[:, 0].numpy()[step], NEVER)
 
 
@@ -302,7 +308,7 @@ def test_a_notewise_network_exported_is_the_network(tmp_path, pattern):
     ids, asked = written(300, 3), torch.rand(3, SIZE)
     logits = engine.run(ids, engine.initial_state(3), asked.numpy())[0]
     for row in range(3):
-        expected = foretold(made, ids[:, row], asked[row])
+        expected = foretold_by(made, ids[:, row], asked[row])
         assert expected[expected > NEVER].std() > 0.5
         np.testing.assert_array_equal(logits[:-1, row] == NEVER, expected == NEVER)
         assert_close(logits[:-1, row], expected, 5e-4)
@@ -315,7 +321,7 @@ def test_compact_weights_of_a_notewise_network(tmp_path, pattern, weights, most)
     engine = Engine(exported(tmp_path / "m.onnx", made, NOTES, weights=weights))
     logits, state = engine.run(ids, engine.initial_state(3))
     for row in range(3):
-        expected = torch.tensor(foretold(made, ids[:, row])).log_softmax(-1)
+        expected = torch.tensor(foretold_by(made, ids[:, row])).log_softmax(-1)
         predicted = torch.tensor(logits[:-1, row]).log_softmax(-1)
         assert (expected.exp() * (expected - predicted)).sum(-1).mean() < most
         alone, alone_state = engine.run(ids[:, [row]], engine.initial_state())
@@ -732,10 +738,10 @@ def test_a_model_can_be_loaded_from_bytes(path, engine):
 def test_playing_needs_neither_torch_nor_onnx(path):
     script = f"""
 import sys
-import espressivo.generation
+import espressivo.play
 assert "onnxruntime" not in sys.modules
 sys.modules.update(torch=None, onnx=None, lightning=None)  # importing them would fail
-model = espressivo.generation.load({str(path)!r})
+model = espressivo.play.load({str(path)!r})
 print(len(model.vocabulary.encode(model.generate(events=40, seed=1))) > 0)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

@@ -14,20 +14,27 @@ import numpy as np
 import pytest
 
 import espressivo
-from espressivo import Performance, cli, vocabulary
-from espressivo.baselines import opened
-from espressivo.corpus import prepare
+from espressivo import Performance, cli
+from espressivo.codes import KINDS, vocabulary
+from espressivo.data.corpus import prepare
+from espressivo.data.shards import processes
 from espressivo.errors import DataError, ModelError
 from espressivo.evaluation import likelihood
-from espressivo.evaluation.likelihood import Score, foretold, resamples, score, share, summarise
+from espressivo.evaluation.baselines import opened
+from espressivo.evaluation.likelihood import (
+    Score,
+    predicted,
+    resamples,
+    score,
+    share,
+    summarise,
+)
 from espressivo.evaluation.music import listen, remembered
 from espressivo.evaluation.page import page
 from espressivo.evaluation.page import table as table_of
 from espressivo.evaluation.pieces import collect
 from espressivo.evaluation.report import evaluate
-from espressivo.generation import Model
-from espressivo.shards import processes
-from espressivo.vocabulary import KINDS
+from espressivo.play.model import Model
 from known import Mock
 from played import again, played
 
@@ -167,7 +174,7 @@ def test_any_vocabulary_and_every_event_is_given_all_before_it(name):
     sequences = [
         v.encode(played(piece, notes=notes)) for piece, notes in ((1, 40), (2, 9), (3, 90))
     ]
-    for (nats, ranks), ids in zip(foretold(model, sequences), sequences, strict=True):
+    for (nats, ranks), ids in zip(predicted(model, sequences), sequences, strict=True):
         state = model.state()
         for place, id_ in enumerate(ids.tolist()):
             p = state.probabilities()
@@ -196,7 +203,7 @@ def test_sums_by_class_and_position_are_those_of_the_events(pieces, scores):
     for one, piece in zip(scores, pieces, strict=True):
         p = espressivo.read(piece.path)
         ids = V.encode(p)
-        ((nats, ranks),) = foretold(model, [ids])
+        ((nats, ranks),) = predicted(model, [ids])
         for kind in range(len(KINDS)):
             of = V.kinds[ids] == kind
             expected = [of.sum(), nats[of].sum(), (ranks[of] == 0).sum(), (ranks[of] < 5).sum()]

@@ -4,8 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from espressivo import Performance
-from espressivo.features import FEATURES, chord_starts, measure, window
-from espressivo.performance import CONTROL_DTYPE, SOFT, SUSTAIN
+from espressivo.music.features import (
+    FEATURES,
+    chord_starts,
+    measure,
+    window,
+)
+from espressivo.music.performance import CONTROL_DTYPE, SOFT, SUSTAIN
 from played import played
 from strategies import performances
 

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from espressivo import Performance, read
-from espressivo.fingerprint import groups, same_composition, same_performance, sketch
+from espressivo.data.fingerprint import (
+    groups,
+    same_composition,
+    same_performance,
+    sketch,
+)
 from played import again, played
 
 

@@ -7,27 +7,31 @@ import numpy as np
 import pytest
 import torch
 
-from espressivo import generation, midi, player
-from espressivo.engine import Engine, State
-from espressivo.errors import CodecError, GenerationError, ModelError
-from espressivo.export import export
-from espressivo.generation import Model, bundled, load
-from espressivo.grammar import grammar_of
-from espressivo.networks import Recurrent, RecurrentConfig
-from espressivo.performance import CONTROL_DTYPE, SUSTAIN, Performance
-from espressivo.sampling import Sampling
-from espressivo.settings import LONGEST_NOTE_S, Settings
-from espressivo.vocabulary import (
+from espressivo.codes import (
     END,
+    LONGEST_NOTE_S,
     NOTE_OFF,
     NOTE_ON,
     START,
     TIME_SHIFT,
     VELOCITY,
+    Limits,
     presets,
     vocabulary,
 )
-from espressivo.vocabulary import SUSTAIN as PEDAL
+from espressivo.codes import SUSTAIN as PEDAL
+from espressivo.codes.grammar import grammar_of
+from espressivo.engine.engine import Engine, State
+from espressivo.engine.sampling import Sampling
+from espressivo.errors import CodecError, GenerationError, ModelError
+from espressivo.export.model_file import export
+from espressivo.midi import reading as midi
+from espressivo.music.performance import CONTROL_DTYPE, SUSTAIN, Performance
+from espressivo.networks import Recurrent, RecurrentConfig
+from espressivo.play import model as generation
+from espressivo.play import player
+from espressivo.play.model import Model, bundled, load
+from espressivo.play.settings import Settings
 from known import CARD, Mock
 
 EVENTS = [name for name in presets() if not vocabulary(name).notewise]
@@ -129,7 +133,7 @@ def test_generated_lists_are_canonical(models, name):
     v = models[name].vocabulary
     seen = np.zeros(v.size, int)
     for seed in range(200):
-        ids = list(islice(models[name].stream(seed=seed), 100))
+        ids = list(islice(models[name].generate_ids(seed=seed), 100))
         seen += np.bincount(ids, minlength=v.size)
         whole = closed(ids, v)
         performance, _ = played(whole, v)
@@ -231,11 +235,11 @@ def test_any_list_can_be_fed_and_leaves_a_way_on(models):
             ids = rng.integers(v.size, size=200)
             if v.boundaries:
                 ids = ids[ids != v.first[END]]
-            more = list(model.stream(primer=ids, events=50, seed=seed))
+            more = list(model.generate_ids(primer=ids, events=50, seed=seed))
             assert len(more) == 50
     v = vocabulary("pedal")
     stuck = [v.first[VELOCITY], 87, v.first[VELOCITY] + 1]  # no higher pitch is left in this step
-    assert len(list(models["pedal"].stream(primer=stuck, events=50, seed=0))) == 50
+    assert len(list(models["pedal"].generate_ids(primer=stuck, events=50, seed=0))) == 50
 
 
 @pytest.mark.parametrize("name", presets())
@@ -243,7 +247,7 @@ def test_something_can_always_follow_but_after_the_end(name):
     v = vocabulary(name)
     rng = np.random.default_rng(3)
     for rules in ({}, {"polyphony": 1}, {"lowest_pitch": 60, "highest_pitch": 61}):
-        grammar = grammar_of(v, Settings(longest_rest_s=0.02, **rules))
+        grammar = grammar_of(v, Limits(longest_rest_s=0.02, **rules))
         assert grammar.allowed().any() and not grammar.ended
         for id_ in rng.integers(v.size, size=1000).tolist():
             grammar.feed(id_)
@@ -270,7 +274,7 @@ def test_a_note_is_ended_after_ten_seconds():
     v = vocabulary("seed")
     shift = v.first[TIME_SHIFT] + 98  # 990 ms, so that ten seconds are not a whole number of them
     model = Model(Mock(v, favour=[shift, shift + 1, 0]))
-    ids = list(model.stream(events=400, seed=0))
+    ids = list(model.generate_ids(events=400, seed=0))
     _, longest = played(ids, v)
     assert longest == 1000
     assert (v.first[NOTE_OFF] + 0) in ids
@@ -284,7 +288,7 @@ def test_silence_and_chatter_end_too(name):
     for favour in (only_time, no_time):
         model = Model(Mock(v, favour))
         assert model.generate(seconds=0.2, seed=0).seconds <= 0.2
-        assert len(list(model.stream(events=300, seed=0))) == 300
+        assert len(list(model.generate_ids(events=300, seed=0))) == 300
     assert len(Model(Mock(v, only_time)).generate(seconds=20, seed=0)) < 5
 
 
@@ -293,7 +297,7 @@ def test_length_in_seconds(models, seconds):
     for model in models.values():
         v = model.vocabulary
         for seed in range(5):
-            ids = list(model.stream(seconds=seconds, seed=seed, ending="cut"))
+            ids = list(model.generate_ids(seconds=seconds, seed=seed, ending="cut"))
             steps = v.values[ids][v.kinds[ids] == TIME_SHIFT].sum()
             assert END not in kinds(ids, v)
             assert steps == math.floor(seconds * 100 + 1e-6)
@@ -323,7 +327,7 @@ def test_without_a_primer_music_begins_soon(name, start_s, monkeypatch):
 def test_length_in_events(models):
     for model in models.values():
         for seed in range(5):
-            ids = list(model.stream(events=77, seed=seed))
+            ids = list(model.generate_ids(events=77, seed=seed))
             assert len(ids) == 77
             assert model.vocabulary.decode(ids) == model.generate(events=77, seed=seed)
 
@@ -332,18 +336,18 @@ def test_the_end_of_a_piece_ends_it():
     v = vocabulary("pedal")
     model = Model(Mock(v, favour=[v.first[END]]))
     first = v.encode(Performance.from_arrays([0.0], [0.5], [60], [64]))[:-1]
-    assert list(model.stream(seed=0, primer=first)) == [v.first[END]]
+    assert list(model.generate_ids(seed=0, primer=first)) == [v.first[END]]
     assert len(model.generate(seed=0, primer=first, ending="own")) == 0
     assert model.generate(seconds=5, seed=0, primer=first, ending="cut").seconds > 2
-    begun = kinds(islice(model.stream(seed=0), 40), v)
+    begun = kinds(islice(model.generate_ids(seed=0), 40), v)
     assert NOTE_ON in begun
     assert END not in begun[: begun.index(NOTE_ON)], "there is no end before the first note"
 
 
 def test_a_stream_is_lazy_and_endless(model):
-    stream = model.stream(seed=3)
+    stream = model.generate_ids(seed=3)
     first = list(islice(stream, 20))
-    assert first == list(model.stream(seed=3, events=20))
+    assert first == list(model.generate_ids(seed=3, events=20))
     assert len(list(islice(stream, 500))) == 500
 
 
@@ -360,7 +364,7 @@ def test_the_same_seed_gives_the_same_file_and_another_another(model, paths, tmp
         loaded.generate(seed=11, **settings).write(tmp_path / f"{number}.mid")
     contents = [(tmp_path / f"{number}.mid").read_bytes() for number in range(3)]
     assert contents[0] == contents[1] == contents[2]
-    assert len({tuple(model.stream(seed=seed, events=30)) for seed in range(20)}) == 20
+    assert len({tuple(model.generate_ids(seed=seed, events=30)) for seed in range(20)}) == 20
     assert model.generate(seconds=5) != model.generate(seconds=5)
 
 
@@ -372,7 +376,7 @@ def test_the_same_seed_gives_the_same_file_and_another_another(model, paths, tmp
 def test_events_are_drawn_from_the_masked_distribution(name, settings):
     v = vocabulary(name)
     mock = Mock(v)
-    generated = list(islice(Model(mock).stream(seed=9, **settings), 300))
+    generated = list(islice(Model(mock).generate_ids(seed=9, **settings), 300))
     # Again, with the mock's formula and the history written out.
     rng = np.random.Generator(np.random.PCG64(9))
     grammar, mixed, drawn = grammar_of(v), v.size + 1, 0
@@ -397,7 +401,7 @@ def test_first_events_come_as_often_as_they_should():
     v = vocabulary("seed")
     mock, count = Mock(v), 3000
     grammar = grammar_of(v)
-    first = [next(Model(mock).stream(seed=seed)) for seed in range(count)]
+    first = [next(Model(mock).generate_ids(seed=seed)) for seed in range(count)]
     expected = Sampling().distribution(mock.logits(v.size + 1, 1), grammar.allowed())
     observed = np.bincount(first, minlength=v.size)
     common = expected * count > 5
@@ -414,21 +418,21 @@ def test_the_primer_is_fed_whole_as_ids_or_as_performance():
     model = Model(Mock(vocabulary("seed")))
     performance = Performance.from_arrays([0, 0.5], [0.4, 1.25], [60, 64], [80, 72])
     ids = model.vocabulary.encode(performance)
-    plain = list(model.stream(events=60, seed=1))
-    primed = list(model.stream(events=60, seed=1, primer=ids))
-    assert primed == list(model.stream(events=60, seed=1, primer=performance))
-    assert primed == list(model.stream(events=60, seed=1, primer=ids.tolist()))
+    plain = list(model.generate_ids(events=60, seed=1))
+    primed = list(model.generate_ids(events=60, seed=1, primer=ids))
+    assert primed == list(model.generate_ids(events=60, seed=1, primer=performance))
+    assert primed == list(model.generate_ids(events=60, seed=1, primer=ids.tolist()))
     assert primed != plain
-    assert plain == list(model.stream(events=60, seed=1, primer=[]))
-    assert primed != list(model.stream(events=60, seed=1, primer=ids[:-1]))
-    assert primed != list(model.stream(events=60, seed=1, primer=ids[1:]))
+    assert plain == list(model.generate_ids(events=60, seed=1, primer=[]))
+    assert primed != list(model.generate_ids(events=60, seed=1, primer=ids[:-1]))
+    assert primed != list(model.generate_ids(events=60, seed=1, primer=ids[1:]))
 
 
 def test_with_the_primer_the_result_is_one_performance(model):
     v = model.vocabulary
     primer = Performance.from_arrays([0, 0.5], [0.4, 1.25], [60, 64], [80, 72])
     whole = model.generate(seconds=3, seed=1, primer=primer, include_primer=True)
-    more = list(model.stream(seconds=3, seed=1, primer=primer))
+    more = list(model.generate_ids(seconds=3, seed=1, primer=primer))
     assert whole == v.decode([*v.encode(primer), *more])
     assert whole.notes[:2]["pitch"].tolist() == [60, 64]
     assert 1.25 < whole.seconds <= 4.25
@@ -454,7 +458,7 @@ def test_notes_left_sounding_by_a_primer_are_ended_but_not_in_the_result():
     pedal_down, loud = v.first[PEDAL] + 1, v.first[VELOCITY] + 20
     primer = [v.first[START], pedal_down, loud, on, v.first[TIME_SHIFT] + 49]
     model = Model(Mock(v, favour=[off]))
-    ids = list(model.stream(events=30, seed=0, primer=primer))
+    ids = list(model.generate_ids(events=30, seed=0, primer=primer))
     assert ids[0] == off and ids.count(off) < 30
     alone = model.generate(events=30, seed=0, primer=primer)
     assert alone == v.decode([pedal_down, loud, *ids])
@@ -470,17 +474,17 @@ def test_a_primer_goes_on_past_its_end_event():
     primer = Performance.from_arrays([0.0], [0.5], [60], [80])
     ids = v.encode(primer)
     assert kinds(ids[-1:], v) == [END]
-    assert list(model.stream(events=40, seed=1, primer=primer)) == list(
-        model.stream(events=40, seed=1, primer=ids[:-1])
+    assert list(model.generate_ids(events=40, seed=1, primer=primer)) == list(
+        model.generate_ids(events=40, seed=1, primer=ids[:-1])
     )
-    assert next(model.stream(seed=1, primer=Performance(primer.notes[:0]))) != v.first[START]
+    assert next(model.generate_ids(seed=1, primer=Performance(primer.notes[:0]))) != v.first[START]
 
 
 def test_the_posts_primers_continue(model):
     v = model.vocabulary
     for indices in ([60, 216, 148, 62, 200, 150, 64, 236, 152, 67, 198, 155], [177, 60, 90]):
         primer = v.from_one_based(indices)
-        assert len(list(model.stream(primer=primer, events=100, seed=2))) == 100
+        assert len(list(model.generate_ids(primer=primer, events=100, seed=2))) == 100
         assert len(model.generate(primer=primer, seconds=5, seed=2)) > 0
 
 
@@ -517,11 +521,11 @@ def test_the_likeliest_next_events(model):
     state = model.state()
     state.feed([276, 40])
     p = state.probabilities()
-    likeliest = model.next([276, 40], top=7)
+    likeliest = model.next_events([276, 40], top=7)
     assert [probability for _, probability in likeliest] == sorted(p.tolist(), reverse=True)[:7]
     assert all(p[id_] == probability for id_, probability in likeliest)
-    assert len(model.next([276])) == 5
-    everything = model.next(top=1000)
+    assert len(model.next_events([276])) == 5
+    everything = model.next_events(top=1000)
     assert len(everything) == 310
     assert sum(probability for _, probability in everything) == pytest.approx(1)
 
@@ -545,7 +549,7 @@ def test_the_likeliest_next_events(model):
     ],
 )
 def test_arguments_are_checked_at_once(model, settings, words):
-    for method in (model.generate, model.stream):  # the stream before its first event
+    for method in (model.generate, model.generate_ids):  # the latter before its first id
         with pytest.raises(GenerationError, match=words):
             method(**settings)
 
@@ -553,9 +557,9 @@ def test_arguments_are_checked_at_once(model, settings, words):
 def test_primers_are_checked_at_once(model):
     for primer in ([310], [-1], [1.5]):
         with pytest.raises(CodecError):
-            model.stream(primer=primer)
+            model.generate_ids(primer=primer)
     with pytest.raises(GenerationError, match="top"):
-        model.next(top=0)
+        model.next_events(top=0)
 
 
 # --- whatever the settings, what comes out is whole -----------------------------------------------
@@ -602,7 +606,7 @@ def random_settings(rng):
         "polyphony": int(rng.integers(1, 12)),
         "longest_note_s": 10 ** rng.uniform(-2, 2),
         "longest_rest_s": 10 ** rng.uniform(-2, 2),
-        "guard": True,
+        "avoid_loops": True,
     }
     kept = {name: value for name, value in everything.items() if rng.random() < 0.4}
     return {"ending": str(rng.choice(["natural", "cut"])), **kept}

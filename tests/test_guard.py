@@ -1,19 +1,24 @@
 import numpy as np
 import pytest
 
-from espressivo.generation import Model
-from espressivo.guard import Guard
-from espressivo.vocabulary import NOTE_OFF, NOTE_ON, TIME_SHIFT, vocabulary
+from espressivo.codes import (
+    NOTE_OFF,
+    NOTE_ON,
+    TIME_SHIFT,
+    vocabulary,
+)
+from espressivo.play.loops import LoopDetector
+from espressivo.play.model import Model
 from known import Mock
 
 V = vocabulary("seed")
 
 
 def after(pitches):
-    guard = Guard()
+    detector = LoopDetector()
     for pitch in pitches:
-        guard.feed(pitch)
-    return guard
+        detector.feed(pitch)
+    return detector
 
 
 def melody(length, seed=0):
@@ -54,20 +59,20 @@ def struck(ids):
 
 def test_the_player_breaks_loops_and_only_if_asked():
     model = Model(Mock(V, favour=[40, V.first[NOTE_OFF] + 40, V.first[TIME_SHIFT] + 9]))
-    assert after(struck(model.stream(events=2000, seed=0))[:32]).forbidden
-    guard = Guard()
-    for pitch in struck(model.stream(events=2000, seed=0, guard=True)):
-        assert pitch not in guard.forbidden
-        guard.feed(pitch)
+    assert after(struck(model.generate_ids(events=2000, seed=0))[:32]).forbidden
+    detector = LoopDetector()
+    for pitch in struck(model.generate_ids(events=2000, seed=0, avoid_loops=True)):
+        assert pitch not in detector.forbidden
+        detector.feed(pitch)
 
 
 def test_where_there_is_no_other_pitch_the_music_goes_on():
     model = Model(Mock(V))
-    one = {"lowest_pitch": 60, "highest_pitch": 60, "guard": True}
-    assert len(list(model.stream(events=2000, seed=0, **one))) == 2000
+    one = {"lowest_pitch": 60, "highest_pitch": 60, "avoid_loops": True}
+    assert len(list(model.generate_ids(events=2000, seed=0, **one))) == 2000
 
 
 def test_the_guard_changes_nothing_while_there_is_no_loop():
     model = Model(Mock(V))
-    plain = list(model.stream(events=400, seed=0))
-    assert plain == list(model.stream(events=400, seed=0, guard=True))
+    plain = list(model.generate_ids(events=400, seed=0))
+    assert plain == list(model.generate_ids(events=400, seed=0, avoid_loops=True))

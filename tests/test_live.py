@@ -12,13 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from espressivo.codes import LONGEST_NOTE_S, vocabulary
 from espressivo.errors import GenerationError, PortError
-from espressivo.generation import Model
-from espressivo.heard import REMEMBERED, Heard
-from espressivo.live import LEAD_S, Live
-from espressivo.performance import SUSTAIN, Performance
-from espressivo.settings import LONGEST_NOTE_S
-from espressivo.vocabulary import vocabulary
+from espressivo.live.listener import REMEMBERED, Listener
+from espressivo.live.turns import LEAD_S, Live
+from espressivo.music.performance import SUSTAIN, Performance
+from espressivo.play.model import Model
 from known import Mock
 
 BEGIN_S = 1000.0  # what the clock shows first
@@ -102,7 +101,7 @@ def test_what_is_sent_is_what_the_stream_plays_and_when():
     messages = room.play()
     heard = Performance.from_arrays([0, 0.1], [0.5, 0.6], [60, 64], [80, 70])
     model = Model(Mock(vocabulary("seed")))
-    stream = model.generate_stream(primer=heard, seed=1, lead_s=1e9, clock=lambda: 0.0)
+    stream = model.stream(primer=heard, seed=1, lead_s=1e9, clock=lambda: 0.0)
     expected = list(itertools.islice((e for e in stream if e.kind == "note_on"), 30))
     played = ons(messages)[:30]
     assert [pitch for _, pitch in played] == [event.pitch for event in expected]
@@ -356,7 +355,7 @@ def test_wrong_settings_are_refused_before_anything_plays(wrong):
 
 
 def heard(*messages):
-    heard = Heard()
+    heard = Listener()
     for time_s, *message in messages:
         heard.feed(message, 50.0 + time_s)
     return heard
@@ -414,7 +413,7 @@ def test_only_the_latest_notes_are_kept():
     st.sets(st.integers(0, 20)),
 )
 def test_whatever_is_played_can_be_read_by_any_model(steps, rests):
-    listener, now_s = Heard(), 3.0
+    listener, now_s = Listener(), 3.0
     for number, (gap_s, *message) in enumerate(steps):
         now_s += gap_s
         if number in rests:

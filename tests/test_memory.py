@@ -6,11 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from espressivo import Dataset, Performance, prepare, read, vocabulary
+from espressivo import (
+    Dataset,
+    Performance,
+    prepare,
+    read,
+)
+from espressivo.codes import vocabulary
 from espressivo.errors import DataError
-from espressivo.memory import SHORTEST, Memory
-from espressivo.midi import write
-from espressivo.statistics import windows
+from espressivo.evaluation.memorisation import SHORTEST, Memory
+from espressivo.evaluation.statistics import windows
+from espressivo.midi.reading import write
 from played import again, played
 
 

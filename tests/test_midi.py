@@ -10,9 +10,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from espressivo import Performance, midi, smf, vocabulary
+from espressivo import Performance
+from espressivo.codes import vocabulary
 from espressivo.errors import MidiError
-from espressivo.performance import CONTROL_DTYPE, NOTE_DTYPE, SOFT, SOSTENUTO, SUSTAIN
+from espressivo.midi import reading as midi
+from espressivo.midi import smf
+from espressivo.music.performance import (
+    CONTROL_DTYPE,
+    NOTE_DTYPE,
+    SOFT,
+    SOSTENUTO,
+    SUSTAIN,
+)
 from midi_bytes import (
     END,
     chunk,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from espressivo.muon import Muon, orthogonal
+from espressivo.training.muon import Muon, orthogonal
 
 SHAPES = [(24, 8), (8, 24), (16, 16), (16, 16)]
 

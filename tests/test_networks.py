@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 import torch
 
+from espressivo.codes import Vocabulary
 from espressivo.networks import (
     NETWORKS,
     Recurrent,
@@ -13,7 +14,6 @@ from espressivo.networks import (
     config_from_dict,
 )
 from espressivo.networks.stack import _delta_rule, hidden_matrices
-from espressivo.vocabulary import Vocabulary
 
 SMALL = Vocabulary(
     "small",

@@ -5,20 +5,20 @@ import itertools
 
 import numpy as np
 
-from espressivo.generation import Model
-from espressivo.grammar import grammar_of
-from espressivo.performance import Performance
-from espressivo.settings import Settings
-from espressivo.vocabulary import (
+from espressivo.codes import (
+    DURATION,
     END,
-    FINE,
-    LENGTH,
+    FINE_DURATION,
     NOTE_ON,
     SUSTAIN,
     TIME_SHIFT,
     VELOCITY,
+    Limits,
     vocabulary,
 )
+from espressivo.codes.grammar import grammar_of
+from espressivo.music.performance import Performance
+from espressivo.play.model import Model
 from known import Mock
 from test_streaming import Clock, as_notes, opened, sounding
 
@@ -34,9 +34,9 @@ REST, ENDING = SHIFT + 100, V.first[END]
 
 def length(steps):
     """The ids of a length."""
-    number = int(np.searchsorted(V.shortest_lengths, steps, "right")) - 1
-    place = [V.first[FINE] + steps - V.shortest_lengths[number]]
-    return [V.first[LENGTH] + number, *(place if V.lengths_in_class[number] > 1 else [])]
+    number = int(np.searchsorted(V.shortest_durations, steps, "right")) - 1
+    place = [V.first[FINE_DURATION] + steps - V.shortest_durations[number]]
+    return [V.first[DURATION] + number, *(place if V.durations_in_class[number] > 1 else [])]
 
 
 def note(after, pitch, steps):
@@ -45,7 +45,7 @@ def note(after, pitch, steps):
 
 
 def grammar_after(*ids, **rules):
-    grammar = grammar_of(V, Settings(**rules))
+    grammar = grammar_of(V, Limits(**rules))
     for id_ in np.concatenate([[]] + [np.atleast_1d(part) for part in ids]).astype(int).tolist():
         grammar.feed(id_)
     return grammar
@@ -67,9 +67,14 @@ def test_the_rules_one_by_one():
     assert these(after(SHIFT)) == KEYS | {DOWN, ENDING}
     assert these(after(SHIFT, 39)) == set(range(V.first[VELOCITY], V.first[VELOCITY] + 32))
     lengths = after(SHIFT, 39, SOFT, longest_note_s=0.2)
-    assert these(lengths) == {V.first[LENGTH] + n for n in range(18)}  # up to that of 19 steps
-    assert these(after(SHIFT, 39, SOFT, length(32)[0])) == {V.first[FINE], V.first[FINE] + 1}
-    assert these(after(SHIFT, 39, SOFT, length(19)[0], longest_note_s=0.19)) == {V.first[FINE]}
+    assert these(lengths) == {V.first[DURATION] + n for n in range(18)}  # up to that of 19 steps
+    assert these(after(SHIFT, 39, SOFT, length(32)[0])) == {
+        V.first[FINE_DURATION],
+        V.first[FINE_DURATION] + 1,
+    }
+    assert these(after(SHIFT, 39, SOFT, length(19)[0], longest_note_s=0.19)) == {
+        V.first[FINE_DURATION]
+    }
     chord = note(7, 60, 50)
     assert these(after(chord)) == SHIFTS
     assert these(after(chord, SHIFT)) == set(range(40, 88))  # neither pedal nor lower keys
@@ -88,8 +93,8 @@ def test_time_passes_until_a_key_is_free():
     two = [*note(0, 60, 30), *note(0, 64, 20)]
     assert min(these(after(two, polyphony=2))) == SHIFT + 20
     assert min(these(after(two, lowest_pitch=60, highest_pitch=64))) == SHIFT + 1
-    weights = tuple(float(n in (0, 4)) for n in range(12))
-    only = {"lowest_pitch": 60, "highest_pitch": 64, "pitch_weights": weights}
+    classes = tuple(n in (0, 4) for n in range(12))
+    only = {"lowest_pitch": 60, "highest_pitch": 64, "pitch_classes": classes}
     assert min(these(after(two, **only))) == SHIFT + 20
 
 
@@ -111,15 +116,17 @@ def test_a_rest_that_is_too_long_ends_with_a_note():
 def test_generated_lists_are_canonical():
     seen = np.zeros(V.size, int)
     for seed in range(300):
-        ids = list(itertools.islice(Model(Mock(V)).stream(seed=seed, longest_note_s=30), 100))
+        ids = list(itertools.islice(Model(Mock(V)).generate_ids(seed=seed, longest_note_s=30), 100))
         seen += np.bincount(ids, minlength=V.size)
-        while V.kinds[ids[-1]] not in (LENGTH, FINE, SUSTAIN, END):
+        while V.kinds[ids[-1]] not in (DURATION, FINE_DURATION, SUSTAIN, END):
             ids.pop()
         if grammar_after(ids).deciding or V.kinds[ids[-1]] == END:
             ids = ids[: np.flatnonzero(V.kinds[ids] == TIME_SHIFT)[-1]]
         ids += until_the_end(ids)
         assert V.encode(V.decode(ids)).tolist() == ids
-    assert (seen[V.kinds != FINE] > 0).all() and (seen[V.first[FINE] :] > 0).sum() > 100
+    assert (seen[V.kinds != FINE_DURATION] > 0).all() and (
+        seen[V.first[FINE_DURATION] :] > 0
+    ).sum() > 100
 
 
 def until_the_end(ids):
@@ -137,8 +144,8 @@ def test_after_a_primer_music_begins_when_its_last_note_has_ended():
     model = Model(Mock(V))
     ids = V.encode(PRIMER)
     for seed in range(20):
-        more = list(model.stream(seconds=3, seed=seed, primer=PRIMER))
-        assert more == list(model.stream(seconds=3, seed=seed, primer=ids))
+        more = list(model.generate_ids(seconds=3, seed=seed, primer=PRIMER))
+        assert more == list(model.generate_ids(seconds=3, seed=seed, primer=ids))
         alone = model.generate(seconds=3, seed=seed, primer=PRIMER)
         whole = model.generate(seconds=3, seed=seed, primer=PRIMER, include_primer=True)
         assert len(whole) == 3 + len(alone)
@@ -155,7 +162,7 @@ def test_a_step_that_a_primer_leaves_open_is_left_out():
             for settings in ({"seconds": 2}, {"events": 20}, {"ending": "own"}):
                 made = model.generate(primer=ids[:length], seed=length, **settings)
                 assert made == model.generate(primer=ids[:whole], seed=length, **settings)
-    assert model.next(ids[:2], top=1) != model.next(ids[:1], top=1)
+    assert model.next_events(ids[:2], top=1) != model.next_events(ids[:1], top=1)
 
 
 def test_any_list_of_ids_can_be_a_primer():
@@ -168,7 +175,7 @@ def test_any_list_of_ids_can_be_a_primer():
 
 def test_a_piece_closes_with_its_notes_ringing_and_the_pedal_up():
     for seed in range(10):
-        ids = list(Model(Mock(V)).stream(seconds=10, seed=seed))
+        ids = list(Model(Mock(V)).generate_ids(seconds=10, seed=seed))
         performance = V.decode(ids)
         full = V.decode([*ids, *[REST] * 40])
         assert performance.seconds <= 10
@@ -180,7 +187,9 @@ def test_a_piece_closes_with_its_notes_ringing_and_the_pedal_up():
 
 def test_a_stream_plays_what_generate_writes():
     events = list(
-        itertools.islice(opened(Model(Mock(V)), seed=5, guard=False, longest_rest_s=None), 400)
+        itertools.islice(
+            opened(Model(Mock(V)), seed=5, avoid_loops=False, longest_rest_s=None), 400
+        )
     )
     end_s = events[-1].time_s
     written = Model(Mock(V)).generate(seed=5, seconds=end_s, ending="cut").notes
@@ -217,7 +226,7 @@ def test_a_person_is_heard_with_the_length_that_the_model_expects():
     step = np.cumsum([V.values[i] if V.kinds[i] == TIME_SHIFT else 0 for i in laid])
     (place,) = [n for n, i in enumerate(laid) if i == 39 and 320 <= step[n] <= 330]
     assert laid[place + 1] == V.first[VELOCITY] + V.velocity_bins[100]
-    assert [V.kinds[laid[n]] for n in (place - 1, place + 2)] == [TIME_SHIFT, LENGTH]
+    assert [V.kinds[laid[n]] for n in (place - 1, place + 2)] == [TIME_SHIFT, DURATION]
     assert not [e for e in events if e.pitch == 60 and 3.25 < e.time_s < 4.2]
     assert len(events) > 15
 
@@ -271,8 +280,8 @@ def test_a_stream_does_not_end_when_a_person_holds_every_key():
 
 
 def test_a_restarted_model_reads_whole_steps(monkeypatch):
-    from espressivo import streaming
-    from espressivo.player import Player
+    from espressivo.play import stream as streaming
+    from espressivo.play.player import Player
 
     monkeypatch.setattr(streaming, "_REMEMBERED", 64)
     monkeypatch.setattr(streaming, "_PHRASE", 16)

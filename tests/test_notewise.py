@@ -9,15 +9,21 @@ import pytest
 import torch
 
 from espressivo import Performance, Vocabulary
-from espressivo.codec import FACTORS, NO_ID, steps
-from espressivo.dataset import IGNORED
+from espressivo.codes import DURATION, FINE_DURATION, vocabulary
+from espressivo.codes.codec import FIELDS, NO_ID, steps
+from espressivo.data.dataset import IGNORED
 from espressivo.errors import TrainingError
-from espressivo.networks import NETWORKS, Notewise, StackConfig, build, config_from_dict
+from espressivo.music.performance import CONTROL_DTYPE
+from espressivo.networks import (
+    NETWORKS,
+    Notewise,
+    StackConfig,
+    build,
+    config_from_dict,
+)
 from espressivo.networks.notewise import NEVER
 from espressivo.networks.stack import hidden_matrices
-from espressivo.performance import CONTROL_DTYPE
-from espressivo.training import _nats
-from espressivo.vocabulary import FINE, LENGTH, vocabulary
+from espressivo.training.run import _nats
 
 V = Vocabulary(
     "few notes",
@@ -34,7 +40,7 @@ V = Vocabulary(
 CONFIGS = [
     StackConfig(pattern, width=16, heads=2, window=12, notewise=True) for pattern in ("d", "ad")
 ]
-FEW = torch.from_numpy(V.lengths_in_class)
+FEW = torch.from_numpy(V.durations_in_class)
 
 
 @pytest.fixture(params=CONFIGS, ids=lambda config: config.pattern)
@@ -68,7 +74,7 @@ def sequences(length, rows, seed=0):
 
 def ids_of(*factors):
     """Tell for each id whether it belongs to one of these factors."""
-    kinds = [kind for factor in factors for kind in FACTORS[factor]]
+    kinds = [kind for factor in factors for kind in FIELDS[factor]]
     return torch.from_numpy(np.isin(V.kinds, kinds))
 
 
@@ -111,7 +117,7 @@ def test_a_step_changes_nothing_before_it_and_something_from_it_on(network, chan
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("factor", range(len(FACTORS)))
+@pytest.mark.parametrize("factor", range(len(FIELDS)))
 def test_each_id_of_a_step_is_foretold_from_those_before_it_alone(network, factor):
     inputs, targets = sequences(30, 2)
     another = other(targets, factor)
@@ -122,7 +128,7 @@ def test_each_id_of_a_step_is_foretold_from_those_before_it_alone(network, facto
     apart = (before - after).abs()
     assert apart[~here].max() == 0
     assert apart[..., ids_of(*range(factor + 1))].max() == 0
-    for later in range(factor + 1, len(FACTORS)):
+    for later in range(factor + 1, len(FIELDS)):
         assert (apart[here][:, ids_of(later)].amax(-1) > 1e-4).all()
 
 
@@ -144,11 +150,11 @@ def test_places_that_a_class_of_lengths_lacks_never_come(network):
     inputs, targets = sequences(60, 2)
     logits = network(inputs, None, None, targets)[0]
     length = targets[..., 3]
-    has = torch.where(length == NO_ID, 1, FEW[(length - V.first[LENGTH]).clamp(min=0)])
+    has = torch.where(length == NO_ID, 1, FEW[(length - V.first[DURATION]).clamp(min=0)])
     assert set(has.flatten().tolist()) == {1, 2, 4}
     never = logits == NEVER
-    assert (never[..., V.first[FINE] :] == (torch.arange(4) >= has[..., None])).all()
-    assert not never[..., : V.first[FINE]].any()
+    assert (never[..., V.first[FINE_DURATION] :] == (torch.arange(4) >= has[..., None])).all()
+    assert not never[..., : V.first[FINE_DURATION]].any()
 
 
 @torch.no_grad()
@@ -180,7 +186,7 @@ def test_nats_are_those_of_each_id_among_its_own(network):
     targets[30:, 1] = IGNORED  # the piece has ended
     logits = network(inputs, None, None, targets)[0]
     expected, count = 0.0, 0
-    for factor in range(len(FACTORS)):
+    for factor in range(len(FIELDS)):
         mine = ids_of(factor)
         chances = logits[..., mine].double().softmax(-1)
         first = int(mine.nonzero()[0])
@@ -206,9 +212,9 @@ def test_a_code_of_events_is_refused():
 def test_heads_are_among_the_hidden_matrices(network):
     mine = {id(weight) for weight in hidden_matrices(network)}
     names = {name for name, weight in network.named_parameters() if id(weight) in mine}
-    assert {f"heads.{n}.weight" for n in range(len(FACTORS))} <= names
+    assert {f"heads.{n}.weight" for n in range(len(FIELDS))} <= names
     assert not names & {"known.weight", "embedding.weight", "output.weight"}
-    assert len(mine) == len(FACTORS) + 4 * len(network.config.pattern)
+    assert len(mine) == len(FIELDS) + 4 * len(network.config.pattern)
 
 
 @pytest.mark.parametrize("change", [{"sustain": "fold"}, {"longest_note_steps": 16}])

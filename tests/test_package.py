@@ -13,58 +13,10 @@ import espressivo
 
 SOURCE = Path(espressivo.__file__).parent
 
-# Each module may import those before it in its row, and whatever those may import.
-LAYERS = (
-    ("errors",),
-    ("files", "performance", "progress", "ports"),
-    ("vocabulary", "smf"),
-    ("midi", "codec", "sampling", "primers", "guard", "audio", "features"),
-    ("augment", "fingerprint", "controls"),
-    ("engine",),
-    ("shards", "dataset", "settings", "statistics", "degeneration", "plots"),
-    ("grammar", "memory", "notebook", "heard"),
-    ("player", "batch", "ending"),
-    ("beam",),
-    ("streaming",),
-    ("generation",),
-    ("server", "live", "corpus", "networks", "baselines", "muon"),
-    ("checkpoint", "graphs", "pretrained"),
-    ("training", "export", "evaluation"),
-    ("cli",),
-)
-LEARN = {"networks", "checkpoint", "training", "graphs", "export", "pretrained", "muon"}
-
-
-def imported(path: Path) -> set[str]:
-    """Modules of the package that a file imports when it is imported itself."""
-    found = set()
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("espressivo."):
-            found.add((node.module or "").split(".")[1])
-    return found
-
 
 def modules() -> list[tuple[str, Path]]:
     files = [path for path in SOURCE.rglob("*.py") if not path.name.startswith("__main__")]
     return [(path.relative_to(SOURCE).parts[0].removesuffix(".py"), path) for path in files]
-
-
-def test_every_module_has_its_place() -> None:
-    named = {name for layer in LAYERS for name in layer}
-    assert {name for name, _ in modules()} - {"__init__"} == named
-
-
-def test_imports_go_in_one_direction() -> None:
-    level = {name: number for number, layer in enumerate(LAYERS) for name in layer}
-    for name, path in modules():
-        for other in imported(path) - {name} if name != "__init__" else ():
-            assert level[other] < level[name], f"{path.name} imports {other}"
-
-
-def test_nothing_of_the_playing_half_imports_the_learning_half() -> None:
-    for name, path in modules():
-        if name not in LEARN | {"cli"}:
-            assert not imported(path) & LEARN, path.name
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import espressivo
-from espressivo import midi
+from espressivo.midi import reading as midi
 from espressivo.server.app import MAX_LISTENERS
 from played import played
 from soundfont import soundfont

@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 
 from espressivo import Performance
-from espressivo.performance import CONTROL_DTYPE, NOTE_DTYPE, SOFT, SOSTENUTO, SUSTAIN
+from espressivo.music.performance import (
+    CONTROL_DTYPE,
+    NOTE_DTYPE,
+    SOFT,
+    SOSTENUTO,
+    SUSTAIN,
+)
 from strategies import performances
 
 

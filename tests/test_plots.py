@@ -7,10 +7,10 @@ import pytest
 from matplotlib import image
 
 from espressivo import EspressivoError, Performance
-from espressivo.performance import CONTROL_DTYPE
-from espressivo.plots import (
+from espressivo.music.performance import CONTROL_DTYPE
+from espressivo.views.pictures import (
     dynamics,
-    pace,
+    onset_rate,
     piano_roll,
     playing_curves,
     training_curves,
@@ -85,7 +85,7 @@ def test_pace_is_chords_a_second_also_at_the_ends() -> None:
     onset_s[1::2] += 0.01  # each chord a little broken
     pitch = np.tile([60, 64], len(onset_s) // 2)
     steady = Performance.from_arrays(onset_s, onset_s + 0.2, pitch, np.full(len(pitch), 70))
-    times_s, chords = pace(steady)
+    times_s, chords = onset_rate(steady)
     assert times_s[0] == 0 and abs(times_s[-1] - steady.seconds) <= 0.1
     assert np.abs(chords - 4).max() < 0.25
 
@@ -94,7 +94,7 @@ def test_pace_and_dynamics_follow_what_is_played() -> None:
     onset_s = np.concatenate([np.arange(0, 20, 0.5), np.arange(20, 40, 0.125)])
     velocity = np.where(onset_s < 20, 40, 100)
     played = Performance.from_arrays(onset_s, onset_s + 0.1, np.full(len(onset_s), 60), velocity)
-    (times_s, chords), (_, loudness) = pace(played), dynamics(played)
+    (times_s, chords), (_, loudness) = onset_rate(played), dynamics(played)
     early, late = (times_s > 5) & (times_s < 14), (times_s > 26) & (times_s < 35)
     assert np.abs(chords[early] - 2).max() < 0.1 and np.abs(chords[late] - 8).max() < 0.2
     assert np.abs(loudness[early] - 40).max() < 0.1 and np.abs(loudness[late] - 100).max() < 0.1
@@ -102,7 +102,7 @@ def test_pace_and_dynamics_follow_what_is_played() -> None:
 
 def test_curves_reach_a_note_that_ends_as_soon_as_it_begins() -> None:
     p = Performance.from_arrays([0.0, 1.06], [0.5, 1.09], [60, 64], [50, 90])
-    for curve in (pace, dynamics):
+    for curve in (onset_rate, dynamics):
         time_s, values = curve(p)
         assert len(time_s) == len(values)
     assert dynamics(p)[1][-1] > dynamics(p)[1][0]

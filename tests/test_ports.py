@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 import fake_rtmidi
-from espressivo import ports
 from espressivo.cli import main
 from espressivo.errors import PortError
-from espressivo.generation import load
-from espressivo.live import Live
+from espressivo.live import ports
+from espressivo.live.turns import Live
+from espressivo.play.model import load
 
 PORTS = ("--in", "digital", "--out", "synth one")
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from espressivo import vocabulary
+from espressivo.codes import vocabulary
 from espressivo.errors import ModelError
 from espressivo.networks import Recurrent, RecurrentConfig
-from espressivo.pretrained import load_pretrained, save_pretrained
+from espressivo.networks.pretrained import load_pretrained, save_pretrained
 
 V = vocabulary("seed")
 CARD = {"name": "tiny", "licence": "CC0-1.0", "figures": {"nats": 2.5}}
@@ -38,13 +38,6 @@ def test_what_is_saved_comes_back(tmp_path: Path, cell: str) -> None:
     assert not back.network.training
     ids = torch.randint(V.size, (20, 2))
     assert torch.equal(back.network(ids)[0], made.eval()(ids)[0])
-
-
-def test_the_networks_own_methods(tmp_path: Path) -> None:
-    made = network()
-    made.save_pretrained(tmp_path, vocabulary=V, card=CARD)
-    back = Recurrent.from_pretrained(tmp_path)
-    assert all(torch.equal(a, b) for a, b in zip(made.parameters(), back.parameters(), strict=True))
 
 
 def test_the_files_are_those_that_others_expect(folder: Path) -> None:

@@ -1,7 +1,7 @@
 import pytest
 
-from espressivo import primers
 from espressivo.errors import GenerationError
+from espressivo.play import primers
 
 
 def test_pitches_are_one_chord():

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from espressivo.engine.sampling import Sampling
 from espressivo.errors import GenerationError
-from espressivo.sampling import Sampling
 
 P = np.array([0.4, 0.1, 0.3, 0.2])
 LOGITS = np.log(P)

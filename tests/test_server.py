@@ -20,17 +20,18 @@ from aiohttp.test_utils import TestServer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from espressivo import Performance, midi
-from espressivo.controls import CONTROLS as LEARNED
-from espressivo.controls import SIZE
+from espressivo import Performance
+from espressivo.codes import TIME_SHIFT, vocabulary
+from espressivo.codes.controls import CONTROLS as LEARNED
+from espressivo.codes.controls import SIZE
 from espressivo.errors import ServerError
-from espressivo.generation import Model
+from espressivo.midi import reading as midi
+from espressivo.play.model import Model
+from espressivo.play.stream import LONGEST_REST_S
 from espressivo.server import app, messages, session
 from espressivo.server.controls import CONTROLS, offered
 from espressivo.server.messages import MAX_BYTES, MAX_EVENTS
 from espressivo.server.session import Models, Session
-from espressivo.streaming import LONGEST_REST_S
-from espressivo.vocabulary import TIME_SHIFT, vocabulary
 from known import Clock, Mock
 
 V = vocabulary("seed")
@@ -41,9 +42,9 @@ CHORD = [[0.0, 144, 60, 80], [0.1, 144, 64, 70], [0.5, 128, 60, 0], [0.75, 128, 
 class Swift(Model):
     """A model whose streams play as fast as they are taken."""
 
-    def generate_stream(self, **arguments):
+    def stream(self, **arguments):
         clock = Clock()
-        return super().generate_stream(clock=clock, sleep=clock.sleep, **arguments)
+        return super().stream(clock=clock, sleep=clock.sleep, **arguments)
 
 
 @pytest.fixture(autouse=True)
@@ -164,7 +165,7 @@ def test_the_latest_notes_come_with_the_pedal_as_it_was():
         ({"type": "model", "name": "x" * 201}, "name"),
         ({"type": "model", "name": "../../etc/passwd"}, "name must be one of one, two"),
         ({"type": "steer", "settings": []}, "settings"),
-        ({"type": "steer", "settings": {"guard": False}}, "guard"),
+        ({"type": "steer", "settings": {"avoid_loops": False}}, "avoid_loops"),
         ({"type": "steer", "settings": {"temperature": "1"}}, "temperature must be a number"),
         ({"type": "steer", "settings": {"temperature": float("nan")}}, "temperature"),
         ({"type": "steer", "settings": {"temperature": 99}}, "within"),

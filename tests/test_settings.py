@@ -1,11 +1,17 @@
 import numpy as np
 import pytest
 
-from espressivo.engine import State
+from espressivo.codes import (
+    KINDS,
+    NOTE_ON,
+    TIME_SHIFT,
+    VELOCITY,
+    vocabulary,
+)
+from espressivo.engine.engine import State
 from espressivo.errors import GenerationError
-from espressivo.generation import Model
-from espressivo.settings import Settings
-from espressivo.vocabulary import KINDS, NOTE_ON, TIME_SHIFT, VELOCITY, vocabulary
+from espressivo.play.model import Model
+from espressivo.play.settings import Settings
 from known import Mock
 
 V = vocabulary("seed")
@@ -33,7 +39,7 @@ def test_settings_are_checked(settings, words):
 
 def test_a_range_without_pitches_of_the_vocabulary_is_refused():
     with pytest.raises(GenerationError, match=r"no pitch within 0\.\.20 .* 21\.\.108"):
-        Model(Mock(V)).stream(highest_pitch=20)
+        Model(Mock(V)).generate_ids(highest_pitch=20)
 
 
 def test_each_kind_has_its_own_temperature():
@@ -94,6 +100,8 @@ def test_the_longest_rest(rest_s):
 def test_rules_do_not_change_what_they_do_not_touch():
     loose = {"lowest_pitch": 21, "highest_pitch": 108, "polyphony": 88, "longest_rest_s": 1000.0}
     model = Model(Mock(V))
-    assert list(model.stream(events=300, seed=1, **loose)) == list(model.stream(events=300, seed=1))
-    drawn = list(model.stream(events=300, seed=1, min_p=0.0, pitch_temperature=1.0))
+    assert list(model.generate_ids(events=300, seed=1, **loose)) == list(
+        model.generate_ids(events=300, seed=1)
+    )
+    drawn = list(model.generate_ids(events=300, seed=1, min_p=0.0, pitch_temperature=1.0))
     assert V.kinds[drawn[0]] != NOTE_ON  # still after a velocity

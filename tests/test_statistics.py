@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 
 from espressivo import Performance, read
-from espressivo.features import FEATURES, measure
-from espressivo.statistics import (
+from espressivo.evaluation.statistics import (
     FLAT_VELOCITY,
     GRID_S,
     ceiling,
@@ -17,6 +16,7 @@ from espressivo.statistics import (
     flat,
     windows,
 )
+from espressivo.music.features import FEATURES, measure
 from played import played
 from strategies import performances
 

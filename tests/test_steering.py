@@ -7,18 +7,23 @@ import numpy as np
 import pytest
 import torch
 
-from espressivo.controls import CONTROLS, SIZE, key
+from espressivo.codes import NOTE_ON, START, vocabulary
+from espressivo.codes.controls import CONTROLS, SIZE, key
 from espressivo.errors import GenerationError
-from espressivo.export import export
-from espressivo.generation import load
-from espressivo.networks import Recurrent, RecurrentConfig, Stack, StackConfig
-from espressivo.player import Player, learned
-from espressivo.settings import Settings
-from espressivo.vocabulary import NOTE_ON, START, vocabulary
+from espressivo.export.model_file import export
+from espressivo.networks import (
+    Recurrent,
+    RecurrentConfig,
+    Stack,
+    StackConfig,
+)
+from espressivo.play.model import load
+from espressivo.play.player import Player, supported_controls
+from espressivo.play.settings import Settings
 from known import CARD
 
 V = vocabulary("pedal")
-LENGTH = {"events": 150, "seed": 1}
+DURATION = {"events": 150, "seed": 1}
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +48,7 @@ def unsteered(tmp_path_factory):
 
 
 def ids(model, **settings):
-    return list(model.stream(**{**LENGTH, **settings}))
+    return list(model.generate_ids(**{**DURATION, **settings}))
 
 
 @pytest.mark.parametrize(
@@ -52,7 +57,7 @@ def ids(model, **settings):
         {"density": 3},
         {"loudness": 90},
         {"pitch_weights": key("C major")},
-        {"pace": 1},
+        {"onset_rate": 1},
         {"composer": "Bach"},
     ],
 )
@@ -79,13 +84,13 @@ def test_a_control_that_was_not_learned_is_refused_and_the_others_are_not(tmp_pa
     path = tmp_path / "m.onnx"
     export(network, V, path, card={**CARD, "not_learned": ["composer"]})
     half = load(path)
-    assert "composer" not in learned(half.engine)
-    assert len(learned(half.engine)) == len(CONTROLS) - 1
+    assert "composer" not in supported_controls(half.engine)
+    assert len(supported_controls(half.engine)) == len(CONTROLS) - 1
     half.generate(events=3, density=3)
     with pytest.raises(GenerationError, match="has not learned composer: "):
         half.generate(events=3, density=3, composer="Bach")
     half.engine.card["not_learned"] = 5  # nonsense is as good as nothing
-    assert learned(half.engine) == CONTROLS
+    assert supported_controls(half.engine) == CONTROLS
 
 
 def test_guidance_leads_from_nothing_asked_over_what_was_learned_to_more(model):
@@ -113,10 +118,10 @@ def test_changes_count_from_their_second_on(model):
 
 def test_a_change_that_cannot_be_is_refused_before_anything_is_played(model):
     with pytest.raises(GenerationError, match="loudness"):
-        model.stream(**LENGTH, changes={1.0: {"loudness": 1000}})
+        model.generate_ids(**DURATION, changes={1.0: {"loudness": 1000}})
     for second in (-1.0, math.nan, math.inf):
         with pytest.raises(GenerationError, match="at 0 s or later"):
-            model.stream(**LENGTH, changes={second: {"loudness": 50}})
+            model.generate_ids(**DURATION, changes={second: {"loudness": 50}})
 
 
 @pytest.mark.parametrize("guidance", [1.0, 2.0])
@@ -130,7 +135,7 @@ def test_pieces_made_side_by_side_are_steered_alike(model, guidance):
 
 def test_a_stream_is_steered_while_it_plays(model):
     def first(count, **changes):
-        stream = model.generate_stream(seed=1, clock=itertools.count().__next__, sleep=int)
+        stream = model.stream(seed=1, clock=itertools.count().__next__, sleep=int)
         head = [next(stream) for _ in range(5)]
         stream.steer(**changes)
         return head, [next(stream) for _ in range(count)]
@@ -156,23 +161,23 @@ def test_settings_that_are_refused_change_nothing(model):
 
 def test_beams_are_steered(model):
     settings = {"events": 12, "width": 3}
-    asked = model.search(**settings, pitch_weights=key("C major"))
+    asked = model.beam_search(**settings, pitch_weights=key("C major"))
     assert any(V.kinds[found.ids].tolist().count(NOTE_ON) for found in asked)
-    plain = model.search(**settings)
+    plain = model.beam_search(**settings)
     assert [f.ids.tolist() for f in asked] != [f.ids.tolist() for f in plain]
     with pytest.raises(GenerationError, match="guidance"):
-        model.search(**settings, density=3, guidance=2)
+        model.beam_search(**settings, density=3, guidance=2)
 
 
 def test_a_model_that_has_learned_no_control_says_so(unsteered):
     for play in (
         lambda: unsteered.generate(density=3),
         lambda: unsteered.generate_batch(2, loudness=30),
-        lambda: unsteered.search(events=3, density=3),
+        lambda: unsteered.beam_search(events=3, density=3),
     ):
         with pytest.raises(GenerationError, match="has not learned density"):
             play()
-    stream = unsteered.generate_stream(seed=1)
+    stream = unsteered.stream(seed=1)
     before = stream.settings
     with pytest.raises(GenerationError, match="has not learned density"):
         stream.steer(density=3)

@@ -3,12 +3,18 @@ import itertools
 import numpy as np
 import pytest
 
-from espressivo import streaming
+from espressivo.codes import (
+    NOTE_OFF,
+    NOTE_ON,
+    TIME_SHIFT,
+    VELOCITY,
+    vocabulary,
+)
 from espressivo.errors import GenerationError
-from espressivo.generation import Model
-from espressivo.player import Player
-from espressivo.streaming import LONGEST_REST_S, Played
-from espressivo.vocabulary import NOTE_OFF, NOTE_ON, TIME_SHIFT, VELOCITY, vocabulary
+from espressivo.play import stream as streaming
+from espressivo.play.model import Model
+from espressivo.play.player import Player
+from espressivo.play.stream import LONGEST_REST_S, TimedEvent
 from known import Mock
 
 V = vocabulary("seed")
@@ -32,7 +38,7 @@ class Clock:
 
 def opened(model, clock=None, **arguments):
     clock = clock or Clock()
-    return model.generate_stream(clock=clock, sleep=clock.sleep, **arguments)
+    return model.stream(clock=clock, sleep=clock.sleep, **arguments)
 
 
 def sounding(events):
@@ -73,7 +79,9 @@ def test_thousands_of_events_in_order_and_ahead_of_the_clock(name):
 
 def test_it_plays_what_generate_writes():
     model = Model(Mock(V))
-    events = list(itertools.islice(opened(model, seed=5, guard=False, longest_rest_s=None), 200))
+    events = list(
+        itertools.islice(opened(model, seed=5, avoid_loops=False, longest_rest_s=None), 200)
+    )
     written = model.generate(seed=5, seconds=events[-1].time_s, ending="cut").notes
     heard = [note for note in as_notes(events) if note[0] < events[-1].time_s]
     assert sorted(heard) == written[["onset_s", "pitch", "velocity"]].tolist()
@@ -113,7 +121,7 @@ def test_it_can_be_steered_while_it_plays():
     stream = opened(Model(Mock(V)), seed=1, highest_pitch=60)
     low = list(itertools.islice(stream, 200))
     stream.steer(lowest_pitch=61, highest_pitch=108)
-    assert stream.settings.lowest_pitch == 61 and stream.settings.guard
+    assert stream.settings.lowest_pitch == 61 and stream.settings.avoid_loops
     high = list(itertools.islice(stream, 200))
     assert max(pitch for _, pitch, _ in as_notes(low)) <= 60
     assert min(pitch for _, pitch, _ in as_notes(high)) > 60
@@ -276,7 +284,7 @@ def test_nothing_in_it_grows():
     def size(stream):
         parts = (stream._ready, stream._played, stream._held, stream._remembered, stream._troubles)
         grammar = {k: v for k, v in vars(stream._player.grammar).items() if k != "vocabulary"}
-        return len(pickle.dumps((parts, grammar, vars(stream._player.guard))))
+        return len(pickle.dumps((parts, grammar, vars(stream._player.loop_detector))))
 
     stream = opened(Model(Mock(V)), seed=0)
     sizes = []
@@ -289,5 +297,5 @@ def test_nothing_in_it_grows():
 def test_leads_are_checked():
     for lead_s in (-1, float("nan")):
         with pytest.raises(GenerationError, match="lead_s"):
-            Model(Mock(V)).generate_stream(lead_s=lead_s)
-    assert Played(0.0, "note_on", 60, 64) == Played(0.0, "note_on", 60, 64)
+            Model(Mock(V)).stream(lead_s=lead_s)
+    assert TimedEvent(0.0, "note_on", 60, 64) == TimedEvent(0.0, "note_on", 60, 64)

@@ -18,15 +18,16 @@ import torch
 from torch.optim.swa_utils import AveragedModel
 
 import espressivo
-from espressivo.augment import Augmentation
-from espressivo.checkpoint import Checkpoint, TrainingConfig, load_network
-from espressivo.controls import SIZE
-from espressivo.dataset import FORMAT, Cut, Dataset
+from espressivo.codes.controls import SIZE
+from espressivo.data.augment import Augmentation
+from espressivo.data.dataset import FORMAT, Cut, Dataset
 from espressivo.errors import TrainingError
 from espressivo.networks import RecurrentConfig, StackConfig, build
-from espressivo.pretrained import Pretrained
+from espressivo.networks.pretrained import Pretrained
 from espressivo.progress import Silent
-from espressivo.training import train, validation_nats
+from espressivo.training.checkpoint import Checkpoint, TrainingConfig, load_network
+from espressivo.training.loss import validation_nats
+from espressivo.training.run import train
 
 SMALL = TrainingConfig(
     network=RecurrentConfig("gru", hidden=24, layers=2, dropout=0.1),
@@ -68,7 +69,7 @@ def write_dataset(folder: Path, pieces: int = 6, notes: int = 60, code: str = "s
         everything.append(ids)
         start += len(ids)
     np.concatenate(everything).astype("<u2").tofile(folder / "shards" / "00000.ids")
-    with (folder / "account.csv").open("w", newline="", encoding="utf-8") as file:
+    with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)

@@ -7,8 +7,8 @@ import pytest
 
 import espressivo
 from espressivo import Vocabulary
+from espressivo.codes import presets
 from espressivo.errors import CodecError
-from espressivo.vocabulary import presets
 
 ALL = [espressivo.vocabulary(name) for name in presets()]
 

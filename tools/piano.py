@@ -33,7 +33,7 @@ import soundfile
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
-from espressivo.audio import TOUCHES
+from espressivo.views.sound import TOUCHES
 
 RATE = 44_100
 LAYERS = (2, 6, 9, 12, 15)  # of the sixteen, one for each of TOUCHES

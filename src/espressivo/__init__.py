@@ -9,20 +9,19 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from espressivo.codes import Vocabulary, vocabulary
 from espressivo.errors import EspressivoError
-from espressivo.performance import Performance
-
-# Not lazily: the module of this name would otherwise take the function's place when imported.
-from espressivo.vocabulary import Vocabulary, vocabulary
+from espressivo.music import Performance, Sound, register_view, register_writer
+from espressivo.version import __version__
 
 if TYPE_CHECKING:
-    from espressivo.corpus import prepare
-    from espressivo.dataset import Dataset
-    from espressivo.generation import Model, load
+    from espressivo.data import Dataset, prepare
     from espressivo.midi import read, write
+    from espressivo.play import Model, load
 
 __all__ = [
     "Dataset",
@@ -38,15 +37,13 @@ __all__ = [
     "write",
 ]
 
-__version__ = "0.1.0"
-
 _LAZY = {
-    "Dataset": "dataset",
-    "Model": "generation",
-    "load": "generation",
-    "prepare": "corpus",
-    "read": "midi",
-    "write": "midi",
+    "Dataset": "espressivo.data",
+    "Model": "espressivo.play",
+    "load": "espressivo.play",
+    "prepare": "espressivo.data",
+    "read": "espressivo.midi",
+    "write": "espressivo.midi",
 }
 
 
@@ -54,8 +51,41 @@ def __getattr__(name: str) -> Any:
     """Import the parts that cost time when they are first used."""
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+    return getattr(import_module(_LAZY[name]), name)
 
 
 def __dir__() -> list[str]:
     return __all__
+
+
+# What a performance can become. Each is imported only when it is first needed.
+
+
+def _write_midi(performance: Performance, path: str | os.PathLike[str], **options: Any) -> None:
+    from espressivo.midi import write
+
+    write(performance, path, **options)
+
+
+def _write_sound(performance: Performance, path: str | os.PathLike[str], **options: Any) -> None:
+    from espressivo.views import write_sound
+
+    write_sound(performance, path, **options)
+
+
+def _audio(performance: Performance, **options: Any) -> Sound:
+    from espressivo.views import render
+
+    return render(performance, **options)
+
+
+def _html(performance: Performance) -> str:
+    from espressivo.views import html
+
+    return html(performance)
+
+
+register_writer((".mid", ".midi", ".kar"), _write_midi)
+register_writer((".wav", ".flac", ".ogg", ".mp3"), _write_sound)
+register_view("audio", _audio)
+register_view("html", _html)

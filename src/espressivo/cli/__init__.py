@@ -11,9 +11,16 @@ import sys
 
 import click
 
-from espressivo import __version__
-from espressivo.cli import learn, live, measure, play, serve, show
+from espressivo.cli import (
+    learn,
+    live,
+    measure,
+    play,
+    serve,
+    show,
+)
 from espressivo.errors import EspressivoError
+from espressivo.version import __version__
 
 __all__ = ["cli", "main"]
 

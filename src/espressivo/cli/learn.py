@@ -12,14 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from espressivo.cli.options import JSON, PATH, VOCABULARY, Duration, Example
-from espressivo.controls import CONTROLS
-from espressivo.vocabulary import vocabulary as preset
+from espressivo.cli.options import (
+    JSON,
+    PATH,
+    VOCABULARY,
+    Duration,
+    Example,
+)
+from espressivo.codes import CONTROLS
+from espressivo.codes import vocabulary as preset
 
 if TYPE_CHECKING:
-    from espressivo.checkpoint import TrainingConfig
     from espressivo.networks import NetworkConfig
-    from espressivo.training import Outcome
+    from espressivo.training import Outcome, TrainingConfig
 
 __all__ = ["COMMANDS"]
 
@@ -66,14 +71,14 @@ def prepare(
 
     Files are found recursively. Exact and near duplicates are dropped; all performances of one
     composition fall into one split. A run that was stopped continues where it was, and a second
-    run reuses what is there. DIR/account.csv says of every file what became of it.
+    run reuses what is there. DIR/manifest.csv says of every file what became of it.
     """
-    from espressivo.corpus import prepare as prepare_corpus
+    from espressivo.data import prepare as prepare_corpus
+    from espressivo.data import processes
     from espressivo.progress import Console
-    from espressivo.shards import processes
 
     with processes(workers) as executor:
-        account = prepare_corpus(
+        manifest = prepare_corpus(
             folders,
             out,
             vocabulary=preset(vocabulary_name),
@@ -82,7 +87,7 @@ def prepare(
             executor=executor,
             progress=Console(sys.stderr),
         )
-    click.echo(json.dumps(account.to_dict()) if as_json else "\n".join(account.lines()))
+    click.echo(json.dumps(manifest.to_dict()) if as_json else "\n".join(manifest.lines()))
 
 
 @click.command(
@@ -200,10 +205,9 @@ def train(
     _need("torch", "lightning")
     from lightning.fabric.utilities import rank_zero_only
 
-    from espressivo.checkpoint import Checkpoint
-    from espressivo.dataset import Dataset
+    from espressivo.data import Dataset
     from espressivo.progress import Console
-    from espressivo.training import train
+    from espressivo.training import Checkpoint, train
 
     # Our own lines say enough; Fabric, too, speaks through this logger.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -224,7 +228,7 @@ def train(
             listed = ", ".join("--" + name for name in sizes)
             raise click.UsageError(f"--start-from brings its own network: leave out {listed}")
         _need("safetensors")
-        from espressivo.pretrained import load_pretrained
+        from espressivo.networks import load_pretrained
 
         start = load_pretrained(start_from)
         config = _configured(options, start.network.config)
@@ -261,10 +265,9 @@ def _summary(outcome: Outcome, out: Path) -> str:
 
 def _configured(options: dict[str, Any], network: NetworkConfig) -> TrainingConfig:
     """Make the settings of a run from the options of `train`."""
-    from espressivo.augment import Augmentation
-    from espressivo.checkpoint import TrainingConfig
-    from espressivo.dataset import Cut
+    from espressivo.data import Augmentation, Cut
     from espressivo.networks import RecurrentConfig
+    from espressivo.training import TrainingConfig
 
     if options["window_seconds"] and options["carry"]:
         raise click.UsageError("--carry needs windows of events: leave --window-seconds out")
@@ -304,7 +307,7 @@ def _network(options: dict[str, Any]) -> NetworkConfig:
     """Make the sizes of a network from the options of `train`."""
     import dataclasses
 
-    from espressivo.controls import SIZE
+    from espressivo.codes import SIZE
     from espressivo.networks import NETWORKS, StackConfig
 
     config = NETWORKS[options["network"]]
@@ -409,9 +412,9 @@ def export(
     weights as model.safetensors with a config.json.
     """
     _need("torch", "onnx", "safetensors")
-    from espressivo.checkpoint import load_network
     from espressivo.export import export as write_model
-    from espressivo.pretrained import load_pretrained, save_pretrained
+    from espressivo.networks import load_pretrained, save_pretrained
+    from espressivo.training import load_network
 
     card: dict[str, Any] = {"licence": "unspecified", "trained_on": "unspecified"}
     if (run / "config.json").is_file():

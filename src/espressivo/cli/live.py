@@ -13,12 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from espressivo.cli.options import JSON, MODEL, PATH, Example
+from espressivo.cli.options import (
+    JSON,
+    MODEL,
+    PATH,
+    Example,
+)
 from espressivo.errors import EspressivoError
 from espressivo.files import replacing
 
 if TYPE_CHECKING:
-    from espressivo.live import Live, Sent
+    from espressivo.live import Live, SentMessage
 
 __all__ = ["COMMANDS"]
 
@@ -75,7 +80,7 @@ def live(
     It yields as soon as you strike a key. It is your turn as long as a key or the sustain pedal
     is down. Your own notes are not sent on.
     """
-    from espressivo.ports import Input, Output, port_names
+    from espressivo.live import Input, Output, port_names
 
     if ports:
         _show_ports(port_names(), as_json)
@@ -83,8 +88,8 @@ def live(
     if in_name is None or out_name is None:
         raise click.UsageError("give --in and --out, or --ports to see which there are")
     with Input(in_name) as keys, Output(out_name) as instrument:
-        from espressivo.generation import load
         from espressivo.live import Live
+        from espressivo.play import load
 
         def check() -> None:
             keys.check()
@@ -126,7 +131,7 @@ def _stopped_by_signals(player: Live) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _logged(path: Path | None) -> Iterator[Callable[[Sent], None] | None]:
+def _logged(path: Path | None) -> Iterator[Callable[[SentMessage], None] | None]:
     """Give a function that writes what was sent to a CSV file; times count from now."""
     if path is None:
         yield None
@@ -136,7 +141,7 @@ def _logged(path: Path | None) -> Iterator[Callable[[Sent], None] | None]:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("due_s", "sent_s", "late_ms", "why", "message", "number", "value"))
 
-        def log(sent: Sent) -> None:
+        def log(sent: SentMessage) -> None:
             status, number, value = sent.message
             due_s, sent_s = sent.due_s - begin_s, sent.sent_s - begin_s
             row = (f"{due_s:.6f}", f"{sent_s:.6f}", f"{1000 * (sent_s - due_s):.3f}")

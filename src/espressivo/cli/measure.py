@@ -90,11 +90,11 @@ def evaluate(
         raise click.UsageError("--csv and --split go together")
     if train is not None and not samples:
         raise click.UsageError("--train needs --samples")
-    from espressivo.evaluation.page import write_page
-    from espressivo.evaluation.report import evaluate as measure
-    from espressivo.plots import blank
+    from espressivo.data import processes
+    from espressivo.evaluation import evaluate as measure
+    from espressivo.evaluation import write_page
     from espressivo.progress import Console
-    from espressivo.shards import processes
+    from espressivo.views import blank
 
     if out is not None:
         blank(1, 1)  # so that a missing matplotlib is told now, and not after the work
@@ -139,8 +139,8 @@ def compare(reports: Sequence[Path], out: Path | None, as_json: bool) -> None:
     Each REPORT is a report.json or its folder. The first is what the others are held against:
     differences are theirs less its, with 95 % intervals over the same pieces.
     """
-    from espressivo.evaluation.comparison import compare as put_side_by_side
-    from espressivo.evaluation.page import write_comparison
+    from espressivo.evaluation import compare as put_side_by_side
+    from espressivo.evaluation import write_comparison
 
     found = put_side_by_side(reports)
     if out is not None:

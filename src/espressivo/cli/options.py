@@ -7,9 +7,8 @@ from typing import Any
 
 import click
 
-from espressivo.controls import Controls, key
+from espressivo.codes import Controls, key, presets
 from espressivo.errors import GenerationError
-from espressivo.vocabulary import presets
 
 __all__ = [
     "JSON",
@@ -65,15 +64,15 @@ class Change(click.ParamType[Any]):
                 return float(second), {"pitch_weights": key(wanted)}
             if name == "composer":
                 return float(second), {name: Controls(composer=wanted).composer}
-            if name in ("density", "pace", "loudness", "guidance", "temperature"):
+            if name in ("density", "onset_rate", "loudness", "guidance", "temperature"):
                 return float(second), {name: float(wanted)}
         except GenerationError as error:
             self.fail(str(error), param, ctx)
         except ValueError:
             pass
         self.fail(
-            f"{value!r} is not a second and a change of density, pace, loudness, key, composer, "
-            "guidance or temperature, like '20:density=12'",
+            f"{value!r} is not a second and a change of density, onset_rate, loudness, key, "
+            "composer, guidance or temperature, like '20:density=12'",
             param,
             ctx,
         )

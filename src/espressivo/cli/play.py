@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from espressivo import primers
-from espressivo.audio import check_path, is_sound
+from espressivo import play as primers
 from espressivo.cli.options import (
     JSON,
     MODEL,
@@ -22,16 +21,16 @@ from espressivo.cli.options import (
     Example,
     Numbers,
 )
-from espressivo.controls import COMPOSERS, Controls, key
-from espressivo.ending import ENDINGS
+from espressivo.codes import COMPOSERS, LONGEST_KEY_S, LONGEST_NOTE_S, Controls, key
+from espressivo.codes import vocabulary as preset
 from espressivo.errors import CodecError, GenerationError
-from espressivo.settings import LONGEST_KEY_S, LONGEST_NOTE_S
-from espressivo.vocabulary import vocabulary as preset
+from espressivo.play import ENDINGS
+from espressivo.views import check_path, is_sound
 
 if TYPE_CHECKING:
-    from espressivo.generation import Model
-    from espressivo.performance import Performance
-    from espressivo.vocabulary import Ids, Vocabulary
+    from espressivo.codes import Ids, Vocabulary
+    from espressivo.music import Performance
+    from espressivo.play import Model
 
 __all__ = ["COMMANDS"]
 
@@ -116,9 +115,9 @@ def events(
 
 
 def _show_events(ids: Ids, v: Vocabulary, one_based: bool, as_json: bool) -> None:
-    from espressivo.codec import event_steps
+    from espressivo.codes import grid_steps
 
-    seconds = (event_steps(ids, v) / v.steps_per_second).tolist()
+    seconds = (grid_steps(ids, v) / v.steps_per_second).tolist()
     numbers = (ids + one_based).tolist()
     if as_json:
         about = {"vocabulary": v.name, "one_based": one_based, "events": numbers, "time_s": seconds}
@@ -182,10 +181,12 @@ def _show_events(ids: Ids, v: Vocabulary, one_based: bool, as_json: bool) -> Non
     type=click.FloatRange(0, min_open=True),
     help="Seconds of silence after which a note is struck.",
 )
-@click.option("--guard/--no-guard", default=False, help="Break loops of notes.")
+@click.option("--avoid-loops/--no-avoid-loops", default=False, help="Break loops of notes.")
 @click.option("--density", type=click.FloatRange(0), help="Ask for so many notes a second.")
 @click.option(
-    "--pace", type=click.FloatRange(0), help="Ask for so many onsets a second, a chord being one."
+    "--onset-rate",
+    type=click.FloatRange(0),
+    help="Ask for so many onsets a second, a chord being one.",
 )
 @click.option("--loudness", type=click.FloatRange(1, 127), help="Ask for this mean velocity.")
 @click.option("--key", "key_name", help="Ask for the pitches of a key, like 'F# minor'.")
@@ -283,8 +284,8 @@ def generate(
     shared: dict[str, Any] = {"events": events, "primer": begin, **settings}
     played: Iterable[tuple[int, Performance]]
     if beam is not None:
-        found = model.search(width=beam, stochastic=stochastic, seed=seed, **shared)
-        played = [(seed, model.performance(f.ids, begin, include_primer)) for f in found[:count]]
+        found = model.beam_search(width=beam, stochastic=stochastic, seed=seed, **shared)
+        played = [(seed, model.decode(f.ids, begin, include_primer)) for f in found[:count]]
     else:
         changing: dict[float, dict[str, Any]] = {}
         for second, change in changes:
@@ -332,7 +333,7 @@ def next_(
 ) -> None:
     """Show the most probable next events after a primer, in words and numbers."""
     model = _model(model_name)
-    likeliest = model.next(_primer(model, primer, primer_events, one_based), top=top)
+    likeliest = model.next_events(_primer(model, primer, primer_events, one_based), top=top)
     rows = [
         {
             "event": id_ + one_based,
@@ -359,7 +360,7 @@ def next_(
 @JSON
 def models(model_name: str | None, as_json: bool) -> None:
     """List the bundled models, or show the card of one, or of a model file."""
-    from espressivo.generation import bundled
+    from espressivo.play import bundled
 
     names = [model_name] if model_name else bundled()
     cards = {}
@@ -377,7 +378,7 @@ def models(model_name: str | None, as_json: bool) -> None:
 
 
 def _model(name: str) -> Model:
-    from espressivo.generation import load
+    from espressivo.play import load
 
     return load(name)
 

@@ -46,17 +46,16 @@ def serve(
     only; another --host lets others in, without any password.
     """
     try:
-        from espressivo.server import app
+        from espressivo.server import Models, make, run
     except ModuleNotFoundError as error:
         raise ServerError(f"the page needs {error.name}: pip install 'espressivo[serve]'") from None
-    from espressivo.generation import bundled
-    from espressivo.server.session import Models
+    from espressivo.play import bundled
 
     models = Models(model_names or bundled())
     models.get(models.names[0])  # a file that is none is an error now
     if soundfont is not None and not soundfont.is_file():
         raise ServerError(f"{soundfont}: no such soundfont; give an SF2 or SF3 file")
-    made = app.make(models, soundfont, host=host, listeners=listeners)
+    made = make(models, soundfont, host=host, listeners=listeners)
 
     def ready(address: str) -> None:
         click.echo(f"{address} (Ctrl-C ends it)")
@@ -64,7 +63,7 @@ def serve(
             webbrowser.open(address)
 
     with contextlib.suppress(KeyboardInterrupt):
-        app.run(made, host, port, ready)
+        run(made, host, port, ready)
 
 
 COMMANDS = (serve,)

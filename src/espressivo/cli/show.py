@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from espressivo.audio import SAMPLE_RATE, check_path, render
 from espressivo.cli.options import JSON, PATH, Example
+from espressivo.views import SAMPLE_RATE, check_path, render
 
 __all__ = ["COMMANDS"]
 
@@ -63,7 +63,8 @@ def plot(file: Path, other: Path | None, curves: bool, output: Path) -> None:
     With an OTHER file both are drawn, one over the other. Of the folder of a training run the loss
     is drawn.
     """
-    from espressivo import midi, plots
+    from espressivo import midi
+    from espressivo import views as plots
 
     if file.is_dir():
         if curves or other is not None:

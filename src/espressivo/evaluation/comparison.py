@@ -12,11 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from espressivo.codes import KINDS
 from espressivo.errors import DataError
-from espressivo.evaluation.likelihood import Estimate, difference, resamples, share
+from espressivo.evaluation.likelihood import (
+    Estimate,
+    difference,
+    resamples,
+    share,
+)
 from espressivo.evaluation.report import FORMAT
 from espressivo.files import replacing
-from espressivo.vocabulary import KINDS
 
 __all__ = ["Column", "Side", "Table", "compare"]
 

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from espressivo.evaluation.likelihood import Row
-from espressivo.features import Feature
-from espressivo.performance import Performance
-from espressivo.plots import blank, piano_roll_png
+from espressivo.music import Feature, Performance
+from espressivo.views import blank, piano_roll_png
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""Likelihood: how well a model foretells each event of whole pieces, given all before it.
+"""Likelihood: how well a model predicts each event of whole pieces, given all before it.
 
 Nothing is augmented, cut or scored twice. Sums are taken piece by piece in 64 bits and added up
 in the order of the pieces: neither how many are read side by side nor how many processes work
@@ -17,13 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from espressivo import midi
-from espressivo.baselines import opened
-from espressivo.codec import event_steps
+from espressivo.codes import (
+    KINDS,
+    NOTE_ON,
+    Ids,
+    Vocabulary,
+    grid_steps,
+)
 from espressivo.errors import ModelError
+from espressivo.evaluation.baselines import opened
 from espressivo.evaluation.pieces import Piece
-from espressivo.generation import Model
+from espressivo.play import Model
 from espressivo.progress import Progress, Silent
-from espressivo.vocabulary import KINDS, NOTE_ON, Ids, Vocabulary
 
 __all__ = [
     "POSITIONS",
@@ -32,8 +37,8 @@ __all__ = [
     "Row",
     "Score",
     "difference",
-    "foretold",
     "loaded",
+    "predicted",
     "resamples",
     "score",
     "share",
@@ -65,7 +70,7 @@ class Score:
         Until the last event.
     by_class : float64 array, shape (number of kinds, 4)
         For each of `KINDS` the number of events, their nats, and how many of them were the
-        likeliest event, or one of the five likeliest, of those that could be foretold.
+        likeliest event, or one of the five likeliest, of those that could be predicted.
     by_position : float64 array, shape (9, 4)
         The same for each part that begins at one of `POSITIONS`.
     """
@@ -108,7 +113,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Likelihood:
-    """How well a model foretells pieces. Nats are natural logarithms; less is better.
+    """How well a model predicts pieces. Nats are natural logarithms; less is better.
 
     Parameters
     ----------
@@ -155,7 +160,7 @@ def score(
     Parameters
     ----------
     source : str
-        A model, as `espressivo.baselines.opened` takes it.
+        A model, as `espressivo.evaluation.opened` takes it.
     pieces : sequence of Piece
     first_events : int, optional
         Score only so many of each piece: quick, and comparable with the like alone.
@@ -230,11 +235,11 @@ def _score_group(source: str, pieces: list[Piece], first_events: int | None) -> 
     sequences = [v.encode(midi.read(piece.path))[:first_events] for piece in pieces]
     return [
         _sums(piece, ids, *marks, v)
-        for piece, ids, marks in zip(pieces, sequences, foretold(model, sequences), strict=True)
+        for piece, ids, marks in zip(pieces, sequences, predicted(model, sequences), strict=True)
     ]
 
 
-def foretold(model: Model, sequences: Sequence[Ids]) -> list[tuple[_Numbers, NDArray[np.int64]]]:
+def predicted(model: Model, sequences: Sequence[Ids]) -> list[tuple[_Numbers, NDArray[np.int64]]]:
     """Read sequences side by side; return nats and rank of each of their events.
 
     The nats of an event are ``-log p`` given those before it; its rank is the number of events
@@ -277,7 +282,7 @@ def _sums(piece: Piece, ids: Ids, nats: _Numbers, ranks: NDArray[np.int64], v: V
         piece.name,
         piece.sha256,
         int((kinds == NOTE_ON).sum()),
-        float(event_steps(ids, v)[-1] / v.steps_per_second),
+        float(grid_steps(ids, v)[-1] / v.steps_per_second),
         np.stack([np.bincount(kinds, column, len(KINDS)) for column in columns], axis=1),
         np.stack([np.bincount(part, column, len(POSITIONS)) for column in columns], axis=1),
     )

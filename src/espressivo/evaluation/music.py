@@ -16,17 +16,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from espressivo import degeneration, midi, statistics
-from espressivo.dataset import Dataset
-from espressivo.degeneration import signs
+from espressivo import midi
+from espressivo.codes import Vocabulary
+from espressivo.data import Dataset
+from espressivo.evaluation import degeneration, statistics
+from espressivo.evaluation.degeneration import signs
 from espressivo.evaluation.likelihood import loaded
+from espressivo.evaluation.memorisation import Memory, Run
 from espressivo.evaluation.pieces import Piece, collect
-from espressivo.features import FEATURES, Features, measure
-from espressivo.memory import Memory, Run
-from espressivo.performance import Performance
+from espressivo.evaluation.statistics import Ceiling, Comparison
+from espressivo.music import FEATURES, Features, Performance, measure
 from espressivo.progress import Progress, Silent
-from espressivo.statistics import Ceiling, Comparison
-from espressivo.vocabulary import Vocabulary
 
 __all__ = ["COPIED", "Copies", "Line", "Music", "Sample", "listen", "play", "remembered"]
 
@@ -114,7 +114,7 @@ class Music:
     samples : tuple of Sample
         The most like human playing first.
     astray : dict of str to tuple of float
-        For each of `espressivo.degeneration.SIGNS` the share of samples, and of human windows,
+        For each of `espressivo.evaluation.SIGNS` the share of samples, and of human windows,
         that show it.
     copies : Copies, optional
         Where training pieces were given.

@@ -8,14 +8,14 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from espressivo.degeneration import SIGNS
 from espressivo.evaluation import figures
 from espressivo.evaluation.comparison import Side
+from espressivo.evaluation.degeneration import SIGNS
 from espressivo.evaluation.likelihood import Estimate, Row
 from espressivo.evaluation.music import COPIED, Copies, Music
 from espressivo.evaluation.report import Report
-from espressivo.features import FEATURES
 from espressivo.files import replacing
+from espressivo.music import FEATURES
 
 __all__ = ["page", "table", "write_comparison", "write_page"]
 

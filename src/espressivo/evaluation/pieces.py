@@ -9,10 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from espressivo import midi
-from espressivo.corpus import SPLITS, find, match, read_splits
+from espressivo.codes import NOTE_ON, Vocabulary
+from espressivo.data import (
+    SPLITS,
+    find,
+    match,
+    read_splits,
+)
 from espressivo.errors import DataError, MidiError
 from espressivo.progress import Progress, Silent
-from espressivo.vocabulary import NOTE_ON, Vocabulary
 
 __all__ = ["Piece", "Pieces", "Skipped", "collect"]
 
@@ -92,7 +97,7 @@ def collect(
     vocabulary : Vocabulary
         The code of the model.
     csv : Path, optional
-        Table that gives each file its split, as for `espressivo.corpus.prepare`. Files without a
+        Table that gives each file its split, as for `espressivo.data.prepare`. Files without a
         row in the split are not looked at.
     split : str, optional
         Required with a CSV, and only then: ``train``, ``validation`` or ``test``.

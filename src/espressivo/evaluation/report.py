@@ -18,9 +18,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from espressivo import __version__
-from espressivo.baselines import NGram
 from espressivo.errors import DataError
+from espressivo.evaluation.baselines import NGram
 from espressivo.evaluation.likelihood import (
     Estimate,
     Likelihood,
@@ -29,11 +28,17 @@ from espressivo.evaluation.likelihood import (
     score,
     summarise,
 )
-from espressivo.evaluation.music import Music, listen, play, remembered
+from espressivo.evaluation.music import (
+    Music,
+    listen,
+    play,
+    remembered,
+)
 from espressivo.evaluation.pieces import Pieces, collect
 from espressivo.files import replacing
-from espressivo.generation import bundled
+from espressivo.play import bundled
 from espressivo.progress import Progress
+from espressivo.version import __version__
 
 __all__ = ["FORMAT", "QUICK_EVENTS", "Report", "evaluate"]
 

@@ -1,4 +1,4 @@
-"""A stack over the steps of a code of notes, whose ids are foretold one after another.
+"""A stack over the steps of a code of notes, whose ids are predicted one after another.
 
 The blocks read one step at a time, as the sum of what its ids mean, and so remember several times
 further than over events, at the same cost. Each kind of id in a step then has a small head of its
@@ -11,9 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from espressivo.codec import FACTORS, NO_ID
+from espressivo.codes import FIELDS, NO_ID, Vocabulary
 from espressivo.networks.stack import Stack, StackConfig, State
-from espressivo.vocabulary import Vocabulary
 
 __all__ = ["NEVER", "Notewise"]
 
@@ -38,14 +37,14 @@ class Notewise(Stack):
         super().__init__(config, vocabulary.size)
         width, v = config.width, vocabulary
         self.known = nn.Embedding(self.size, width)
-        self.heads = nn.ModuleList(nn.Linear(width, width) for _ in FACTORS)
-        nn.init.normal_(self.embedding.weight, std=0.7 / len(FACTORS) ** 0.5)
+        self.heads = nn.ModuleList(nn.Linear(width, width) for _ in FIELDS)
+        nn.init.normal_(self.embedding.weight, std=0.7 / len(FIELDS) ** 0.5)
         nn.init.normal_(self.known.weight, std=0.5)
         self._spans = tuple(
             tuple((v.first[kind], v.first[kind] + v.counts[kind]) for kind in kinds)
-            for kinds in FACTORS
+            for kinds in FIELDS
         )  # first id and one past the last of each kind of id, for each factor
-        lengths = torch.from_numpy(v.lengths_in_class)
+        lengths = torch.from_numpy(v.durations_in_class)
         self.register_buffer("_lengths", lengths, persistent=False)
         self._lengths: Tensor
 
@@ -65,7 +64,7 @@ class Notewise(Stack):
         state, controls
             As a `Stack` takes them, by steps.
         targets : int64 tensor, (T, B, factors)
-            Ids of the steps to predict: each is foretold given those before it in the step.
+            Ids of the steps to predict: each is predicted given those before it in the step.
 
         Returns
         -------
@@ -74,7 +73,7 @@ class Notewise(Stack):
         state : State
         """
         if targets is None:
-            raise ValueError("the ids of a step are foretold one after another: give targets")
+            raise ValueError("the ids of a step are predicted one after another: give targets")
         made, after = self.recall(_summed(self.embedding, inputs), state, controls)
         known = torch.zeros_like(made)
         found: dict[tuple[int, int], Tensor] = {}  # logits by the first id and one past the last

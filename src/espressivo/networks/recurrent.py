@@ -12,8 +12,6 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn import functional
 
-from espressivo.networks.saved import Saved
-
 __all__ = ["Recurrent", "RecurrentConfig", "State"]
 
 State = tuple[Tensor, ...]
@@ -54,7 +52,7 @@ class RecurrentConfig:
             raise ValueError("dropout must be at least 0 and less than 1")
 
 
-class Recurrent(Saved):
+class Recurrent(nn.Module):
     """A recurrent language model over the ids of a vocabulary.
 
     The input is one-hot: the first layer's input weights are a table with a row for each id.

@@ -22,8 +22,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from espressivo.networks.saved import Saved
-
 __all__ = ["EPSILON", "TAPS", "Stack", "StackConfig", "State", "hidden_matrices", "rotation"]
 
 State = tuple[Tensor, ...]
@@ -53,7 +51,7 @@ class StackConfig:
     expansion : float
         Width of the feed-forward layers over `width`.
     controls : int
-        Numbers that steer the network, as `espressivo.controls` makes them; 0 for none.
+        Numbers that steer the network, as `espressivo.codes` makes them; 0 for none.
     notewise : bool
         Whether it reads the steps of a code of notes, as `espressivo.networks.Notewise` does.
     dropout : float
@@ -89,7 +87,7 @@ class StackConfig:
         return round(self.width * self.expansion)
 
 
-class Stack(Saved):
+class Stack(nn.Module):
     """A language model over the ids of a vocabulary; see the module.
 
     Its state holds, for the ``d`` blocks, the memories (layers, B, heads, D, D) and the last

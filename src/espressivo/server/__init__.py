@@ -2,7 +2,7 @@
 
 ``messages`` checks what a page sends and writes what it is sent, ``controls`` says what of a model
 can be steered, ``session`` plays for one listener, ``app`` is HTTP and WebSocket. The page itself
-lies in ``static``. The server remembers nothing of what was played: the page does, and gives the
+lies in ``web``. The server remembers nothing of what was played: the page does, and gives the
 end of it along when it asks the model to go on. So a lost connection loses nothing.
 
 Messages are JSON over one WebSocket per listener, each with a ``type``. Music is a list of events
@@ -36,3 +36,8 @@ error      message                           a message was refused; nothing else
 """
 
 from __future__ import annotations
+
+from espressivo.server.app import make, run
+from espressivo.server.session import Models
+
+__all__ = ["Models", "make", "run"]

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from espressivo import __version__
 from espressivo.server.messages import MAX_BYTES
 from espressivo.server.session import Models, Session
+from espressivo.version import __version__
 
 __all__ = ["MAX_LISTENERS", "make", "run"]
 
@@ -60,7 +60,7 @@ def make(
     listeners : int
         How many can play at once, at least 1.
     """
-    folder = _package() / "server" / "static"
+    folder = _package() / "server" / "web"
     files = {f"/{path.name}": path for path in folder.iterdir() if path.suffix in _TYPES}
     files["/"] = files.pop("/index.html")
     files["/soundfont"] = soundfont or _package() / "sounds" / "piano.sf3"

@@ -6,13 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from espressivo.controls import COMPOSERS
-from espressivo.controls import CONTROLS as LEARNABLE
+from espressivo.codes import COMPOSERS
+from espressivo.codes import CONTROLS as LEARNABLE
 from espressivo.errors import ServerError
-from espressivo.player import learned
+from espressivo.play import supported_controls
 
 if TYPE_CHECKING:
-    from espressivo.generation import Model
+    from espressivo.play import Model
 
 __all__ = ["CONTROLS", "Choice", "Control", "offered"]
 
@@ -99,7 +99,7 @@ CONTROLS = (
     Control("temperature", "Temperature", 0.1, 2.0, 0.05, 1.0),
     Control("top_p", "Top-p", 0.5, 1.0, 0.01, 1.0),
     Control("density", "Density", 1.0, 25.0, 0.5, unit="notes/s"),
-    Control("pace", "Pace", 0.5, 13.0, 0.5, unit="onsets/s"),
+    Control("onset_rate", "Pace", 0.5, 13.0, 0.5, unit="onsets/s"),
     Control("loudness", "Loudness", 20, 95, 1),
     Control("polyphony", "Polyphony", 1, 24, 1, unit="notes"),
     Control("lowest_pitch", "Lowest", 21, 96, 1, 21, unit="note"),
@@ -112,5 +112,5 @@ CONTROLS = (
 
 def offered(model: Model) -> dict[str, Control | Choice]:
     """Return the controls that a model has, by name."""
-    unknown = set(LEARNABLE) - set(learned(model.engine))
+    unknown = set(LEARNABLE) - set(supported_controls(model.engine))
     return {control.name: control for control in CONTROLS if control.name not in unknown}

@@ -11,8 +11,13 @@ from typing import Any
 import numpy as np
 
 from espressivo.errors import ServerError
-from espressivo.performance import CONTROL_DTYPE, PEDAL_THRESHOLD, SUSTAIN, Performance
-from espressivo.streaming import Played
+from espressivo.music import (
+    CONTROL_DTYPE,
+    PEDAL_THRESHOLD,
+    SUSTAIN,
+    Performance,
+)
+from espressivo.play import TimedEvent
 
 __all__ = [
     "MAX_BYTES",
@@ -123,7 +128,7 @@ def parse(text: str) -> Message:
     return made(**{name: check(name, given[name]) for name, check in fields.items()})
 
 
-def event(played: Played, begin_s: float) -> Event:
+def event(played: TimedEvent, begin_s: float) -> Event:
     """Return something played, `begin_s` later, as pages read it."""
     status = {"note_on": _NOTE_ON, "note_off": _NOTE_OFF, "pedal": _CONTROL}[played.kind]
     data = SUSTAIN if played.kind == "pedal" else played.pitch

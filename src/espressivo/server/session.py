@@ -9,10 +9,9 @@ from typing import Any
 
 from espressivo import midi
 from espressivo.errors import EspressivoError, ServerError
-from espressivo.generation import Model, load
+from espressivo.play import LONGEST_REST_S, Model, Stream, load
 from espressivo.server import messages
 from espressivo.server.controls import Choice, Control, offered
-from espressivo.streaming import LONGEST_REST_S, Stream
 
 __all__ = ["LEAD_S", "Models", "Session"]
 
@@ -106,7 +105,7 @@ class Session:
         settings = self._settings(begin.settings)
         self.close()
         heard = messages.performance(messages.latest(begin.events, _PRIMER_NOTES))
-        stream = self._model.generate_stream(
+        stream = self._model.stream(
             seed=begin.seed, primer=heard, lead_s=LEAD_S, longest_rest_s=_FIRST_REST_S, **settings
         )
         self._stream = stream

@@ -1,0 +1,91 @@
+"""Codes: how a performance is written as ids, read back, and what may follow."""
+
+from __future__ import annotations
+
+from espressivo.codes.codec import (
+    DEFAULT_VELOCITY,
+    FIELDS,
+    NO_ID,
+    following,
+    grid_steps,
+    insert_shifts,
+    restore,
+    steps,
+)
+from espressivo.codes.controls import (
+    COMPOSERS,
+    CONTROLS,
+    SIZE,
+    Controls,
+    composer_of,
+    dropped,
+    key,
+    measured,
+)
+from espressivo.codes.grammar import (
+    Grammar,
+    NoteGrammar,
+    grammar_of,
+)
+from espressivo.codes.layout import (
+    DURATION,
+    END,
+    FINE_DURATION,
+    KINDS,
+    NOTE_OFF,
+    NOTE_ON,
+    START,
+    SUSTAIN,
+    TIME_SHIFT,
+    VELOCITY,
+    Ids,
+)
+from espressivo.codes.limits import (
+    LONGEST_KEY_S,
+    LONGEST_NOTE_S,
+    Limits,
+)
+from espressivo.codes.vocabularies import (
+    Vocabulary,
+    presets,
+    vocabulary,
+)
+
+__all__ = [
+    "COMPOSERS",
+    "CONTROLS",
+    "DEFAULT_VELOCITY",
+    "DURATION",
+    "END",
+    "FIELDS",
+    "FINE_DURATION",
+    "KINDS",
+    "LONGEST_KEY_S",
+    "LONGEST_NOTE_S",
+    "NOTE_OFF",
+    "NOTE_ON",
+    "NO_ID",
+    "SIZE",
+    "START",
+    "SUSTAIN",
+    "TIME_SHIFT",
+    "VELOCITY",
+    "Controls",
+    "Grammar",
+    "Ids",
+    "Limits",
+    "NoteGrammar",
+    "Vocabulary",
+    "composer_of",
+    "dropped",
+    "following",
+    "grammar_of",
+    "grid_steps",
+    "insert_shifts",
+    "key",
+    "measured",
+    "presets",
+    "restore",
+    "steps",
+    "vocabulary",
+]

@@ -1,0 +1,230 @@
+"""The grammar of a code of events."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+from numpy.typing import NDArray
+
+from espressivo.codes.codec import DEFAULT_VELOCITY
+from espressivo.codes.grammar_rules import Rules
+from espressivo.codes.layout import (
+    END,
+    NOTE_OFF,
+    NOTE_ON,
+    START,
+    SUSTAIN,
+    TIME_SHIFT,
+    VELOCITY,
+    Layout,
+)
+from espressivo.codes.limits import Limits
+
+__all__ = ["EventGrammar"]
+
+_PEDAL, _OFFS, _ONS = range(3)  # the order of events within a step
+
+
+class EventGrammar(Rules):
+    """Which events can follow, in the lists that `espressivo.codes.encode` writes.
+
+    Within a step there are first movements of the pedal that change its state (also up and at
+    once down again), then note-offs of sounding notes in the order in which these began, then
+    note-ons of silent pitches (ascending, where the vocabulary orders notes by pitch). A velocity
+    event changes the velocity and stands before a note-on; the first note-on follows one. A
+    time-shift follows another only if that was a full one. Start is the first event where the
+    vocabulary has it; end comes after the last note's end.
+
+    The rules in force narrow this further: range, polyphony, longest note and rest.
+
+    Parameters
+    ----------
+    vocabulary : Layout
+    limits : Limits
+        They can be changed at any time by setting `limits`.
+    """
+
+    def __init__(self, vocabulary: Layout, limits: Limits) -> None:
+        super().__init__(vocabulary, limits)
+        v = vocabulary
+        self._default_velocity = v.first[VELOCITY] + int(v.velocity_bins[DEFAULT_VELOCITY])
+        self.now = 0
+        """Steps since the beginning."""
+        self.onset: int | None = None
+        """Step of the latest note-on."""
+        self.begin = 0
+        """The step at which what follows a primer begins."""
+        self._last: int | None = None  # the event before
+        self._notes: list[tuple[int, int]] = []  # begin and pitch of what sounds, oldest first
+        self._silent_since = 0  # the step, if nothing sounds
+        self._velocity: int | None = None  # the event in force
+        self._pedal_down = False
+        self._begin_step()
+
+    @property
+    def sounding(self) -> list[int]:
+        """Pitches of the notes that sound, the oldest first."""
+        return [pitch for _, pitch in self._notes]
+
+    @property
+    def between(self) -> bool:
+        """Whether the latest step is complete: an event always is."""
+        return True
+
+    @property
+    def ended(self) -> bool:
+        """Whether the piece is over: nothing can follow its end event."""
+        return self._last is not None and self._kinds[self._last] == END
+
+    @property
+    def velocity(self) -> int | None:
+        """The velocity event in force."""
+        return self._velocity
+
+    @property
+    def resting_too_long(self) -> bool:
+        """Whether nothing has sounded for the longest rest."""
+        left = self._rest_left()
+        return left is not None and left <= 0
+
+    def _rest_left(self) -> int | None:
+        """Return for how many steps more nothing may sound, or None if it does not matter."""
+        if self._longest_rest is None or self._notes:
+            return None
+        return self._silent_since + self._longest_rest - self.now
+
+    def _begin_step(self) -> None:
+        self._part = _PEDAL  # how far the events of this step have come
+        self._released = 0  # sounding notes older than the last to end in this step
+        self._struck = self.vocabulary.lowest_pitch  # pitches below were struck in this step
+        self._pedal_pressed = False  # in this step
+
+    def feed(self, id_: int) -> None:
+        """Take note of an event; any event of the vocabulary, also one that is not allowed."""
+        kind, value = self._kinds[id_], self._values[id_]
+        self._last = id_
+        if kind == NOTE_ON:
+            self._part = _ONS
+            self._notes.append((self.now, value))
+            self.onset = self.now
+            if self._velocity is None:  # can only come from a primer; as the codec plays it
+                self._velocity = self._default_velocity
+            if self.vocabulary.order == "pitch":
+                self._struck = value + 1
+        elif kind == NOTE_OFF:
+            self._part = max(self._part, _OFFS)
+            for number, (_, pitch) in enumerate(self._notes):
+                if pitch == value:
+                    del self._notes[number]
+                    self._released = number
+                    self._silent_since = self.now
+                    break
+        elif kind == TIME_SHIFT:
+            self.now += value
+            self._begin_step()
+        elif kind == VELOCITY:
+            self._velocity = id_
+        elif kind == SUSTAIN:
+            self._pedal_down = self._pedal_pressed = value == 1
+
+    def begin_here(self) -> None:
+        """Let what follows begin now."""
+        self.begin = self.now
+
+    def allowed(self) -> NDArray[np.bool_]:
+        """Return for each id whether it can come next, shape (size,); none can after the end."""
+        return np.frombuffer(self._mask(), np.bool_)
+
+    def _mask(self) -> bytearray:
+        """Return what `allowed` does, as bytes: writing to so few is slower in an array."""
+        v, at, every = self.vocabulary, self._slices, self._every
+        mask = bytearray(v.size)
+        if self.ended:
+            return mask
+        before = None if self._last is None else self._kinds[self._last]
+        if before is None and v.boundaries:
+            mask[at[START]] = every[START]
+            return mask
+
+        polyphony, lowest = self._limits.polyphony, v.lowest_pitch
+        if polyphony is None or len(self._notes) < polyphony:
+            mask[self._struck - lowest : at[NOTE_ON].stop] = self._in_range[self._struck - lowest :]
+            for _, pitch in self._notes:
+                mask[pitch - lowest] = False
+        can_strike = 1 in mask
+        if before == VELOCITY and can_strike:  # a primer may have left none
+            return mask
+        if can_strike:
+            mask[at[VELOCITY]] = every[VELOCITY]
+        if self._velocity is None:
+            mask[at[NOTE_ON]] = bytes(v.counts[NOTE_ON])
+        else:
+            mask[self._velocity] = False
+
+        if self._part < _ONS:
+            for _, pitch in self._notes[self._released :]:
+                mask[at[NOTE_OFF].start + pitch - lowest] = True
+        if self._part == _PEDAL and v.counts[SUSTAIN]:
+            up = v.first[SUSTAIN]
+            mask[up] = self._pedal_down and not self._pedal_pressed
+            mask[up + 1] = not self._pedal_down
+        rested = before == TIME_SHIFT and self._last != at[TIME_SHIFT].stop - 1
+        if not (rested or (can_strike and self.resting_too_long)):
+            mask[at[TIME_SHIFT]] = every[TIME_SHIFT]
+        if not self._notes and before != TIME_SHIFT:
+            mask[at[END]] = every[END]
+        return mask
+
+    def overdue(self) -> int | None:
+        """Return the note-off of the oldest note if it has sounded for the longest time."""
+        if not self._notes or self.now < self._notes[0][0] + self._longest_note:
+            return None
+        return self._event(NOTE_OFF, self._notes[0][1] - self.vocabulary.lowest_pitch)
+
+    def cut(self, id_: int, end: int | None = None) -> int:
+        """Shorten a time-shift that goes past `end` or the end of the longest note or rest.
+
+        Parameters
+        ----------
+        id_ : int
+            Any event; all but time-shifts are returned as they are.
+        end : int, optional
+            A step later than now.
+        """
+        if self._kinds[id_] != TIME_SHIFT:
+            return id_
+        limits = [self._values[id_]]
+        if end is not None:
+            limits.append(end - self.now)
+        if self._notes:
+            limits.append(self._notes[0][0] + self._longest_note - self.now)
+        left = self._rest_left()
+        if left is not None and left > 0:
+            limits.append(left)
+        return self._event(TIME_SHIFT, min(limits) - 1)
+
+    def standing(self) -> list[int]:
+        """Return the events that set pedal and velocity as they are now."""
+        pedal = [self._event(SUSTAIN, 1)] if self._pedal_down else []
+        return pedal if self._velocity is None else [*pedal, self._velocity]
+
+    def ring(self, end: int | None = None) -> int | None:
+        """Return None: no note ends by itself."""
+        return None
+
+    def closing(self) -> list[int]:
+        """Return the events after which nothing sounds: all note-offs, and the pedal up."""
+        offs = [
+            self._event(NOTE_OFF, pitch - self.vocabulary.lowest_pitch) for pitch in self.sounding
+        ]
+        return [self._event(SUSTAIN, 0), *offs] if self._pedal_down else offs
+
+    def copy(self) -> EventGrammar:
+        """Return a grammar that goes its own way from here."""
+        other = copy.copy(self)
+        other._notes = self._notes.copy()
+        return other
+
+    def _event(self, kind: int, number: int) -> int:
+        return self.vocabulary.first[kind] + number

@@ -1,0 +1,45 @@
+"""Data: folders of MIDI files become datasets, from which training reads."""
+
+from __future__ import annotations
+
+from espressivo.data.augment import (
+    Augmentation,
+)
+from espressivo.data.corpus import (
+    SPLITS,
+    find,
+    match,
+    prepare,
+    read_splits,
+)
+from espressivo.data.dataset import (
+    IGNORED,
+    Batch,
+    Cut,
+    Dataset,
+    batches,
+    whole_pieces,
+)
+from espressivo.data.fingerprint import (
+    mixed,
+)
+from espressivo.data.shards import (
+    processes,
+)
+
+__all__ = [
+    "IGNORED",
+    "SPLITS",
+    "Augmentation",
+    "Batch",
+    "Cut",
+    "Dataset",
+    "batches",
+    "find",
+    "match",
+    "mixed",
+    "prepare",
+    "processes",
+    "read_splits",
+    "whole_pieces",
+]

@@ -1,0 +1,452 @@
+"""A prepared dataset, memory-mapped, and its batches in an order that can be resumed anywhere.
+
+Two ways to cut pieces for training:
+
+- **carried**: each row of a batch follows one piece from its beginning to its end, window after
+  window, so a network can carry its state along; a finished piece is followed by another.
+- **segments**: each piece is cut into segments of so many events (the post: 500) or seconds
+  (Magenta: 30), which are shuffled; each begins with the events that restore loudness, pedal and
+  sounding notes (`espressivo.codes.restore`).
+
+The order of pieces, and the augmentation of each, depends on the seed and the round alone.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from espressivo.codes import (
+    FIELDS,
+    NO_ID,
+    SIZE,
+    TIME_SHIFT,
+    Ids,
+    Vocabulary,
+    composer_of,
+    dropped,
+    grid_steps,
+    measured,
+    restore,
+    steps,
+)
+from espressivo.data.augment import Augmentation
+from espressivo.errors import DataError
+
+__all__ = ["FORMAT", "IGNORED", "Batch", "Cut", "Dataset", "Piece", "batches", "whole_pieces"]
+
+FORMAT = 1
+"""Version of the layout of a prepared dataset."""
+
+IGNORED = NO_ID
+"""Target of places that are not scored: padding, events that only restore a state, and ids that a
+step lacks."""
+
+_POOL = 256  # pieces whose segments are shuffled together
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One performance of a prepared dataset: where its ids are, and what it is."""
+
+    path: str
+    split: str
+    composition: str
+    shard: str
+    start: int
+    events: int
+    notes: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Windows of ids, time-major.
+
+    For a network over notes, a window is of steps, and its arrays have one more axis: the ids of
+    a step, as `espressivo.codes.steps` lays them out.
+
+    Parameters
+    ----------
+    inputs : int64 array, shape (T, B)
+        The event before each target; the size of the vocabulary (one past the last id) stands
+        for "no event yet".
+    targets : int64 array, shape (T, B)
+        The event to predict, or `IGNORED`.
+    fresh : bool array, shape (B,)
+        Whether the row begins anew, so that any carried state must be cleared first.
+    position : list
+        Plain numbers from which `batches` continues after this batch.
+    controls : float32 array, shape (T, B, `espressivo.codes.SIZE`), optional
+        What is asked of the music that begins with each target.
+    """
+
+    inputs: NDArray[np.int64]
+    targets: NDArray[np.int64]
+    fresh: NDArray[np.bool_]
+    position: list[Any]
+    controls: NDArray[np.float32] | None = None
+
+    @cached_property
+    def events(self) -> int:
+        """Number of targets that count."""
+        return int((self.targets != IGNORED).sum())
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How pieces are cut into the windows of a batch.
+
+    Parameters
+    ----------
+    rows : int
+        Windows in a batch.
+    events : int
+        Events of a window or segment; steps, for a network over notes.
+    seconds : float, optional
+        Length of segments in seconds instead; the shorter ones of a batch are padded.
+    carried : bool
+        Follow pieces from window to window instead of shuffling segments.
+    """
+
+    rows: int = 64
+    events: int = 500
+    seconds: float | None = None
+    carried: bool = False
+
+    def __post_init__(self) -> None:
+        if self.rows < 1 or self.events < 2:
+            raise ValueError("a batch needs at least 1 row of 2 events")
+        if self.seconds is not None and (self.carried or self.seconds <= 0):
+            raise ValueError("segments in seconds must be longer than 0, and cannot be carried")
+
+
+class Dataset:
+    """A folder written by ``espressivo prepare``, opened for reading.
+
+    Parameters
+    ----------
+    folder : path
+
+    Raises
+    ------
+    DataError
+        If the folder is not a prepared dataset, is incomplete, or is of another version.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        try:
+            text = (self.folder / "dataset.json").read_text(encoding="utf-8")
+            about = json.loads(text)
+            if about["format"] != FORMAT:
+                raise DataError(
+                    f"{self.folder}: format {about['format']}, this version reads {FORMAT}; "
+                    "run 'espressivo prepare' again"
+                )
+            self.vocabulary = Vocabulary(**about["vocabulary"])
+            with (self.folder / "manifest.csv").open(encoding="utf-8", newline="") as file:
+                self.pieces = tuple(
+                    Piece(
+                        row["path"],
+                        row["split"],
+                        row["composition"],
+                        row["shard"],
+                        int(row["start"]),
+                        int(row["events"]),
+                        int(row["notes"]),
+                        float(row["seconds"]),
+                    )
+                    for row in csv.DictReader(file)
+                    if row["status"] == "kept"
+                )
+        except FileNotFoundError as error:
+            raise DataError(
+                f"{self.folder}: not a prepared dataset, {Path(error.filename).name} is missing; "
+                "make one with 'espressivo prepare'"
+            ) from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{self.folder}: damaged ({error}); prepare it again") from error
+        self.about: dict[str, Any] = about
+        self._shards: dict[str, NDArray[np.uint16]] = {}
+
+    def split(self, name: str) -> tuple[Piece, ...]:
+        """Return the pieces of a split, in the order of the manifest; `DataError` if none."""
+        pieces = tuple(piece for piece in self.pieces if piece.split == name)
+        if not pieces:
+            raise DataError(f"{self.folder}: no piece is in the split {name!r}")
+        return pieces
+
+    def places(self, split: str, notewise: bool = False) -> int:
+        """Count what there is to predict in a split: events, or steps of a code of notes."""
+        if not notewise:
+            return sum(piece.events for piece in self.split(split))
+        begins = self.vocabulary.kinds == TIME_SHIFT
+        return sum(int(begins[self.ids(piece)].sum()) for piece in self.split(split))
+
+    def ids(self, piece: Piece) -> Ids:
+        """Read the ids of a piece from its shard."""
+        shard = self._shards.get(piece.shard)
+        if shard is None:
+            path = self.folder / "shards" / f"{piece.shard}.ids"
+            try:
+                shard = np.memmap(path, "<u2", "r")
+            except (OSError, ValueError) as error:
+                raise DataError(f"{path}: cannot be read ({error}); prepare it again") from error
+            self._shards[piece.shard] = shard
+        ids = shard[piece.start : piece.start + piece.events].astype(np.int32)
+        if len(ids) != piece.events or (len(ids) and ids.max() >= self.vocabulary.size):
+            raise DataError(f"{self.folder}: shard {piece.shard} is damaged; prepare it again")
+        return ids
+
+
+def whole_pieces(
+    dataset: Dataset,
+    split: str,
+    cut: Cut,
+    first_events: int | None = None,
+    notewise: bool = False,
+) -> Iterator[Batch]:
+    """Go once through the pieces of a split, carried, each target scored once.
+
+    Parameters
+    ----------
+    first_events : int, optional
+        Score only so many events from the beginning of each piece.
+    notewise : bool
+        Whether windows are of steps.
+    """
+    pieces = sorted(dataset.split(split), key=lambda piece: -piece.events)
+    v = dataset.vocabulary
+    source = (_Lane([], dataset.ids(piece)[:first_events], v, notewise) for piece in pieces)
+    lanes: list[_Lane | None] = [None] * min(cut.rows, len(pieces))
+    yield from _follow(source, lanes, cut.events, _nothing(v, notewise))
+
+
+def batches(
+    dataset: Dataset,
+    cut: Cut,
+    augmentation: Augmentation | None = None,
+    *,
+    seed: int,
+    position: list[Any] | None = None,
+    controls: bool = False,
+    notewise: bool = False,
+    part: int = 0,
+    parts: int = 1,
+) -> Iterator[Batch]:
+    """Yield training batches without end.
+
+    Parameters
+    ----------
+    seed : int
+        With the round and the piece it fixes the order and the augmentation.
+    position : list, optional
+        The `position` of the last batch used, to continue after it.
+    controls : bool
+        Whether batches have controls, measured in the music and dropped at random; carried
+        windows only.
+    notewise : bool
+        Whether windows are of steps; carried windows only.
+    part, parts : int
+        This process and the number of processes that share each round's pieces.
+    """
+    rounds = _Rounds(dataset, augmentation, seed, part, parts, notewise)
+    if cut.carried:
+        yield from _carried(rounds, cut, position, controls)
+    elif controls or notewise:
+        raise ValueError("controls and steps need carried windows")
+    else:
+        yield from _segments(rounds, cut, position)
+
+
+@dataclass(frozen=True)
+class _Rounds:
+    """The pieces of the training split in the order of each round, each augmented anew."""
+
+    dataset: Dataset
+    augmentation: Augmentation | None
+    seed: int
+    part: int
+    parts: int
+    notewise: bool = False
+
+    @cached_property
+    def pieces(self) -> tuple[Piece, ...]:
+        return self.dataset.split("train")
+
+    def order(self, number: int) -> NDArray[np.int64]:
+        shuffled = np.random.default_rng([self.seed, number]).permutation(len(self.pieces))
+        share = shuffled[self.part :: self.parts]
+        if not len(share):
+            raise DataError(
+                f"{self.dataset.folder}: {len(self.pieces)} training pieces are too few for "
+                f"{self.parts} processes"
+            )
+        return share
+
+    def ids(self, number: int, index: int) -> Ids:
+        """Return the ids of piece `index` as they are in round `number`."""
+        ids = self.dataset.ids(self.pieces[index])
+        if self.augmentation is None:
+            return ids
+        rng = np.random.default_rng([self.seed, number, index])
+        return self.augmentation(ids, self.dataset.vocabulary, rng)
+
+    def lane(self, number: int, place: int, index: int, at: int = 0) -> _Lane:
+        composer = composer_of(self.pieces[index].composition)
+        ids, v = self.ids(number, index), self.dataset.vocabulary
+        return _Lane([number, place, index], ids, v, self.notewise, at, composer)
+
+    def walk(self, number: int, place: int) -> Iterator[_Lane]:
+        """Yield pieces without end from a place in a round on."""
+        while True:
+            order = self.order(number)
+            for at in range(place, len(order)):
+                yield self.lane(number, at, int(order[at]))
+            number, place = number + 1, 0
+
+
+@dataclass
+class _Lane:
+    """A piece that one row of the batch is following; its key is (round, place, index)."""
+
+    key: list[int]
+    ids: Ids
+    vocabulary: Vocabulary
+    notewise: bool = False
+    at: int = 0
+    composer: str | None = None
+
+    @cached_property
+    def places(self) -> Ids:
+        """What windows are cut from: the ids, or the steps that they are."""
+        return steps(self.ids, self.vocabulary) if self.notewise else self.ids
+
+    @cached_property
+    def _measured(self) -> NDArray[np.float32]:
+        numbers = measured(self.ids, self.vocabulary, self.composer)
+        begins = self.vocabulary.kinds[self.ids] == TIME_SHIFT
+        return numbers[begins] if self.notewise else numbers
+
+    def controls(self, length: int, seed: int) -> NDArray[np.float32]:
+        """Return what is asked of the next window, dropped by a chance of its own."""
+        rng = np.random.default_rng([seed, *self.key, self.at, 2])
+        return dropped(self._measured[self.at : self.at + length], rng)
+
+
+def _follow(
+    source: Iterator[_Lane],
+    lanes: list[_Lane | None],
+    length: int,
+    nothing: NDArray[np.int64],
+    steering_seed: int | None = None,
+) -> Iterator[Batch]:
+    """Advance every lane by a window at a time, taking pieces from the source when one ends.
+
+    `nothing` is what stands for "no event yet". With a seed for it, batches have controls.
+    """
+    shape, steered = (length, len(lanes), *nothing.shape), steering_seed is not None
+    while True:
+        inputs = np.full(shape, nothing)
+        targets = np.full(shape, IGNORED, np.int64)
+        fresh = np.zeros(len(lanes), bool)
+        controls = np.zeros((length, len(lanes), SIZE), np.float32) if steered else None
+        for row, lane in enumerate(lanes):
+            while lane is None or lane.at >= len(lane.places):
+                lane = next(source, None)
+                if lane is None:
+                    break
+                fresh[row] = True
+            lanes[row] = lane
+            if lane is None:
+                continue
+            window = lane.places[lane.at : lane.at + length]
+            targets[: len(window), row] = window
+            inputs[1 : len(window), row] = window[:-1]
+            if lane.at:
+                inputs[0, row] = lane.places[lane.at - 1]
+            if controls is not None and steering_seed is not None:
+                controls[: len(window), row] = lane.controls(length, steering_seed)
+            lane.at += length
+        if not any(lanes):
+            return
+        position = [[*lane.key, lane.at] for lane in lanes if lane is not None]
+        yield Batch(inputs, targets, fresh, position, controls)
+
+
+def _nothing(v: Vocabulary, notewise: bool) -> NDArray[np.int64]:
+    """Return what stands for "no event yet", or for "no step yet"."""
+    step = [v.size, *[NO_ID] * (len(FIELDS) - 1)]
+    return np.array(step if notewise else v.size)
+
+
+def _carried(
+    rounds: _Rounds, cut: Cut, position: list[Any] | None, controls: bool
+) -> Iterator[Batch]:
+    lanes: list[_Lane | None] = [None] * cut.rows
+    number, place = 0, 0
+    if position is not None:
+        lanes = [rounds.lane(*place) for place in position]
+        number, place = max((n, p) for n, p, _, _ in position)  # the piece taken last
+        place += 1
+    nothing = _nothing(rounds.dataset.vocabulary, rounds.notewise)
+    steering_seed = rounds.seed if controls else None
+    yield from _follow(rounds.walk(number, place), lanes, cut.events, nothing, steering_seed)
+
+
+def _segments(rounds: _Rounds, cut: Cut, position: list[Any] | None) -> Iterator[Batch]:
+    v = rounds.dataset.vocabulary
+    number, pool, done = position or (0, 0, 0)
+    while True:
+        order = rounds.order(number)
+        for at in range(pool, len(order), _POOL):
+            segments = [
+                segment
+                for index in order[at : at + _POOL]
+                for segment in _cut(rounds.ids(number, int(index)), cut, v)
+            ]
+            rng = np.random.default_rng([rounds.seed, number, at, 1])
+            shuffled = [segments[i] for i in rng.permutation(len(segments))]
+            for begin in range(done * cut.rows, len(shuffled), cut.rows):
+                done += 1
+                yield _stack(shuffled[begin : begin + cut.rows], v.size, [number, at, done])
+            done = 0
+        number, pool = number + 1, 0
+
+
+def _cut(ids: Ids, cut: Cut, v: Vocabulary) -> Iterator[tuple[Ids, int]]:
+    """Cut a piece into segments; yields each with the number of its events that only restore."""
+    begin, state = 0, ids[:0]
+    step, ends = grid_steps(ids, v), np.arange(len(ids) + 1)
+    if v.notewise:  # what is written as one step stays together
+        ends = np.append(np.flatnonzero(v.kinds[ids] == TIME_SHIFT), len(ids))
+    while begin < len(ids):
+        if cut.seconds is None:
+            end = begin + cut.events - len(state)
+        else:
+            until = (step[begin - 1] if begin else 0) + round(cut.seconds * v.steps_per_second)
+            end = int(np.searchsorted(step, until))
+        first, after = np.searchsorted(ends, (begin, end), "right")
+        end = int(ends[max(first, after - 1)])
+        segment = np.concatenate((state, ids[begin:end]))
+        yield segment, len(state)
+        begin, state = end, restore(segment, v)  # a segment stands for all that came before
+
+
+def _stack(segments: list[tuple[Ids, int]], nothing: int, position: list[int]) -> Batch:
+    length = max(len(ids) for ids, _ in segments)
+    inputs = np.full((length, len(segments)), nothing, np.int64)
+    targets = np.full((length, len(segments)), IGNORED, np.int64)
+    for row, (ids, restored) in enumerate(segments):
+        inputs[1 : len(ids), row] = ids[:-1]
+        targets[restored : len(ids), row] = ids[restored:]
+    return Batch(inputs, targets, np.ones(len(segments), bool), position)

@@ -1,0 +1,233 @@
+"""Shards: the ids of some files, and a record of what they were made from and what became of each.
+
+A shard is made by one process and holds nothing that depends on other shards, on the time or on
+the place of the folders. Its record is written after its ids, and both under temporary names, so
+a record that is there says that the shard is whole.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import (
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    as_completed,
+)
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from espressivo import midi
+from espressivo.codes import Ids, Vocabulary
+from espressivo.data.fingerprint import Sketch, sketch
+from espressivo.errors import DataError, MidiError
+from espressivo.files import replacing
+from espressivo.progress import Progress
+
+__all__ = ["Entry", "Shard", "make", "make_all", "plan", "processes"]
+
+_FILES = 64  # at most so many to a shard, on average
+
+
+@dataclass
+class Entry:
+    """A row of the manifest: what became of a file.
+
+    ``reason`` is empty for a file that is kept, ``start`` and ``events`` are its place in the
+    shard, ``outside`` counts notes that the vocabulary has no ids for, and ``landmarks`` is its
+    fingerprint (`espressivo.data.Sketch`, little-endian, base64).
+    """
+
+    path: str
+    reason: str = ""
+    detail: str = ""
+    split: str = ""
+    composition: str = ""
+    shard: str = ""
+    start: int = 0
+    events: int = 0
+    notes: int = 0
+    outside: int = 0
+    seconds: float = 0.0
+    sha256: str = ""
+    landmarks: str = ""
+
+    def sketch(self) -> Sketch:
+        """Return the fingerprint as an array."""
+        stored = np.frombuffer(base64.b64decode(self.landmarks), "<u4")
+        return stored.astype(np.uint32).reshape(-1, 2)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """What a process needs to know to make a shard.
+
+    Parameters
+    ----------
+    name : str
+        Stem of its files.
+    folder : Path
+        Where it is written.
+    files : tuple of (str, Path)
+        Name in the manifest, and where the file is.
+    settings : dict
+        Plain values: ``format``, ``vocabulary`` and ``programs``.
+    """
+
+    name: str
+    folder: Path
+    files: tuple[tuple[str, Path], ...]
+    settings: dict[str, Any]
+
+
+def plan(files: Sequence[tuple[str, Path]], folder: Path, settings: dict[str, Any]) -> list[Shard]:
+    """Deal files to shards by a hash of their names, so that a new file changes one shard only.
+
+    The number of shards is a power of two, so it seldom changes.
+    """
+    count = 1
+    while count * _FILES < len(files):
+        count *= 2
+    dealt: list[list[tuple[str, Path]]] = [[] for _ in range(count)]
+    for name, path in sorted(files):
+        dealt[int(hashlib.sha256(name.encode()).hexdigest(), 16) % count].append((name, path))
+    plain = json.loads(json.dumps(settings))  # as it comes back from a record
+    return [
+        Shard(f"{number:05}", folder.resolve(), tuple(share), plain)
+        for number, share in enumerate(dealt)
+        if share
+    ]
+
+
+def make_all(
+    shards: Sequence[Shard], executor: Executor | None, progress: Progress
+) -> Iterator[Entry]:
+    """Make shards in parallel, and yield the entries of their files in no particular order."""
+    progress.start(sum(len(shard.files) for shard in shards), "files", "preparing")
+    own = None
+    if executor is None:
+        executor = own = processes(min(os.cpu_count() or 1, len(shards)))
+    futures: list[Future[list[Entry]]] = []
+    try:
+        futures += [executor.submit(make, shard) for shard in shards]
+        for future in as_completed(futures):
+            entries = future.result()
+            progress.advance(len(entries))
+            yield from entries
+    except BrokenExecutor:
+        raise DataError(
+            "a process that was preparing files was killed, perhaps for lack of memory; "
+            "run again to go on from there"
+        ) from None
+    finally:
+        for future in futures:
+            future.cancel()
+        if own is not None:
+            own.shutdown()
+        progress.close()
+
+
+def processes(workers: int | None = None) -> ProcessPoolExecutor:
+    """Return processes to work in, one for each core if not told how many.
+
+    They start anew rather than as copies of this process, leave an interrupt from the keyboard to
+    it, and end with it even when it is killed.
+    """
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_follow_parent)
+
+
+def make(shard: Shard) -> list[Entry]:
+    """Write a shard, unless it is there already, and return the entries of its files."""
+    hashes = [_sha256(path) for _, path in shard.files]
+    names = [name for name, _ in shard.files]
+    made_from = {
+        **shard.settings,
+        "files": [list(pair) for pair in zip(names, hashes, strict=True)],
+    }
+    there = _read(shard, made_from)
+    if there is not None:
+        return there
+    ids_path, record_path = (shard.folder / f"{shard.name}{suffix}" for suffix in (".ids", ".json"))
+    record_path.unlink(missing_ok=True)
+    vocabulary = Vocabulary(**shard.settings["vocabulary"])
+    entries, written, start = [], [np.empty(0, np.int32)], 0
+    for (name, path), sha256 in zip(shard.files, hashes, strict=True):
+        entry, ids = _encode(path, Entry(name, sha256=sha256), shard.settings, vocabulary)
+        entry.shard, entry.start, entry.events = shard.name, start, len(ids)
+        start += len(ids)
+        entries.append(entry)
+        written.append(ids)
+    with replacing(ids_path) as temporary:
+        np.concatenate(written).astype("<u2").tofile(temporary)
+    record = {"made_from": made_from, "entries": [asdict(entry) for entry in entries]}
+    with replacing(record_path) as temporary:
+        temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    return entries
+
+
+def _encode(
+    path: Path, entry: Entry, settings: dict[str, Any], vocabulary: Vocabulary
+) -> tuple[Entry, Ids]:
+    """Read one file; return its ids, none if it is to be dropped, and its filled-in entry."""
+    nothing = np.empty(0, np.int32)
+    try:
+        performance = midi.read(path, settings["programs"])
+    except MidiError as error:
+        entry.reason, entry.detail = "unreadable", str(error).removeprefix(f"{path}: ")
+        return entry, nothing
+    pitch = performance.notes["pitch"]
+    inside = (pitch >= vocabulary.lowest_pitch) & (pitch <= vocabulary.highest_pitch)
+    entry.notes = int(inside.sum())
+    entry.outside = len(pitch) - entry.notes
+    entry.seconds = round(performance.seconds, 3)
+    if not entry.notes:
+        entry.reason = "no notes"
+        return entry, nothing
+    entry.landmarks = base64.b64encode(sketch(performance).astype("<u4").tobytes()).decode()
+    return entry, vocabulary.encode(performance)
+
+
+def _read(shard: Shard, made_from: dict[str, Any]) -> list[Entry] | None:
+    """Return the entries of a shard that is there, whole and made from the same; else None."""
+    try:
+        record = json.loads((shard.folder / f"{shard.name}.json").read_bytes())
+        ids_bytes = (shard.folder / f"{shard.name}.ids").stat().st_size
+        entries = [Entry(**values) for values in record["entries"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    whole = ids_bytes == 2 * sum(entry.events for entry in entries)
+    return entries if whole and record["made_from"] == made_from else None
+
+
+def _sha256(path: Path) -> str:
+    """Return the hash of a file's bytes, or nothing if it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def _follow_parent() -> None:
+    """Make this process leave stopping to its parent, and end at once when that has ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_after(sentinel: int) -> None:
+    multiprocessing.connection.wait([sentinel])
+    os._exit(1)  # the main thread may be waiting for work that will never come

@@ -1,0 +1,23 @@
+"""The engine: model files, run on ONNX Runtime, and ids drawn from what they predict."""
+
+from __future__ import annotations
+
+from espressivo.engine.engine import (
+    FORMAT,
+    METADATA_KEY,
+    Arrays,
+    Engine,
+    State,
+)
+from espressivo.engine.sampling import (
+    Sampling,
+)
+
+__all__ = [
+    "FORMAT",
+    "METADATA_KEY",
+    "Arrays",
+    "Engine",
+    "Sampling",
+    "State",
+]

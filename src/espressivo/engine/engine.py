@@ -1,0 +1,371 @@
+"""Engine: a model file, ready to read ids and predict the next, on ONNX Runtime.
+
+An id is an event, or in a code of notes a part of a step; the engine takes them one by one either
+way. `Engine` runs the graph and knows nothing of time; `State` carries what the model remembers
+from id to id, and can be copied, read and set. The layout of the
+file is in `espressivo.export`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from espressivo.codes import SIZE, Vocabulary, following
+from espressivo.engine.sampling import Sampling
+from espressivo.errors import ModelError
+
+__all__ = ["FORMAT", "METADATA_KEY", "Arrays", "Engine", "State"]
+
+FORMAT = 4
+"""Version of the layout of a model file. In version 1 the graph reads (T, B) events at once; from
+version 3 on it may be a stack, and may read controls; from version 4 on it may be over a code of
+notes."""
+
+METADATA_KEY = "espressivo"
+"""Where in the metadata of the graph its description stands."""
+
+Arrays = tuple[NDArray[np.float32], ...]
+"""What a network remembers, as many arrays as its kind needs, each (layers, B, ...)."""
+
+_DEFAULT = Sampling()
+
+
+class Engine:
+    """A loaded model file.
+
+    Parameters
+    ----------
+    model : path or bytes
+        A model file or its content. No code in it is run and nothing is unpickled.
+    threads : int
+        Threads for one matrix product, at least 1. One is fastest for a single sequence.
+
+    Attributes
+    ----------
+    vocabulary : Vocabulary
+        The code that the model reads and writes.
+    card : dict
+        What the model says of itself: name, licence, trained_on, and more.
+    network : dict
+        Its sizes, and how the weights are stored (which early files do not say).
+    controls : int
+        Numbers that steer it (see `espressivo.codes`), or 0.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, is not a whole model file, was written in another format, or
+        does not do what it says.
+    """
+
+    def __init__(self, model: str | os.PathLike[str] | bytes, *, threads: int = 1) -> None:
+        name = "the given bytes" if isinstance(model, bytes) else str(Path(model))
+        content = model if isinstance(model, bytes) else _content(Path(model))
+        self._session, metadata = _session(content, name, threads)
+        description = _description(metadata, name)
+        try:
+            self._format = description["format"]
+            self.vocabulary = Vocabulary(**description["vocabulary"])
+            self.card: dict[str, Any] = dict(description["card"])
+            self.network = dict(description["network"])
+            self.controls = int(self.network.get("controls", 0))
+            if self.controls not in (0, SIZE):
+                raise ValueError(f"{self.controls} controls, not {SIZE}")
+            notewise = bool(self.network.get("notewise", False))
+            if notewise and not self.vocabulary.notewise:
+                raise ValueError("a notewise network over a code of events")
+        except (ArithmeticError, KeyError, TypeError, ValueError) as error:
+            raise ModelError(
+                f"{name}: its description is not valid ({error}): export it again"
+            ) from None
+        self._shapes = {
+            node.name: [1 if isinstance(n, str) else n for n in node.shape]
+            for node in self._session.get_inputs()
+            if node.name.startswith("state_")
+        }
+        self._try(name)
+        same = np.zeros(self.vocabulary.size + 1, np.int64)
+        if notewise:  # the last three states are of the step that is being read
+            same[following(self.vocabulary)[0] > 0] = max(len(self._shapes) - 3, 0)
+        self._step = _Step(
+            self._session,
+            self.vocabulary.size,
+            self.initial_state(),
+            self._format,
+            self.controls,
+            same.tolist(),
+        )
+
+    def initial_state(self, rows: int = 1) -> Arrays:
+        """Return the state before any id: zeros."""
+        return tuple(
+            np.zeros((layers, rows, *rest), np.float32)
+            for layers, _, *rest in self._shapes.values()
+        )
+
+    def run(
+        self,
+        ids: NDArray[np.int64],
+        state: Arrays,
+        controls: NDArray[np.float32] | None = None,
+    ) -> tuple[NDArray[np.float32], Arrays]:
+        """Read sequences and predict after each id.
+
+        Parameters
+        ----------
+        ids : int64 array, shape (T, B), T >= 1
+            Each within ``0 .. size``; the size of the vocabulary stands for "nothing yet", which
+            begins every sequence.
+        state : tuple of float32 arrays, each (layers, B, ...)
+            As left by earlier ids; not changed.
+        controls : float32 array, shape (B, `controls`), optional
+            What is asked of all of them; nothing by default, as a model without controls needs.
+
+        Returns
+        -------
+        logits : float32 array, shape (T, B, size)
+        state : tuple of arrays
+            After the last id.
+        """
+        inputs: dict[str, NDArray[Any]] = {}
+        if self.controls:
+            none = np.zeros((ids.shape[1], self.controls), np.float32)
+            inputs["controls"] = none if controls is None else controls
+        if self._format == 1:
+            return self._run({"ids": ids}, state)
+        logits = np.empty((*ids.shape, self.vocabulary.size), np.float32)
+        for t, row in enumerate(ids):
+            logits[t], state = self._run({**inputs, "ids": row}, state)
+        return logits, state
+
+    def step(
+        self, id_: int, state: Arrays, controls: NDArray[np.float32] | None = None
+    ) -> tuple[NDArray[np.float32], Arrays]:
+        """Read one id of one sequence, as `run` does but faster.
+
+        Parameters
+        ----------
+        id_ : int
+            Within ``0 .. size``.
+        state : tuple of float32 arrays, each (layers, 1, ...)
+        controls : float32 array, shape (`controls`,), optional
+
+        Returns
+        -------
+        logits : float32 array, shape (size,)
+        state : tuple of arrays
+            Those that the id does not change are the given ones.
+        """
+        return self._step.run(id_, state, controls)
+
+    def _run(
+        self, inputs: dict[str, NDArray[Any]], state: Arrays
+    ) -> tuple[NDArray[np.float32], Arrays]:
+        named = dict(zip(self._shapes, state, strict=True))
+        logits, *after = self._session.run(None, {**inputs, **named})
+        return logits, tuple(after)
+
+    def _try(self, name: str) -> None:
+        """Read one id, so that a file that does not fit its description fails now."""
+        try:
+            size, state = self.vocabulary.size, self.initial_state()
+            logits, after = self.run(np.array([[size]]), state)
+        except Exception as error:  # ONNX Runtime has no common base of its errors
+            raise ModelError(
+                f"{name}: its graph does not fit its description ({_one_line(error)}): "
+                "export it again"
+            ) from None
+        expected = [(1, 1, size), *(array.shape for array in state)]
+        shapes = [array.shape for array in (logits, *after)]
+        if shapes != expected:
+            raise ModelError(
+                f"{name}: its graph gives arrays of {shapes} and its description says "
+                f"{expected}: export it again"
+            )
+
+
+class _Step(threading.local):
+    """Buffers bound to a session, in which it reads one id; each thread has its own.
+
+    `same` tells for each id how many of the first states it leaves as they are.
+    """
+
+    def __init__(
+        self,
+        session: Any,
+        size: int,
+        state: Arrays,
+        format_: int,
+        controls: int,
+        same: list[int],
+    ) -> None:
+        time = (1,) if format_ == 1 else ()
+        self._session, self._binding, self._same = session, session.io_binding(), same
+        self._id = np.zeros((*time, 1), np.int64)
+        self._logits = np.zeros((*time, 1, size), np.float32)
+        self._before = tuple(np.zeros_like(array) for array in state)
+        self._after = tuple(np.zeros_like(array) for array in state)
+        self._controls = np.zeros((1, controls), np.float32)
+        inputs = {"ids": self._id, **{f"state_{n}": a for n, a in enumerate(self._before)}}
+        if controls:
+            inputs["controls"] = self._controls
+        outputs = {"logits": self._logits, **{f"next_{n}": a for n, a in enumerate(self._after)}}
+        for bind, arrays in (
+            (self._binding.bind_input, inputs),
+            (self._binding.bind_output, outputs),
+        ):
+            for name, array in arrays.items():
+                bind(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
+
+    def run(
+        self, id_: int, state: Arrays, controls: NDArray[np.float32] | None
+    ) -> tuple[NDArray[np.float32], Arrays]:
+        self._id.fill(id_)
+        self._controls[:] = 0 if controls is None else controls
+        same = self._same[id_]  # these are neither read nor written, which saves time
+        for buffer, array in zip(self._before[same:], state[same:], strict=True):
+            buffer[:] = array
+        self._session.run_with_iobinding(self._binding)
+        after = tuple([buffer.copy() for buffer in self._after[same:]])
+        return self._logits.flatten(), state[:same] + after
+
+
+class State:
+    """What a model remembers of the ids fed so far, and what it expects next.
+
+    Its size does not depend on their number.
+
+    Parameters
+    ----------
+    engine : Engine
+        May serve any number of states.
+    asked : float32 array, shape (engine.controls,), optional
+        What is asked of the music to come, as `espressivo.codes` makes it. Can be set at any
+        time; it counts from the next id fed on, in a code of notes from the next step completed.
+    """
+
+    def __init__(self, engine: Engine, asked: NDArray[np.float32] | None = None) -> None:
+        self._engine, self.asked = engine, asked
+        self._arrays = engine.initial_state()
+        self._logits: NDArray[np.float32]
+        self._read(engine.vocabulary.size)
+
+    def feed(self, ids: ArrayLike) -> None:
+        """Read an id or several; `CodecError` if one is not an id, before any is read."""
+        if type(ids) is int and 0 <= ids < len(self._logits):  # fast, as it is once per id
+            self._read(ids)
+            return
+        for id_ in self._engine.vocabulary.check(np.atleast_1d(ids)).tolist():
+            self._read(id_)
+
+    def logits(self) -> NDArray[np.float32]:
+        """Return the scores of the next id, shape (size,), read-only."""
+        return self._logits
+
+    def probabilities(self, temperature: float = 1.0) -> NDArray[np.float64]:
+        """Return the probability of each next id, shape (size,)."""
+        return Sampling(temperature=temperature).distribution(self._logits)
+
+    def sample(
+        self,
+        rng: np.random.Generator,
+        sampling: Sampling = _DEFAULT,
+        allowed: NDArray[np.bool_] | None = None,
+    ) -> int:
+        """Draw the next id, feed it and return its id; see `Sampling.draw`."""
+        id_ = sampling.draw(self._logits, rng, allowed)
+        self.feed(id_)
+        return id_
+
+    def copy(self) -> State:
+        """Return a state that goes its own way from here."""
+        other = State.__new__(State)
+        other._engine, other.asked = self._engine, self.asked
+        other._arrays, other._logits = self._arrays, self._logits  # never written to
+        return other
+
+    @property
+    def memory(self) -> dict[str, NDArray[np.float32]]:
+        """Everything remembered, as copies: ``state_0``, perhaps more, and ``logits``.
+
+        ``numpy.savez(path, **state.memory)`` keeps it; setting it brings a state of the same
+        model back to that moment. `ModelError` if names, shapes or types do not fit.
+        """
+        named = {f"state_{n}": array.copy() for n, array in enumerate(self._arrays)}
+        return {**named, "logits": self._logits.copy()}
+
+    @memory.setter
+    def memory(self, memory: dict[str, NDArray[np.float32]]) -> None:
+        given = {name: (np.shape(array), np.asarray(array).dtype) for name, array in memory.items()}
+        expected = {name: (array.shape, array.dtype) for name, array in self.memory.items()}
+        if given != expected:
+            raise ModelError(f"the memory of another model: it holds {given}, not {expected}")
+        copies = {name: array.copy() for name, array in memory.items()}
+        self._logits = copies.pop("logits")
+        self._logits.flags.writeable = False
+        self._arrays = tuple(copies[f"state_{n}"] for n in range(len(copies)))
+
+    def _read(self, id_: int) -> None:
+        self._logits, self._arrays = self._engine.step(id_, self._arrays, self.asked)
+        self._logits.flags.writeable = False
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise ModelError(f"{path}: there is no such file: check the name") from None
+    except IsADirectoryError:
+        raise ModelError(f"{path}: is a folder: give the model file in it") from None
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _session(content: bytes, name: str, threads: int) -> tuple[Any, dict[str, str]]:
+    """Return an `onnxruntime.InferenceSession` and the metadata of its graph."""
+    import onnxruntime  # here, since importing it takes long
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # errors are raised; nothing need be printed as well
+    try:
+        session = onnxruntime.InferenceSession(
+            content, options, ["CPUExecutionProvider"], enable_fallback=0
+        )
+        return session, session.get_modelmeta().custom_metadata_map
+    except Exception as error:  # ONNX Runtime has no common base of its errors
+        raise ModelError(
+            f"{name}: is not a whole model file ({_one_line(error)}): fetch or export it again"
+        ) from None
+
+
+def _description(metadata: dict[str, str], name: str) -> dict[str, Any]:
+    """Return what a model file says of itself, once its format is known to be ours."""
+    if METADATA_KEY not in metadata:
+        raise ModelError(
+            f"{name}: is an ONNX file without a description by espressivo: use a model file "
+            "that espressivo exported"
+        )
+    try:
+        description = json.loads(metadata[METADATA_KEY])
+        version = description["format"]
+    except (KeyError, TypeError, ValueError, RecursionError):
+        raise ModelError(f"{name}: its description is damaged: export it again") from None
+    if version not in range(1, FORMAT + 1):
+        raise ModelError(
+            f"{name}: has format {version} and this espressivo reads formats 1 to {FORMAT}: "
+            "update espressivo or export the model again"
+        )
+    return dict(description)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

@@ -1,0 +1,480 @@
+"""Graphs: the step of each network in standard ONNX operators.
+
+A graph reads an id in each row and carries the network's state::
+
+    ids       int64   (B)              the size of the vocabulary stands for "nothing yet"
+    controls  float32 (B, controls)    what is asked, for a network that can be steered
+    state_0   float32 (layers, B, ...) what the network remembers; zeros before any id
+    state_1   ...                      as many as the network has
+    ->
+    logits    float32 (B, size)        of the next id
+    next_0, next_1, ...                the state after this one
+
+Weights in 8 bits are whole numbers within -64..64 with a scale for each column, and what they
+multiply is rounded to 8 bits too, so sums are of whole numbers, exact in any order. The hidden
+states of a GRU and of an LSTM lie within -1..1 and are rounded by one fixed scale; what runs
+through a stack is rounded by the largest number of its row. So no row changes another.
+
+A notewise network reads whole steps, yet its graph reads their ids one by one: the blocks run only
+where an id completes a step in some row, and the other rows keep what they remember.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from espressivo.codes import FIELDS, Vocabulary, following
+from espressivo.networks import EPSILON, NEVER, TAPS, NetworkConfig, StackConfig, rotation
+
+__all__ = ["Arrays", "step_graph"]
+
+Arrays = dict[str, NDArray[np.float32]]
+"""Weights under their names in the network."""
+
+_BOOL = TensorProto.BOOL
+_OPSET, _IR_VERSION = 17, 8
+_LARGEST = 64
+"""Largest weight in 8 bits. Processors without 8-bit dot products (AVX2 before VNNI) add two
+products in 16 signed bits, and 2 x 64 x 255 still fits."""
+_HIDDEN_SCALE = np.float32(1 / 127)
+
+
+def step_graph(
+    arrays: Arrays, config: NetworkConfig, vocabulary: Vocabulary, weights: str
+) -> onnx.ModelProto:
+    """Return the graph of a network, its weights stored as `espressivo.export.export` says."""
+    g = _Graph(weights)
+    if not isinstance(config, StackConfig):
+        states = _recurrent(g, arrays, config.cell, config.layers)
+    elif config.notewise:
+        states = _notewise(g, arrays, config, vocabulary)
+    else:
+        states = _stack(g, arrays, config)
+    inputs = [helper.make_tensor_value_info("ids", TensorProto.INT64, ["B"])]
+    if config.controls:
+        inputs.append(_float("controls", ["B", config.controls]))
+    inputs += [_float(f"state_{n}", shape) for n, shape in enumerate(states)]
+    outputs = [_float("logits", ["B", vocabulary.size])]
+    outputs += [_float(f"next_{n}", shape) for n, shape in enumerate(states)]
+    built = helper.make_graph(g.nodes, "espressivo", inputs, outputs, g.stored)
+    opset = helper.make_opsetid("", _OPSET)
+    return helper.make_model(built, opset_imports=[opset], ir_version=_IR_VERSION)
+
+
+class _Graph:
+    """Nodes and weights of a graph under construction, or of a branch of one.
+
+    Parameters
+    ----------
+    weights : str
+    prefix : str, optional
+        What names begin with in a branch, so that they differ from those outside. A branch has
+        its own constants: ONNX Runtime hands what it takes from outside over at every run.
+    """
+
+    def __init__(self, weights: str, prefix: str = "") -> None:
+        self.weights, self.prefix = weights, prefix
+        self.nodes: list[onnx.NodeProto] = []
+        self.stored: list[onnx.TensorProto] = []
+        self.names: set[str] = set()
+
+    @property
+    def waits(self) -> bool:
+        """Whether some rows wait, as in a branch: their states then stay as they are.
+
+        Then there are ``waits`` and ``reads``, (B, 1), each 1 or 0, and ``reading``, bool.
+        """
+        return bool(self.prefix)
+
+    def next_state(self, number: int) -> str:
+        """Return the name of what a state is after this id."""
+        return f"{self.prefix or 'next_'}{number}"
+
+    def add(self, kind: str, *inputs: str, name: str | None = None, **attributes: Any) -> str:
+        """Add a node with one output; return the output's name."""
+        name = name or f"{self.prefix}{kind.lower()}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
+        return name
+
+    def add_many(self, kind: str, *inputs: str, outputs: int, **attributes: Any) -> list[str]:
+        name = f"{self.prefix}{kind.lower()}_{len(self.nodes)}"
+        names = [f"{name}_{n}" for n in range(outputs)]
+        self.nodes.append(helper.make_node(kind, list(inputs), names, **attributes))
+        return names
+
+    def choose(self, condition: str, yes: _Graph, no: _Graph, shapes: _Shapes) -> None:
+        """Make the next states, of these shapes, those of one branch or the other."""
+        chosen = {}
+        for name, branch in (("then_branch", yes), ("else_branch", no)):
+            outputs = [_float(branch.next_state(n), shape) for n, shape in enumerate(shapes)]
+            chosen[name] = helper.make_graph(branch.nodes, name, [], outputs, branch.stored)
+        names = [self.next_state(n) for n in range(len(shapes))]
+        self.nodes.append(helper.make_node("If", [condition], names, **chosen))
+
+    def constant(self, name: str, array: NDArray[Any] | np.generic) -> str:
+        """Store an array, once under each name; return the name in the graph."""
+        name = self.prefix + name
+        if name not in self.names:
+            self.names.add(name)
+            self.stored.append(numpy_helper.from_array(np.asarray(array), name))
+        return name
+
+    def reshape(self, x: str, *shape: int) -> str:
+        name = "shape_" + "_".join(map(str, shape))
+        return self.add("Reshape", x, self.constant(name, np.array(shape)))
+
+    def floats(self, name: str, array: NDArray[np.float32]) -> str:
+        """Add weights, in 16 bits unless told; the cast is folded when the file is loaded."""
+        if self.weights == "fp32":
+            return self.constant(name, array)
+        stored = self.constant(f"{name}_half", array.astype(np.float16))
+        return self.add("Cast", stored, name=self.prefix + name, to=TensorProto.FLOAT)
+
+    def linear(
+        self,
+        name: str,
+        x: str,
+        weight: NDArray[np.float32],
+        bias: NDArray[np.float32] | None = None,
+        *,
+        bounded: bool = False,
+    ) -> str:
+        """Multiply rows of numbers by (inputs, outputs) and add a bias.
+
+        `bounded` says that the numbers lie within -1..1.
+        """
+        if self.weights != "int8":
+            product = self.add("MatMul", x, self.floats(f"{name}_weight", weight))
+        else:
+            product = self._whole_product(name, x, weight, bounded)
+        return (
+            product
+            if bias is None
+            else self.add("Add", product, self.constant(f"{name}_bias", bias))
+        )
+
+    def _whole_product(self, name: str, x: str, weight: NDArray[np.float32], bounded: bool) -> str:
+        row_scale = None
+        if not bounded:
+            largest = self.add("ReduceMax", self.add("Abs", x), axes=[-1], keepdims=1)
+            some = self.add("Max", largest, self.constant("tiny", np.float32(1e-20)))
+            x, row_scale = self.add("Div", x, some), some
+        zero = self.constant("whole_zero", np.uint8(128))
+        whole = self.add("QuantizeLinear", x, self.constant("whole_scale", _HIDDEN_SCALE), zero)
+        largest_weight = np.abs(weight).max(axis=0)
+        scale = np.where(largest_weight > 0, largest_weight / _LARGEST, 1).astype(np.float32)
+        stored = self.constant(f"{name}_weight", np.rint(weight / scale).astype(np.int8))
+        sums = self.add("MatMulInteger", whole, stored, zero)
+        product = self.add(
+            "Mul",
+            self.add("Cast", sums, to=TensorProto.FLOAT),
+            self.constant(f"{name}_scale", scale * _HIDDEN_SCALE),
+        )
+        return product if row_scale is None else self.add("Mul", product, row_scale)
+
+
+_Shapes = list[list[int | str]]
+
+
+def _float(name: str, shape: list[int | str]) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+
+# --- GRU and LSTM ---------------------------------------------------------------------------------
+
+
+def _recurrent(g: _Graph, arrays: Arrays, cell: str, layers: int) -> _Shapes:
+    """Add the step of a `Recurrent`; return the shapes of its states."""
+    hidden = arrays["output.weight"].shape[1]
+    if cell == "gru":
+        g.constant("split_last", np.array([2 * hidden, hidden]))
+    states = [f"state_{n}" for n in range({"gru": 1, "lstm": 2}[cell])]
+    parts = [g.add_many("Split", state, outputs=layers, axis=0) for state in states]
+
+    x, ends = "ids", []
+    for layer, before in enumerate(zip(*parts, strict=True)):  # (1, B, H) each
+        weight = arrays[f"rnn.weight_ih_l{layer}"].T
+        bias = arrays[f"rnn.bias_ih_l{layer}"]
+        if layer == 0:  # a row for each id, the last for "no event yet"
+            rows = np.concatenate((weight, np.zeros((1, weight.shape[1]), np.float32))) + bias
+            gates_x = g.add("Gather", g.floats("table", rows), x)  # (B, gates)
+        else:
+            gates_x = g.linear(f"input_{layer}", x, weight, bias, bounded=True)  # (1, B, gates)
+        weight = arrays[f"rnn.weight_hh_l{layer}"].T
+        bias = arrays[f"rnn.bias_hh_l{layer}"]
+        gates_h = g.linear(f"hidden_{layer}", before[0], weight, bias, bounded=True)
+        cell_step = {"gru": _gru, "lstm": _lstm}[cell]
+        ends.append(cell_step(g, gates_x, gates_h, before[-1]))
+        x = ends[-1][0]
+    logits = g.linear("output", x, arrays["output.weight"].T, arrays["output.bias"], bounded=True)
+    g.add("Squeeze", logits, g.constant("first_axis", np.array([0])), name="logits")
+    for number, end in enumerate(zip(*ends, strict=True)):
+        g.add("Concat", *end, name=f"next_{number}", axis=0)
+    return [[layers, "B", hidden] for _ in states]
+
+
+def _gru(g: _Graph, gates_x: str, gates_h: str, h: str) -> list[str]:
+    """Add a GRU step as `torch.nn.GRU` defines it: gates r, z, n, the reset after the product."""
+    x_rz, x_n = g.add_many("Split", gates_x, "split_last", outputs=2, axis=-1)
+    h_rz, h_n = g.add_many("Split", gates_h, "split_last", outputs=2, axis=-1)
+    rz = g.add("Sigmoid", g.add("Add", x_rz, h_rz))
+    r, z = g.add_many("Split", rz, outputs=2, axis=-1)
+    n = g.add("Tanh", g.add("Add", x_n, g.add("Mul", r, h_n)))
+    return [g.add("Add", n, g.add("Mul", z, g.add("Sub", h, n)))]
+
+
+def _lstm(g: _Graph, gates_x: str, gates_h: str, c: str) -> list[str]:
+    """Add an LSTM step as `torch.nn.LSTM` defines it: gates i, f, g, o."""
+    gates = g.add("Add", gates_x, gates_h)
+    a_i, a_f, a_g, a_o = g.add_many("Split", gates, outputs=4, axis=-1)
+    i, f, o = (g.add("Sigmoid", a) for a in (a_i, a_f, a_o))
+    cell = g.add("Add", g.add("Mul", f, c), g.add("Mul", i, g.add("Tanh", a_g)))
+    return [g.add("Mul", o, g.add("Tanh", cell)), cell]
+
+
+# --- stack ----------------------------------------------------------------------------------------
+
+
+def _stack(g: _Graph, arrays: Arrays, c: StackConfig) -> _Shapes:
+    """Add the step of a `Stack`; return the shapes of its states."""
+    x = g.add("Gather", g.floats("embedding", arrays["embedding.weight"]), "ids")  # (B, width)
+    made = _blocks(g, arrays, x, c)
+    logits = g.linear("output", made, arrays["output.weight"].T, arrays["output.bias"])
+    g.add("Identity", logits, name="logits")
+    return _block_states(c)
+
+
+def _block_states(c: StackConfig) -> _Shapes:
+    """Return the shapes of what the blocks remember.
+
+    Each block has states of its own, two of them, so that nothing need be cut or put together.
+    After them comes the number of real places of all attention, if there is any.
+    """
+    each = c.width // c.heads
+    memory: list[int | str] = [1, "B", c.heads, each, each]
+    cache: list[int | str] = [1, "B", c.window, c.width]
+    taps: list[int | str] = [1, "B", TAPS - 1, c.width]
+    kinds = {"d": [memory, taps], "a": [cache, cache]}
+    shapes = [shape for kind in c.pattern for shape in kinds[kind]]
+    return [*shapes, [1, "B", 1]] if "a" in c.pattern else shapes
+
+
+def _blocks(g: _Graph, arrays: Arrays, x: str, c: StackConfig) -> str:
+    """Add the blocks, which read embeddings, (B, width); return what they make of them, alike."""
+    if c.controls:
+        weight = g.floats("controls_weight", arrays["controls.weight"].T)
+        x = g.add("Add", x, g.add("MatMul", "controls", weight))
+    count = 2 * len(c.pattern)
+    for number, kind in enumerate(c.pattern):
+        w = {
+            name.removeprefix(f"blocks.{number}."): array
+            for name, array in arrays.items()
+            if name.startswith(f"blocks.{number}.")
+        }
+        name = f"block_{number}"
+        normed = _norm(g, f"{name}_norm_memory", x, w["norm_memory.weight"])
+        own = [2 * number, 2 * number + 1]
+        if kind == "d":
+            recalled = _delta(g, name, normed, own, w, c)
+        else:
+            recalled = _attention(g, name, normed, own, f"state_{count}", w, c)
+        x = g.add("Add", x, recalled)
+        wide = g.linear(
+            f"{name}_widen", _norm(g, f"{name}_norm", x, w["norm.weight"]), w["widen.weight"].T
+        )
+        gate, up = g.add_many("Split", wide, outputs=2, axis=-1)
+        made = g.add("Mul", _silu(g, gate), up)
+        x = g.add("Add", x, g.linear(f"{name}_narrow", made, w["narrow.weight"].T))
+    if "a" in c.pattern:
+        one = "reads" if g.waits else g.constant("one", np.float32(1))
+        more = g.add("Add", f"state_{count}", one)
+        g.add("Min", more, g.constant("window", np.float32(c.window)), name=g.next_state(count))
+    return _norm(g, "norm", x, arrays["norm.weight"])
+
+
+def _delta(g: _Graph, name: str, x: str, states: list[int], w: Arrays, c: StackConfig) -> str:
+    """Add a memory by the gated delta rule, (B, width), with states of these numbers.
+
+    The memory is by far the largest array, so it is read as seldom as can be: query and key are
+    recalled from it together, and what the query recalls of the change is added to that.
+    """
+    heads, each = c.heads, c.width // c.heads
+    memory, before = (f"state_{n}" for n in states)  # (1, B, ...)
+    seen = g.add("Concat", before, g.reshape(x, 1, -1, 1, c.width), axis=2)  # (1, B, 4, width)
+    tapped = g.add("Mul", seen, g.constant(f"{name}_taps", w["memory.taps"]))
+    mixed = g.reshape(
+        g.add("ReduceSum", tapped, g.constant("third_axis", np.array([2])), keepdims=0),
+        -1,
+        c.width,
+    )
+    projected = g.linear(f"{name}_project", _silu(g, mixed), w["memory.project.weight"].T)
+    q, k, v, gate = g.add_many("Split", projected, outputs=4, axis=-1)
+    rates = g.add(
+        "Add",
+        g.add("MatMul", mixed, g.floats(f"{name}_rates", w["memory.rates.weight"].T)),
+        g.constant(f"{name}_rates_bias", w["memory.rates.bias"]),
+    )
+    fading, rate = g.add_many("Split", rates, outputs=2, axis=-1)
+    kept = g.add("Sigmoid", g.add("Neg", fading))
+    rate = g.add("Sigmoid", rate)
+    if g.waits:  # as it was, and nothing new: so is the product exactly
+        kept, rate = g.add("Max", kept, "waits"), g.add("Mul", rate, "reads")
+    kept, rate = (g.reshape(part, 1, -1, heads, 1, 1) for part in (kept, rate))
+    q, k = (
+        g.add("LpNormalization", g.reshape(part, 1, -1, heads, 1, each), axis=-1, p=2)
+        for part in (q, k)
+    )
+    old = g.add("Mul", g.add("MatMul", g.add("Concat", k, q, axis=-2), memory), kept)
+    k_old, q_old = g.add_many("Split", old, outputs=2, axis=-2)
+    change = g.add("Mul", rate, g.add("Sub", g.reshape(v, 1, -1, heads, 1, each), k_old))
+    outer = g.add("MatMul", g.reshape(k, 1, -1, heads, each, 1), change)
+    g.add("Add", g.add("Mul", memory, kept), outer, name=g.next_state(states[0]))
+    alike = g.add(
+        "ReduceSum", g.add("Mul", q, k), g.constant("last_axis", np.array([-1])), keepdims=1
+    )
+    q_new = g.add("Add", q_old, g.add("Mul", alike, change))
+    recalled = _norm(g, f"{name}_norm_heads", q_new, w["memory.norm.weight"])
+    y = g.add("Mul", g.reshape(recalled, -1, c.width), _silu(g, gate))
+    _forget_first(g, seen, states[1])
+    return g.linear(f"{name}_output", y, w["memory.output.weight"].T)
+
+
+def _attention(
+    g: _Graph, name: str, x: str, states: list[int], real: str, w: Arrays, c: StackConfig
+) -> str:
+    """Add attention over the window, (B, width), with states of these numbers."""
+    heads, each, places = c.heads, c.width // c.heads, c.window + 1
+    projected = g.linear(f"{name}_project", x, w["memory.project.weight"].T)
+    q, k, v = g.add_many("Split", projected, outputs=3, axis=-1)
+    keys, values = (
+        g.add("Concat", f"state_{n}", g.reshape(new, 1, -1, 1, c.width), axis=2)
+        for n, new in zip(states, (k, v), strict=True)
+    )  # (1, B, places, width)
+    for n, cache in zip(states, (keys, values), strict=True):
+        _forget_first(g, cache, n)
+    cos, sin = (part.numpy()[:, None] for part in rotation(places, each))  # (places, 1, D / 2)
+    keys_turned = _turned(
+        g,
+        g.reshape(keys, -1, places, heads, each),
+        g.constant("cos", cos),
+        g.constant("sin", sin),
+    )
+    q_turned = _turned(
+        g,
+        g.reshape(q, -1, 1, heads, each),
+        g.constant("cos_last", cos[-1:] / np.sqrt(np.float32(each))),
+        g.constant("sin_last", sin[-1:] / np.sqrt(np.float32(each))),
+    )
+    scores = g.add(
+        "MatMul",
+        g.add("Transpose", q_turned, perm=[0, 2, 1, 3]),
+        g.add("Transpose", keys_turned, perm=[0, 2, 3, 1]),
+    )  # (B, heads, 1, places)
+    empty = g.add("Sub", g.constant("window", np.float32(c.window)), g.reshape(real, -1, 1))
+    place = g.constant("places", np.arange(places, dtype=np.float32))
+    seen = g.reshape(g.add("GreaterOrEqual", place, empty), -1, 1, 1, places)
+    scores = g.add("Where", seen, scores, g.constant("never", np.float32(-np.inf)))
+    recalled = g.add(
+        "MatMul",
+        g.add("Softmax", scores, axis=-1),
+        g.add("Transpose", g.reshape(values, -1, places, heads, each), perm=[0, 2, 1, 3]),
+    )
+    y = g.reshape(recalled, -1, c.width)
+    return g.linear(f"{name}_output", y, w["memory.output.weight"].T)
+
+
+def _forget_first(g: _Graph, places: str, state: int) -> None:
+    """Leave the oldest place, of the third axis, out of what a state is next."""
+    begin, end = np.array([1]), np.array([np.iinfo(np.int64).max])
+    moved = g.add(
+        "Slice",
+        places,
+        g.constant("from_second", begin),
+        g.constant("to_end", end),
+        g.constant("third_axis", np.array([2])),
+        name=None if g.waits else g.next_state(state),
+    )
+    if g.waits:
+        where = g.reshape("reading", 1, -1, 1, 1)
+        g.add("Where", where, moved, f"state_{state}", name=g.next_state(state))
+
+
+def _turned(g: _Graph, x: str, cos: str, sin: str) -> str:
+    one, two = g.add_many("Split", x, outputs=2, axis=-1)
+    return g.add(
+        "Concat",
+        g.add("Sub", g.add("Mul", one, cos), g.add("Mul", two, sin)),
+        g.add("Add", g.add("Mul", one, sin), g.add("Mul", two, cos)),
+        axis=-1,
+    )
+
+
+def _norm(g: _Graph, name: str, x: str, weight: NDArray[np.float32]) -> str:
+    """Divide rows by the root of their mean square and multiply by weights."""
+    mean = g.add("ReduceMean", g.add("Mul", x, x), axes=[-1], keepdims=1)
+    root = g.add("Sqrt", g.add("Add", mean, g.constant("epsilon", np.float32(EPSILON))))
+    return g.add("Mul", g.add("Div", x, root), g.constant(name, weight))
+
+
+def _silu(g: _Graph, x: str) -> str:
+    return g.add("Mul", x, g.add("Sigmoid", x))
+
+
+# --- notewise -------------------------------------------------------------------------------------
+
+
+def _notewise(g: _Graph, arrays: Arrays, c: StackConfig, v: Vocabulary) -> _Shapes:
+    """Add the step of a `Notewise`, which reads one id; return the shapes of its states.
+
+    After those of the blocks come what the heads make of the past, (1, B, factors * width), and
+    the sums of the rows that the ids of the present step have among what is known and what is
+    read, each (1, B, width). An id that completes a step renews the first and clears the others.
+    """
+    shapes = _block_states(c)
+    count = len(shapes)
+    factor, follower = following(v)
+    goes_on = (factor > 0).astype(np.float32)[:, None]
+    waits = g.add("Gather", g.constant("goes_on", goes_on), "ids", name="waits")  # (B, 1)
+
+    row = g.add("Gather", g.floats("embedding", arrays["embedding.weight"]), "ids")
+    read = g.add("Add", f"state_{count + 2}", row)  # (1, B, width)
+    g.add("Mul", read, waits, name=f"next_{count + 2}")
+    rows = np.pad(arrays["known.weight"], ((0, 1), (0, 0))) * goes_on
+    row = g.add("Gather", g.floats("known", rows), "ids")
+    known = g.add("Mul", f"state_{count + 1}", waits)
+    g.add("Add", known, row, name=f"next_{count + 1}")
+
+    reading, waiting = _Graph(g.weights, "then_"), _Graph(g.weights, "else_")
+    one = reading.constant("one", np.float32(1))
+    reading.add("Cast", reading.add("Sub", one, waits, name="reads"), name="reading", to=_BOOL)
+    recalled = _blocks(reading, arrays, reading.reshape(read, -1, c.width), c)
+    weight, bias = (
+        np.concatenate([arrays[f"heads.{n}.{part}"] for n in range(len(FIELDS))])
+        for part in ("weight", "bias")
+    )
+    new = reading.linear("heads", recalled, weight.T, bias)
+    reading.add("Where", "reading", new, f"state_{count}", name=reading.next_state(count))
+    for n in range(count + 1):
+        waiting.add("Identity", f"state_{n}", name=waiting.next_state(n))
+    shapes.append([1, "B", len(FIELDS) * c.width])
+    least = g.add("ReduceMin", waits, keepdims=0)
+    some = g.add("Less", least, g.constant("one", np.float32(1)))
+    g.choose(some, reading, waiting, shapes)
+    shapes += [[1, "B", c.width]] * 2
+
+    heads = g.reshape(f"next_{count}", -1, len(FIELDS), c.width)
+    number = g.add("Gather", g.constant("factor", factor[:, None]), "ids")  # (B, 1)
+    head = g.add("GatherND", heads, number, batch_dims=1)  # (B, width)
+    known = g.reshape(f"next_{count + 1}", -1, c.width)
+    hidden = _silu(g, g.add("Add", head, known))
+    logits = g.linear("output", hidden, arrays["output.weight"].T, arrays["output.bias"])
+    masks, number_of_mask = np.unique(follower, axis=0, return_inverse=True)
+    mask = g.add("Gather", g.constant("mask_number", number_of_mask), "ids")
+    can = g.add("Gather", g.constant("masks", masks), mask)  # (B, size)
+    g.add("Where", can, logits, g.constant("impossible", np.float32(NEVER)), name="logits")
+    return shapes

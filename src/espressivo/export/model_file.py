@@ -1,0 +1,101 @@
+"""Export: a trained network becomes a model file, the one thing that playing needs.
+
+A model file is one ONNX graph that reads a single id (`espressivo.export.graphs`), made of standard
+operators. Everything about the model stands as JSON in the metadata of the graph, under the key
+`espressivo.engine.METADATA_KEY`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from typing import Any
+
+import numpy as np
+from onnx import helper
+
+from espressivo.codes import Vocabulary
+from espressivo.engine import FORMAT, METADATA_KEY
+from espressivo.errors import ModelError
+from espressivo.export.graphs import step_graph
+from espressivo.files import replacing
+from espressivo.networks import Network
+from espressivo.version import __version__
+
+__all__ = ["CARD", "WEIGHTS", "export"]
+
+CARD = ("name", "licence", "trained_on")
+"""What a model card must say; it may say more, such as figures."""
+
+WEIGHTS = ("fp32", "fp16", "int8")
+"""How weight matrices can be stored; see `export`."""
+
+
+def export(
+    network: Network,
+    vocabulary: Vocabulary,
+    path: str | os.PathLike[str],
+    *,
+    card: dict[str, Any],
+    weights: str = "int8",
+) -> None:
+    """Write a network as a model file, whole or not at all.
+
+    Parameters
+    ----------
+    network : one of `espressivo.networks`
+        Not changed; its dropout does not matter.
+    vocabulary : Vocabulary
+        The code that the network was trained on.
+    path : path
+        Replaced if it exists; the folder must exist.
+    card : dict
+        What JSON can hold, with at least the keys of `CARD`. The version of
+        this package is added as ``espressivo``.
+    weights : {"fp32", "fp16", "int8"}
+        How the weight matrices are stored. In 16 bits each weight is rounded by at most 0.05 %,
+        and the arithmetic is in 32 bits either way. "int8" stores whole numbers within -64..64
+        and a scale per column, and multiplies whole numbers; tables of ids are in 16 bits.
+
+    Raises
+    ------
+    ModelError
+        If the network does not fit the vocabulary, a weight is not finite (in 16 bits, unless
+        `weights` is "fp32"), `weights` is unknown, or the card lacks a key or holds what JSON
+        cannot.
+    OSError
+        If the file cannot be written.
+    """
+    config = network.config
+    if weights not in WEIGHTS:
+        raise ModelError(f"{path}: weights must be one of {', '.join(WEIGHTS)}, not {weights!r}")
+    if network.size != vocabulary.size:
+        raise ModelError(
+            f"{path}: the network has {network.size} ids and vocabulary {vocabulary.name!r} "
+            f"{vocabulary.size}: export with the vocabulary that it was trained on"
+        )
+    if missing := [key for key in CARD if key not in card]:
+        raise ModelError(f"{path}: the card lacks {', '.join(missing)}: add them")
+    sizes = {k: v for k, v in dataclasses.asdict(config).items() if k != "dropout"}
+    description = {
+        "format": FORMAT,
+        "vocabulary": vocabulary.to_dict(),
+        "network": {**sizes, "weights": weights},
+        "card": {"espressivo": __version__, **card},
+    }
+    try:
+        text = json.dumps(description, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{path}: the card must hold plain JSON values: {error}") from None
+
+    arrays = {name: tensor.cpu().float().numpy() for name, tensor in network.state_dict().items()}
+    stored = np.float32 if weights == "fp32" else np.float16
+    with np.errstate(over="ignore"):
+        unusable = [n for n, array in arrays.items() if not np.isfinite(array.astype(stored)).all()]
+    if unusable:
+        raise ModelError(f"{path}: weights of {unusable[0]} are not finite: export an earlier one")
+    model = step_graph(arrays, config, vocabulary, weights)
+    helper.set_model_props(model, {METADATA_KEY: text})
+    with replacing(path) as temporary:
+        temporary.write_bytes(model.SerializeToString(deterministic=True))

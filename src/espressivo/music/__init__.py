@@ -1,0 +1,59 @@
+"""Music: the nouns that every other room shares. They know no MIDI, no ids and no files."""
+
+from __future__ import annotations
+
+from espressivo.music.features import (
+    CHORD_GAP_S,
+    FEATURES,
+    Feature,
+    Features,
+    chord_starts,
+    in_order,
+    measure,
+    pedal_moves,
+    sounding,
+    window,
+)
+from espressivo.music.performance import (
+    CONTROL_DTYPE,
+    NOTE_DTYPE,
+    PEDAL_THRESHOLD,
+    PEDALS,
+    SOFT,
+    SOSTENUTO,
+    SUSTAIN,
+    Performance,
+    sustained_notes,
+)
+from espressivo.music.registry import (
+    Sound,
+    register_view,
+    register_writer,
+    writer,
+)
+
+__all__ = [
+    "CHORD_GAP_S",
+    "CONTROL_DTYPE",
+    "FEATURES",
+    "NOTE_DTYPE",
+    "PEDALS",
+    "PEDAL_THRESHOLD",
+    "SOFT",
+    "SOSTENUTO",
+    "SUSTAIN",
+    "Feature",
+    "Features",
+    "Performance",
+    "Sound",
+    "chord_starts",
+    "in_order",
+    "measure",
+    "pedal_moves",
+    "register_view",
+    "register_writer",
+    "sounding",
+    "sustained_notes",
+    "window",
+    "writer",
+]

@@ -1,0 +1,50 @@
+"""The kinds of networks, and how one is built from its sizes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from espressivo.codes import Vocabulary
+from espressivo.errors import TrainingError
+from espressivo.networks.notewise import Notewise
+from espressivo.networks.recurrent import Recurrent, RecurrentConfig
+from espressivo.networks.stack import Stack, StackConfig
+
+__all__ = ["NETWORKS", "Network", "NetworkConfig", "build", "config_from_dict"]
+
+Network = Recurrent | Stack
+NetworkConfig = RecurrentConfig | StackConfig
+
+NETWORKS: dict[str, NetworkConfig] = {
+    "gru": RecurrentConfig("gru", hidden=512, layers=2),
+    "lstm": RecurrentConfig("lstm", hidden=512, layers=3),
+    "delta": StackConfig("dddd"),
+    "notewise": StackConfig("dddd", notewise=True),
+}
+"""``gru`` is the post's network (Apisov 2018), ``lstm`` Magenta's (Simon & Oore 2017), ``delta``
+and ``notewise`` ours, the latter for codes of notes."""
+
+
+def build(config: NetworkConfig, vocabulary: Vocabulary) -> Network:
+    """Return a new network of these sizes for a vocabulary.
+
+    Raises
+    ------
+    TrainingError
+        If the network is for codes of notes and the vocabulary is of events.
+    """
+    if not isinstance(config, StackConfig):
+        return Recurrent(config, vocabulary.size)
+    if not config.notewise:
+        return Stack(config, vocabulary.size)
+    if not vocabulary.notewise:
+        raise TrainingError(
+            f"a notewise network needs a code of notes, which {vocabulary.name!r} is not: prepare "
+            "the data in the vocabulary notes"
+        )
+    return Notewise(config, vocabulary)
+
+
+def config_from_dict(plain: dict[str, Any]) -> NetworkConfig:
+    """Make sizes from plain values, as `dataclasses.asdict` returns them."""
+    return RecurrentConfig(**plain) if "cell" in plain else StackConfig(**plain)

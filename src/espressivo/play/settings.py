@@ -1,0 +1,152 @@
+"""Settings: how a model plays, in the words of the command line."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from espressivo.codes import (
+    CONTROLS,
+    DURATION,
+    FINE_DURATION,
+    NOTE_OFF,
+    NOTE_ON,
+    TIME_SHIFT,
+    VELOCITY,
+    Controls,
+    Limits,
+    Vocabulary,
+)
+from espressivo.engine import Sampling
+from espressivo.errors import GenerationError
+
+__all__ = ["Settings"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a model plays. Temperatures, cuts and controls lead it; all else is never broken.
+
+    Parameters
+    ----------
+    temperature, top_k, top_p, min_p : optional
+        See `Sampling`.
+    pitch_temperature, time_temperature, velocity_temperature : float, optional
+        Temperature of the choice among pitches, lengths of time and loudnesses. What kind of
+        event comes next is decided at `temperature`, which is also their default.
+    lowest_pitch, highest_pitch : int
+        Range of MIDI pitches in which notes begin, both inclusive.
+    polyphony : int, optional
+        Most notes that sound at once, at least 1.
+    longest_note_s : float, optional
+        A note that has sounded this long is ended; above 0. By default `LONGEST_NOTE_S`, or
+        `LONGEST_KEY_S` where the pedal has events of its own.
+    longest_rest_s : float, optional
+        After so long without a sounding note one is struck; above 0.
+    avoid_loops : bool
+        Whether a pitch is ruled out when it would go on with a loop; see `LoopDetector`.
+    density, loudness, pitch_weights, onset_rate, composer : optional
+        What is asked of the music; see `Controls`. Only some models have learned them. In a pitch
+        class whose weight is 0 no note begins: that is a rule.
+    guidance : float
+        How strongly the model follows what is asked: 1 as it has learned, more for more, and 0
+        not at all (Ho & Salimans 2021, "Classifier-Free Diffusion Guidance"). Anything but 1
+        takes twice the time.
+
+    Raises
+    ------
+    GenerationError
+        If a value is out of range.
+    """
+
+    temperature: float = 1.0
+    pitch_temperature: float | None = None
+    time_temperature: float | None = None
+    velocity_temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    lowest_pitch: int = 0
+    highest_pitch: int = 127
+    polyphony: int | None = None
+    longest_note_s: float | None = None
+    longest_rest_s: float | None = None
+    avoid_loops: bool = False
+    density: float | None = None
+    loudness: float | None = None
+    pitch_weights: tuple[float, ...] | None = None
+    onset_rate: float | None = None
+    composer: str | None = None
+    guidance: float = 1.0
+
+    def __post_init__(self) -> None:
+        problems = []
+        for name in ("pitch_temperature", "time_temperature", "velocity_temperature"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value >= 0):
+                problems.append(f"{name} must be at least 0 and finite, not {value}")
+        for make in (
+            lambda: Sampling(self.temperature, self.top_k, self.top_p, self.min_p),
+            lambda: self.controls,
+        ):
+            try:
+                make()
+            except GenerationError as error:
+                problems.append(str(error))
+        if not (math.isfinite(self.guidance) and self.guidance >= 0):
+            problems.append(f"guidance must be at least 0 and finite, not {self.guidance}")
+        if not 0 <= self.lowest_pitch <= self.highest_pitch <= 127:
+            problems.append(
+                "lowest_pitch and highest_pitch must be ascending and within 0..127, not "
+                f"{self.lowest_pitch} and {self.highest_pitch}"
+            )
+        if self.polyphony is not None and self.polyphony < 1:
+            problems.append(f"polyphony must be at least 1, not {self.polyphony}")
+        for name in ("longest_note_s", "longest_rest_s"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                problems.append(f"{name} must be above 0 and finite, not {value}")
+        if problems:
+            raise GenerationError("; ".join(problems))
+
+    @property
+    def limits(self) -> Limits:
+        """What is never exceeded."""
+        weights = self.pitch_weights or (1.0,) * 12
+        return Limits(
+            self.lowest_pitch,
+            self.highest_pitch,
+            tuple(weight > 0 for weight in weights),
+            self.polyphony,
+            self.longest_note_s,
+            self.longest_rest_s,
+        )
+
+    @property
+    def controls(self) -> Controls:
+        """What is asked of the music."""
+        return Controls(**{name: getattr(self, name) for name in CONTROLS})
+
+    def sampling(self, vocabulary: Vocabulary) -> Sampling:
+        """Return how ids of a vocabulary are drawn.
+
+        What cannot follow leaves its probability to events of its kind. A model that wants to
+        end a note, but is not sure which ones sound, then ends one all the same; were its wish
+        spread over all kinds, notes would end too seldom and pile up.
+        """
+        v = vocabulary
+        chosen = (
+            (NOTE_ON, self.pitch_temperature),
+            (NOTE_OFF, self.pitch_temperature),
+            (TIME_SHIFT, self.time_temperature),
+            (DURATION, self.time_temperature),
+            (FINE_DURATION, self.time_temperature),
+            (VELOCITY, self.velocity_temperature),
+        )
+        groups = tuple(
+            (v.first[kind], v.first[kind] + v.counts[kind], temperature)
+            for kind, temperature in chosen
+            if temperature is not None
+        )
+        kinds = tuple(count for count in v.counts if count)
+        return Sampling(self.temperature, self.top_k, self.top_p, self.min_p, groups, kinds)

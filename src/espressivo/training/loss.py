@@ -1,0 +1,94 @@
+"""Loss: what a network reads of a batch, and how many nats its predictions cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from espressivo.codes import FIELDS, Vocabulary
+from espressivo.data import IGNORED, Batch, Cut, Dataset, whole_pieces
+from espressivo.networks import NetworkConfig, State
+
+__all__ = ["cleared", "read", "summed_nats", "tensors", "validation_nats"]
+
+
+def validation_nats(
+    network: torch.nn.Module,
+    dataset: Dataset,
+    split: str = "validation",
+    first_events: int | None = None,
+    device: torch.device | None = None,
+) -> float:
+    """Return nats per event over a split, each event scored given all before it in its piece.
+
+    `network` is one of `espressivo.networks`, or one wrapped by Fabric.
+    """
+    total = torch.zeros((), dtype=torch.float64)
+    events = 0
+    state: State | None = None
+    training = network.training
+    network.eval()
+    notewise = cast("NetworkConfig", network.config).notewise
+    with torch.no_grad():
+        cut = Cut(rows=64, events=500)
+        for batch in whole_pieces(dataset, split, cut, first_events, notewise):
+            inputs, targets = tensors(batch, device)
+            before = cleared(state, batch, inputs.device)
+            logits, state = read(network, inputs, targets, before, None)
+            total += summed_nats(logits, targets, dataset.vocabulary).double().cpu()
+            events += batch.events
+    network.train(training)
+    return float(total) / events
+
+
+def tensors(batch: Batch, device: torch.device | None) -> tuple[Tensor, Tensor]:
+    """Return inputs and targets of a batch on a device."""
+    inputs, targets = torch.from_numpy(batch.inputs), torch.from_numpy(batch.targets)
+    return inputs.to(device, non_blocking=True), targets.to(device, non_blocking=True)
+
+
+def cleared(state: State | None, batch: Batch, device: torch.device) -> State | None:
+    """Clear the state of the rows that begin anew; None stays None."""
+    if state is None:
+        return None
+    kept = torch.from_numpy(~batch.fresh).to(device)
+    return tuple(part * kept.view(1, -1, *[1] * (part.ndim - 2)) for part in state)
+
+
+def read(
+    network: Callable[..., Any],
+    inputs: Tensor,
+    targets: Tensor,
+    state: State | None,
+    controls: Tensor | None,
+) -> tuple[Tensor, State]:
+    """Let a network read a batch; over notes it needs to be given what it is to predict."""
+    more = (targets,) if targets.ndim == 3 else ()
+    asked = (controls,) if more or controls is not None else ()
+    logits, after = network(inputs, state, *asked, *more)
+    return logits, after
+
+
+def summed_nats(logits: Tensor, targets: Tensor, vocabulary: Vocabulary) -> Tensor:
+    """Return the summed negative log-likelihood of the targets that count.
+
+    Targets have shape (T, B), or for a code of notes (T, B, factors).
+    """
+    logits = logits.float()
+    if targets.ndim == 2:
+        return functional.cross_entropy(
+            logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum"
+        )
+    v = vocabulary
+    whole = [
+        torch.cat([logits[..., v.first[k] : v.first[k] + v.counts[k]] for k in kinds], -1)
+        for kinds in FIELDS
+    ]
+    each = torch.stack([one.logsumexp(-1) for one in whole], -1) - logits.gather(
+        -1, targets.clamp(min=0)
+    )
+    return torch.where(targets == IGNORED, 0, each).sum()

@@ -1,0 +1,41 @@
+"""Views of a performance: its sound, pictures of it, and how it shows in a notebook."""
+
+from __future__ import annotations
+
+from espressivo.views.notebook import (
+    html,
+)
+from espressivo.views.pictures import (
+    blank,
+    piano_roll,
+    piano_roll_png,
+    playing_curves,
+    training_curves,
+    training_log,
+)
+from espressivo.views.sound import (
+    SAMPLE_RATE,
+    Audio,
+    bundled,
+    check_path,
+    is_sound,
+    render,
+    write_sound,
+)
+
+__all__ = [
+    "SAMPLE_RATE",
+    "Audio",
+    "blank",
+    "bundled",
+    "check_path",
+    "html",
+    "is_sound",
+    "piano_roll",
+    "piano_roll_png",
+    "playing_curves",
+    "render",
+    "training_curves",
+    "training_log",
+    "write_sound",
+]
