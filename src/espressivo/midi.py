@@ -1,7 +1,5 @@
-"""MIDI files to performances and back. The only owner of ticks, tempo and SMPTE divisions.
+"""Reading MIDI files. Here alone ticks become seconds; `espressivo.midi_write` does the reverse.
 
-Reading
--------
 - Types 0, 1 and 2, with a division in ticks per quarter note or in SMPTE frames; also wrapped in
   RIFF. All tracks are merged. The tracks of a type 2 file are independent patterns, each with its
   own tempo map; they are laid one after another.
@@ -17,19 +15,17 @@ Reading
 - Ticks become seconds in the same floating-point steps as in pretty_midi, so that quantised
   times agree with note-seq to the last bit.
 
-Writing
--------
-One track, piano (program 0), 120 quarter notes a minute, 9600 ticks each: the ticks of files with
-384 or 480 ticks per quarter note at that tempo, and steps of 10 ms, are whole numbers of ticks.
-
 symusic does the parsing, of tracks that `espressivo.smf` has checked and made plain.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
-import stat
+from collections import Counter
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -38,7 +34,7 @@ from symusic.core import ScoreTick
 
 from espressivo import smf
 from espressivo.errors import MidiError
-from espressivo.files import replacing
+from espressivo.midi_write import TICKS_PER_SECOND, to_bytes, write
 from espressivo.performance import (
     CONTROL_DTYPE,
     NOTE_DTYPE,
@@ -48,26 +44,36 @@ from espressivo.performance import (
     SUSTAIN,
     Performance,
 )
+from espressivo.provenance import Provenance, find, is_provenance, read_provenance
+from espressivo.smf import MAX_BYTES, MAX_SECONDS
 
 __all__ = [
     "MAX_BYTES",
     "MAX_SECONDS",
     "TICKS_PER_SECOND",
+    "ChannelInfo",
+    "FileInfo",
+    "describe",
     "from_bytes",
     "read",
+    "read_provenance",
     "to_bytes",
     "write",
 ]
 
-MAX_BYTES = 16 << 20
-"""Larger files are refused: the longest of MAESTRO has half a megabyte."""
-
-MAX_SECONDS = 12 * 3600
-"""Longer performances are neither read nor written."""
-
-_TICKS_PER_QUARTER, _TEMPO = 9600, 500_000
-TICKS_PER_SECOND = 19_200
-"""Resolution of written files."""
+_PEDAL_NAMES = {SUSTAIN: "sustain", SOSTENUTO: "sostenuto", SOFT: "soft"}
+_TEXT_NAMES = {
+    0x101: "text",
+    0x102: "copyright",
+    0x104: "instrument",
+    0x105: "lyric",
+    0x106: "marker",
+    0x107: "cue point",
+    0x108: "program name",
+    0x109: "device name",
+}
+_FIFTHS = "Cb Gb Db Ab Eb Bb F C G D A E B F# C# G# D# A#".split()  # major from 7 flats on
+_MOST_LINES = 10  # texts that `FileInfo.lines` shows
 
 # A zero-length note on each channel: without notes, symusic forgets a channel's controllers.
 _ANCHORS = b"".join(bytes((0, 0x90 | c, 0, 1, 0, 0x80 | c, 0, 0)) for c in range(16))
@@ -99,22 +105,7 @@ def read(path: str | os.PathLike[str], programs: Collection[int] | None = None) 
         If the file cannot be read, is larger than `MAX_BYTES`, is not MIDI, or is damaged or
         truncated. The message is one line and begins with the path.
     """
-    try:
-        status = os.stat(path)
-        if stat.S_ISDIR(status.st_mode):
-            raise MidiError(f"{path}: a folder, not a MIDI file")
-        if not stat.S_ISREG(status.st_mode):
-            raise MidiError(f"{path}: not a regular file")
-        if status.st_size > MAX_BYTES:
-            raise MidiError(
-                f"{path}: {status.st_size} bytes are too many for a MIDI file: at most {MAX_BYTES}"
-            )
-        with open(path, "rb", buffering=0) as file:
-            data = file.read(status.st_size)
-    except (OSError, ValueError) as error:  # ValueError: a path that no system allows
-        reason = getattr(error, "strerror", None) or error
-        raise MidiError(f"{path}: cannot be read: {reason}") from None
-    return from_bytes(data, str(path), programs)
+    return from_bytes(smf.load(path), str(path), programs)
 
 
 def from_bytes(
@@ -140,60 +131,200 @@ def from_bytes(
     return performance
 
 
-def write(performance: Performance, path: str | os.PathLike[str]) -> None:
-    """Write a performance as a MIDI file; an older file at `path` is replaced only when done.
+@dataclass(frozen=True)
+class ChannelInfo:
+    """How many notes one program plays on one channel, in all tracks together.
+
+    Parameters
+    ----------
+    channel : int
+        1..16; channel 10 holds drums.
+    program : int
+        General MIDI program, 0..127; 0 is the grand piano.
+    notes : int
+        Note-ons, including those whose note never ends or has no length.
+    """
+
+    channel: int
+    program: int
+    notes: int
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """What a MIDI file holds, as `describe` finds it.
+
+    Parameters
+    ----------
+    type : int
+        0, 1 or 2.
+    ticks_per_quarter : int or None
+        None if the file counts in SMPTE frames.
+    smpte : (int, int) or None
+        Otherwise: frames a second (29 stands for 29.97) and ticks per frame.
+    seconds : float
+        Seconds until the last note or pedal movement that `read` gives, so without drums.
+    tracks : tuple of str
+        The name of each track, empty if it has none.
+    tempo_events : int
+    tempo_range : (float, float) or None
+        Slowest and fastest tempo, in quarter notes a minute; None without tempo events. With
+        SMPTE frames, tempo has no meaning.
+    time_signatures : tuple of str
+        Different ones in the order of the file, such as ``"4/4"``.
+    key_signatures : tuple of (int, bool)
+        Different ones in the order of the file: number of sharps, -7..7, and whether it is minor.
+    channels : tuple of ChannelInfo
+        By channel, then program.
+    pedals : dict
+        Movements of the pedals ``sustain``, ``sostenuto`` and ``soft``, as they stand in the file.
+    texts : tuple of (str, str)
+        Kind and content of each text event, but for names of tracks and the provenance.
+        Characters that cannot be printed are replaced by spaces.
+    provenance : Provenance or None
+    provenance_error : str or None
+        Why the provenance cannot be read, if the file has one that is damaged.
+    """
+
+    type: int
+    ticks_per_quarter: int | None
+    smpte: tuple[int, int] | None
+    seconds: float
+    tracks: tuple[str, ...]
+    tempo_events: int
+    tempo_range: tuple[float, float] | None
+    time_signatures: tuple[str, ...]
+    key_signatures: tuple[tuple[int, bool], ...]
+    channels: tuple[ChannelInfo, ...]
+    pedals: dict[str, int]
+    texts: tuple[tuple[str, str], ...]
+    provenance: Provenance | None
+    provenance_error: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as values that JSON can hold."""
+        return dataclasses.asdict(self)
+
+    def lines(self) -> list[str]:
+        """Return a description for people; of many texts, the first ten are shown."""
+        if self.smpte is None:
+            division = f"{self.ticks_per_quarter} ticks per quarter note"
+        else:
+            division = f"SMPTE, {self.smpte[0]} frames a second of {self.smpte[1]} ticks"
+        lines = [f"type {self.type}, {division}, {self.seconds:.2f} s"]
+        lines += [f"track {n}: {name or '(no name)'}" for n, name in enumerate(self.tracks, 1)]
+        if self.tempo_range:
+            slowest, fastest = (f"{bpm:.6g}" for bpm in self.tempo_range)
+            span = slowest if slowest == fastest else f"{slowest} to {fastest}"
+            lines.append(
+                f"tempo: {span} quarter notes a minute (tempo events: {self.tempo_events})"
+            )
+        if self.time_signatures:
+            lines.append(f"time signature: {', '.join(self.time_signatures)}")
+        if self.key_signatures:
+            lines.append(f"key signature: {', '.join(_key_name(*k) for k in self.key_signatures)}")
+        for one in self.channels:
+            what = "drums" if one.channel == 10 else f"program {one.program}"
+            lines.append(f"notes on channel {one.channel}, {what}: {one.notes}")
+        moved = [f"{name} {count}" for name, count in self.pedals.items() if count]
+        lines.append(f"pedal movements: {', '.join(moved) or 'none'}")
+        lines += [f"{kind}: {text}" for kind, text in self.texts[:_MOST_LINES]]
+        if len(self.texts) > _MOST_LINES:
+            lines.append(f"... and {len(self.texts) - _MOST_LINES} more texts")
+        if self.provenance_error:
+            lines.append(self.provenance_error)
+        elif self.provenance:
+            for name, value in self.provenance.to_dict().items():
+                shown = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+                lines.append(f"{name}: {shown}")
+        return lines
+
+
+def describe(path: str | os.PathLike[str]) -> FileInfo:
+    """Tell what a MIDI file holds.
+
+    Signatures that are not valid are left out. A damaged provenance is reported in the result.
 
     Raises
     ------
     MidiError
-        If the performance is longer than `MAX_SECONDS`, or the file cannot be written.
+        If `read` refuses the file; the message is the same.
     """
+    data = smf.load(path)
+    seconds = from_bytes(data, str(path)).seconds  # which also refuses what is damaged
     try:
-        data = to_bytes(performance)
-        with replacing(path) as temporary:
-            temporary.write_bytes(data)
+        return _file_info(data, seconds)
     except MidiError as error:
         raise MidiError(f"{path}: {error}") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise MidiError(f"{path}: cannot be written: {reason}") from None
 
 
-def to_bytes(performance: Performance) -> bytes:
-    """Return a performance as the bytes of a MIDI file.
+def _file_info(data: bytes, seconds: float) -> FileInfo:
+    kind, division, tracks = smf.chunks(smf.unwrap(data))
+    names = [""] * len(tracks)
+    bpm: list[float] = []
+    times: dict[str, None] = {}  # for their order
+    keys: dict[tuple[int, bool], None] = {}
+    notes, pedals = Counter[tuple[int, int]](), Counter[int]()
+    texts: list[tuple[str, str]] = []
+    marked: list[tuple[int, bytes]] = []
+    program = np.zeros((len(tracks), 16), np.int64)
+    for track, _, status, content in smf.all_events(tracks):
+        message, channel = status >> 4, status & 15
+        if message == 9 and content[1]:
+            notes[channel + 1, int(program[track, channel])] += 1
+        elif message == 0xB and content[0] in PEDALS:
+            pedals[content[0]] += 1
+        elif message == 0xC:
+            program[track, channel] = content[0]
+        elif is_provenance(status, content):
+            marked.append((status, content))
+        elif status == smf.TRACK_NAME:
+            names[track] = names[track] or _text(content)
+        elif status in _TEXT_NAMES:
+            texts.append((_TEXT_NAMES[status], _text(content)))
+        elif status == smf.TEMPO:
+            bpm.append(6e7 / int.from_bytes(content, "big"))
+        elif status == smf.TIME_SIGNATURE and len(content) == 4 and content[1] < 8:
+            times[f"{content[0]}/{1 << content[1]}"] = None
+        elif status == smf.KEY_SIGNATURE and len(content) == 2 and content[1] < 2:
+            sharps = int.from_bytes(content[:1], "big", signed=True)
+            if -7 <= sharps <= 7:
+                keys[sharps, bool(content[1])] = None
+    provenance, provenance_error = None, None
+    try:
+        provenance = find(marked)
+    except MidiError as error:
+        provenance_error = str(error)
+    in_frames = bool(division & 0x8000)
+    return FileInfo(
+        type=kind,
+        ticks_per_quarter=None if in_frames else division,
+        smpte=(256 - (division >> 8), division & 0xFF) if in_frames else None,
+        seconds=seconds,
+        tracks=tuple(names),
+        tempo_events=len(bpm),
+        tempo_range=(min(bpm), max(bpm)) if bpm else None,
+        time_signatures=tuple(times),
+        key_signatures=tuple(keys),
+        channels=tuple(ChannelInfo(*key, count) for key, count in sorted(notes.items())),
+        pedals={name: pedals[number] for number, name in _PEDAL_NAMES.items()},
+        texts=tuple(texts),
+        provenance=provenance,
+        provenance_error=provenance_error,
+    )
 
-    Times are rounded to `TICKS_PER_SECOND`; a note lasts at least one tick. Where notes of one
-    pitch overlap, readers pair them anew: the first to begin is the first to end. Within a tick
-    pedals come first, then note-offs, then note-ons.
 
-    Raises
-    ------
-    MidiError
-        If the performance is longer than `MAX_SECONDS`.
-    """
-    if performance.seconds > MAX_SECONDS:
-        raise MidiError(
-            f"a performance of {performance.seconds / 3600:.1f} hours is too long for a MIDI "
-            f"file: at most {MAX_SECONDS // 3600} hours can be written"
-        )
-    notes, controls = performance.notes, performance.controls
-    start = np.rint(notes["onset_s"] * TICKS_PER_SECOND).astype(np.int64)
-    end = np.maximum(np.rint(notes["offset_s"] * TICKS_PER_SECOND).astype(np.int64), start + 1)
-    moved = np.rint(controls["time_s"] * TICKS_PER_SECOND).astype(np.int64)
+def _text(content: bytes) -> str:
+    """Decode a text event, of which the standard does not say the encoding, to one line."""
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")
+    return "".join(c if c.isprintable() else " " for c in text).strip()
 
-    tick = np.concatenate((moved, end, start))
-    messages = np.empty((len(tick), 3), np.uint8)
-    pedal, off, on = np.split(messages, (len(moved), len(moved) + len(end)))
-    pedal[:] = np.stack((np.full(len(moved), 0xB0), controls["number"], controls["value"]), 1)
-    off[:] = np.stack((np.full(len(end), 0x80), notes["pitch"], np.full(len(end), 64)), 1)
-    on[:] = np.stack((np.full(len(start), 0x90), notes["pitch"], notes["velocity"]), 1)
 
-    order = np.argsort(tick, kind="stable")
-    gaps = np.diff(tick[order], prepend=0).tolist()
-    track = bytearray(b"\x00\xff\x51\x03" + _TEMPO.to_bytes(3, "big") + b"\x00\xc0\x00")
-    for gap, message in zip(gaps, messages[order], strict=True):
-        track += smf.event(gap, message.tobytes())
-    return smf.file([bytes(track + b"\x00\xff\x2f\x00")], _TICKS_PER_QUARTER)
+def _key_name(sharps: int, minor: bool) -> str:
+    return f"{_FIFTHS[sharps + 10]} minor" if minor else f"{_FIFTHS[sharps + 7]} major"
 
 
 def _in_turn(parts: list[tuple[Performance, float]]) -> Performance:
@@ -238,12 +369,8 @@ def _merged(
             _controls([controls for _, controls in played], segments),
         )
     except (RuntimeError, ValueError, MemoryError) as error:
-        for number, track in enumerate(tracks, 1):
-            try:
-                for _ in smf.events(track):
-                    pass
-            except MidiError as fault:
-                raise MidiError(f"damaged: track {number}, {fault}") from None
+        for _ in smf.all_events(tracks):  # which names the fault, if there is one
+            pass
         raise MidiError(f"cannot be parsed: {error}") from None
     return performance, float(_seconds(np.int64(length), segments))
 
