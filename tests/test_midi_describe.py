@@ -79,7 +79,7 @@ def test_a_file_of_others(describe):
                     (0, meta(0x58, b"\x03\x02\x18\x08")), (0, meta(0x58, b"\x03")),
                     (0, meta(0x58, b"\x03\xff\x18\x08")),
                     (0, meta(0x59, b"\xf9\x00")), (0, meta(0x59, b"\x00\x01")),
-                    (0, meta(0x59, b"\x08\x00")), (0, meta(0x59, b"\x00\x02")),
+                    (0, meta(0x59, b"\x08\x00")), (0, meta(0x59, b"\x05\x02")),
                     (0, meta(0x59, b"\x00")), (0, meta(5, b"la\r\n")), (0, meta(6, b"\x1b[1mA")),
                 ]
             ),

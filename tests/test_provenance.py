@@ -164,8 +164,8 @@ def test_the_same_provenance_twice_is_one_and_two_are_refused():
         read_provenance(holding(JSON_TEXT, JSON_TEXT.replace(b'"seed":7', b'"seed":8')))
 
 
-DEEP = {}
-for _ in range(8):
+DEEP = {"a": 1}  # 8 levels
+for _ in range(7):
     DEEP = {"a": DEEP}
 
 HOSTILE = {
@@ -176,13 +176,14 @@ HOSTILE = {
     "not ASCII": (holding(JSON_TEXT.replace(b"F#", b"F\xff")), "damaged"),
     "UTF-8": (holding(JSON_TEXT.replace(b"F#", "Fü".encode())), "damaged"),
     "huge": (holding(JSON_TEXT.replace(b"F#", b"F" * 66_000)), "at most 65536"),
+    "huge and damaged": (holding(b"espressivo:{" + b"x" * 66_000), "at most 65536"),
     "nested": (holding(b'espressivo:{"a":' + b"[" * 60_000), "nested too deeply"),
     "nested objects": (holding(b"espressivo:" + b'{"a":' * 10_000), "nested too deeply"),
     "long number": (holding(JSON_TEXT.replace(b":7,", b":" + b"7" * 5000 + b",")), "damaged"),
     "no fields": (holding(b"espressivo:{}"), "missing field 'command'"),
     "field too many": (with_fields(path="/etc/passwd"), "unknown field 'path'"),
     "long field": (with_fields(**{"x\n" * 9999: 1}), "unknown field 'x\\n"),
-    "nested settings": (with_fields(settings=DEEP | {"b": [DEEP]}), "more than 8 deep"),
+    "nested settings": (with_fields(settings={"b": DEEP}), "more than 8 deep"),
     "infinite setting": (with_fields(settings={"a": float("inf")}), "plain JSON values"),
     "NaN setting": (with_fields(settings={"a": [float("nan")]}), "plain JSON values"),
     "overflowing setting": (
@@ -224,6 +225,10 @@ def test_hostile_provenance_is_refused_in_one_short_line(name, tmp_path):
         read_provenance(path)
     assert str(from_file.value) == message.replace("<bytes>", str(path), 1)
     assert len(midi.read(path)) == 1  # the music is there all the same
+
+
+def test_eight_levels_of_settings_are_allowed():
+    assert read_provenance(with_fields(settings=DEEP)).settings == DEEP
 
 
 @given(st.binary(max_size=60), st.integers(0, len(JSON_TEXT)), st.integers(0, len(JSON_TEXT)))

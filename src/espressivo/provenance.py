@@ -50,7 +50,7 @@ class Provenance:
         Seed of this performance, at least 0.
     settings : mapping
         The arguments that differ from their defaults: plain JSON values under string keys, nested
-        at most 8 deep, without NaN and infinity. Kept as a copy, in which tuples are lists.
+        at most 8 deep (the mapping itself is the first level), without NaN and infinity. Kept as a copy, in which tuples are lists.
     primer_sha256 : str, optional
         SHA-256 of the primer, in the same form; None if there was no primer.
     command : str
@@ -206,7 +206,7 @@ def _parsed(text: bytes) -> Provenance:
 
 def _plain(value: Any, depth: int) -> Any:
     """Return a copy of a JSON value among the settings, with lists for tuples, or refuse it."""
-    if depth < 0:
+    if isinstance(value, Mapping | list | tuple) and not depth:
         raise MidiError(f"provenance: settings are nested more than {_MAX_DEPTH} deep")
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
         return {key: _plain(one, depth - 1) for key, one in value.items()}
