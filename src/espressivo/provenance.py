@@ -50,7 +50,8 @@ class Provenance:
         Seed of this performance, at least 0.
     settings : mapping
         The arguments that differ from their defaults: plain JSON values under string keys, nested
-        at most 8 deep (the mapping itself is the first level), without NaN and infinity. Kept as a copy, in which tuples are lists.
+        at most 8 deep (the mapping itself is the first level), without NaN and infinity. Kept as
+        a copy, in which tuples are lists.
     primer_sha256 : str, optional
         SHA-256 of the primer, in the same form; None if there was no primer.
     command : str
