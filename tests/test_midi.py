@@ -1,3 +1,4 @@
+import io
 import multiprocessing
 import os
 import random
@@ -10,10 +11,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from espressivo import Performance
+from espressivo import Performance, midi
 from espressivo.codes import vocabulary
 from espressivo.errors import MidiError
-from espressivo.midi import reading as midi
 from espressivo.midi import smf
 from espressivo.music.performance import (
     CONTROL_DTYPE,
@@ -638,33 +638,105 @@ def test_quantised_times_survive_writing(name, performance):
     assert v.encode(again).tolist() == v.encode(quantised).tolist()
 
 
-def test_ticks_of_recordings_survive_writing():
-    for division in (384, 480):
-        data = one_track(
-            *[e for n in range(1, 200) for e in ((n, on(60)), (n, off(60)))], division=division
-        )
-        first = midi.from_bytes(data)
-        again = midi.from_bytes(midi.to_bytes(first))
-        np.testing.assert_allclose(again.notes["onset_s"], first.notes["onset_s"], rtol=1e-14)
+def test_times_are_rounded_once_to_a_millisecond_so_errors_do_not_add_up():
+    onset_s = np.arange(3000) / 384
+    performance = Performance.from_arrays(
+        onset_s, onset_s + 0.0026, [60] * len(onset_s), [64] * len(onset_s)
+    )
+    again = midi.from_bytes(midi.to_bytes(performance)).notes
+    for name in ("onset_s", "offset_s"):
+        assert np.abs(again[name] - performance.notes[name]).max() <= 0.0005 + 1e-9
+
+
+def written(performance, *, conductor=(), name=b"Piano", key=None):
+    """Build the bytes that should be written by hand; `performance` as events."""
+    return midi_file(
+        track(
+            [
+                *((0, meta(kind, text)) for kind, text in conductor),
+                (0, tempo(480_000)),
+                (0, meta(0x58, b"\x04\x02\x18\x08")),
+                *([(0, meta(0x59, key))] if key else []),
+            ]
+        ),
+        track([(0, meta(3, name)), (0, program(0)), *performance]),
+        kind=1,
+        division=480,
+    )
+
+
+SHORT = Performance(
+    np.array([(0.01, 0.5, 60, 70)], NOTE_DTYPE), np.array([(0.01, 64, 127)], CONTROL_DTYPE)
+)
+SHORT_EVENTS = [(10, control(64, 127)), (0, on(60, 70)), (490, off(60))]
 
 
 def test_written_bytes():
+    assert midi.to_bytes(SHORT) == written(SHORT_EVENTS)
+    assert midi.TICKS_PER_SECOND == 1000
+
+
+def test_within_a_tick_pedals_come_first_then_the_ends_of_notes_then_beginnings():
     performance = Performance(
-        np.array([(0.01, 0.5, 60, 70)], NOTE_DTYPE), np.array([(0.01, 64, 127)], CONTROL_DTYPE)
+        np.array([(1, 2, 60, 1), (2, 3, 60, 2), (2, 2, 62, 3)], NOTE_DTYPE),
+        np.array([(2, 64, 9), (2, 64, 0), (2.0004, 67, 1)], CONTROL_DTYPE),
     )
-    assert midi.to_bytes(performance) == midi_file(
-        track(
-            [
-                (0, tempo(500_000)),
-                (0, program(0)),
-                (192, control(64, 127)),
-                (0, on(60, 70)),
-                (9408, off(60)),
-            ]
-        ),
-        kind=0,
-        division=9600,
-    )
+    assert midi.to_bytes(performance) == written(
+        [
+            (1000, on(60, 1)),
+            (1000, control(64, 9)), (0, control(64, 0)), (0, control(67, 1)),
+            (0, off(60)),
+            (0, on(60, 2)), (0, on(62, 3)),
+            (1, off(62)),
+            (999, off(60)),
+        ]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("signature", "data"),
+    [
+        ((0, False), b"\x00\x00"),
+        ((3, True), b"\x03\x01"),
+        ((7, False), b"\x07\x00"),
+        ((-1, False), b"\xff\x00"),
+        ((-7, True), b"\xf9\x01"),
+    ],
+)
+def test_a_key_signature_is_written_if_it_is_given(signature, data):
+    assert midi.to_bytes(SHORT, key_signature=signature) == written(SHORT_EVENTS, key=data)
+    assert midi.from_bytes(written(SHORT_EVENTS, key=data)) == SHORT
+
+
+@pytest.mark.parametrize("sharps", [-8, 8, 1000])
+def test_a_key_signature_out_of_range_is_refused(sharps, tmp_path):
+    with pytest.raises(MidiError, match=rf"^a key signature has -7\.\.7 sharps .*not {sharps}$"):
+        midi.to_bytes(SHORT, key_signature=(sharps, False))
+    with pytest.raises(MidiError, match=r"^[^\n]*x\.mid: a key signature"):
+        midi.write(SHORT, tmp_path / "x.mid", key_signature=(sharps, False))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_piano_track_can_be_named():
+    assert midi.to_bytes(SHORT, name="Flügel") == written(SHORT_EVENTS, name="Flügel".encode())
+    for wrong in ("a\nb", "x" * 201, "\x1b[1m"):
+        with pytest.raises(MidiError, match=r"^the name of the track [^\n]*$"):
+            midi.to_bytes(SHORT, name=wrong)
+
+
+def test_a_written_file_is_read_by_pretty_midi_s_parser_as_it_was_meant():
+    mido = pytest.importorskip("mido")
+    file = mido.MidiFile(file=io.BytesIO(midi.to_bytes(SHORT, key_signature=(-3, True))))
+    assert (file.type, file.ticks_per_beat, len(file.tracks)) == (1, 480, 2)
+    assert file.length == pytest.approx(0.5)
+    assert [message.type for message in file.tracks[0]] == [
+        "set_tempo", "time_signature", "key_signature", "end_of_track",
+    ]  # fmt: skip
+    assert file.tracks[0][2].key == "Cm"
+    assert (file.tracks[0][1].numerator, file.tracks[0][1].denominator) == (4, 4)
+    assert [message.type for message in file.tracks[1]] == [
+        "track_name", "program_change", "control_change", "note_on", "note_off", "end_of_track",
+    ]  # fmt: skip
 
 
 def test_an_empty_performance_can_be_written():

@@ -1,13 +1,26 @@
-"""MIDI files, read and written."""
+"""MIDI files, read and written, and what they say of themselves."""
 
 from __future__ import annotations
 
+from espressivo.midi.info import (
+    ChannelInfo,
+    FileInfo,
+    describe,
+)
+from espressivo.midi.provenance import (
+    Provenance,
+    read_provenance,
+)
 from espressivo.midi.reading import (
-    MAX_BYTES,
-    MAX_SECONDS,
-    TICKS_PER_SECOND,
     from_bytes,
     read,
+)
+from espressivo.midi.smf import (
+    MAX_BYTES,
+    MAX_SECONDS,
+)
+from espressivo.midi.writing import (
+    TICKS_PER_SECOND,
     to_bytes,
     write,
 )
@@ -16,8 +29,13 @@ __all__ = [
     "MAX_BYTES",
     "MAX_SECONDS",
     "TICKS_PER_SECOND",
+    "ChannelInfo",
+    "FileInfo",
+    "Provenance",
+    "describe",
     "from_bytes",
     "read",
+    "read_provenance",
     "to_bytes",
     "write",
 ]

@@ -1,7 +1,5 @@
-"""MIDI files to performances and back. The only owner of ticks, tempo and SMPTE divisions.
+"""Reading MIDI files. Here alone ticks become seconds; `espressivo.midi_write` does the reverse.
 
-Reading
--------
 - Types 0, 1 and 2, with a division in ticks per quarter note or in SMPTE frames; also wrapped in
   RIFF. All tracks are merged. The tracks of a type 2 file are independent patterns, each with its
   own tempo map; they are laid one after another.
@@ -17,18 +15,12 @@ Reading
 - Ticks become seconds in the same floating-point steps as in pretty_midi, so that quantised
   times agree with note-seq to the last bit.
 
-Writing
--------
-One track, piano (program 0), 120 quarter notes a minute, 9600 ticks each: the ticks of files with
-384 or 480 ticks per quarter note at that tempo, and steps of 10 ms, are whole numbers of ticks.
-
 symusic does the parsing, of tracks that `espressivo.midi.smf` has checked and made plain.
 """
 
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Collection
 from typing import Any
 
@@ -37,8 +29,8 @@ from numpy.typing import NDArray
 from symusic.core import ScoreTick
 
 from espressivo.errors import MidiError
-from espressivo.files import replacing
 from espressivo.midi import smf
+from espressivo.midi.smf import MAX_SECONDS
 from espressivo.music import (
     CONTROL_DTYPE,
     NOTE_DTYPE,
@@ -49,25 +41,7 @@ from espressivo.music import (
     Performance,
 )
 
-__all__ = [
-    "MAX_BYTES",
-    "MAX_SECONDS",
-    "TICKS_PER_SECOND",
-    "from_bytes",
-    "read",
-    "to_bytes",
-    "write",
-]
-
-MAX_BYTES = 16 << 20
-"""Larger files are refused: the longest of MAESTRO has half a megabyte."""
-
-MAX_SECONDS = 12 * 3600
-"""Longer performances are neither read nor written."""
-
-_TICKS_PER_QUARTER, _TEMPO = 9600, 500_000
-TICKS_PER_SECOND = 19_200
-"""Resolution of written files."""
+__all__ = ["from_bytes", "read"]
 
 # A zero-length note on each channel: without notes, symusic forgets a channel's controllers.
 _ANCHORS = b"".join(bytes((0, 0x90 | c, 0, 1, 0, 0x80 | c, 0, 0)) for c in range(16))
@@ -99,22 +73,7 @@ def read(path: str | os.PathLike[str], programs: Collection[int] | None = None) 
         If the file cannot be read, is larger than `MAX_BYTES`, is not MIDI, or is damaged or
         truncated. The message is one line and begins with the path.
     """
-    try:
-        status = os.stat(path)
-        if stat.S_ISDIR(status.st_mode):
-            raise MidiError(f"{path}: a folder, not a MIDI file")
-        if not stat.S_ISREG(status.st_mode):
-            raise MidiError(f"{path}: not a regular file")
-        if status.st_size > MAX_BYTES:
-            raise MidiError(
-                f"{path}: {status.st_size} bytes are too many for a MIDI file: at most {MAX_BYTES}"
-            )
-        with open(path, "rb", buffering=0) as file:
-            data = file.read(status.st_size)
-    except (OSError, ValueError) as error:  # ValueError: a path that no system allows
-        reason = getattr(error, "strerror", None) or error
-        raise MidiError(f"{path}: cannot be read: {reason}") from None
-    return from_bytes(data, str(path), programs)
+    return from_bytes(smf.load(path), str(path), programs)
 
 
 def from_bytes(
@@ -138,62 +97,6 @@ def from_bytes(
     except MidiError as error:
         raise MidiError(f"{name}: {error}") from None
     return performance
-
-
-def write(performance: Performance, path: str | os.PathLike[str]) -> None:
-    """Write a performance as a MIDI file; an older file at `path` is replaced only when done.
-
-    Raises
-    ------
-    MidiError
-        If the performance is longer than `MAX_SECONDS`, or the file cannot be written.
-    """
-    try:
-        data = to_bytes(performance)
-        with replacing(path) as temporary:
-            temporary.write_bytes(data)
-    except MidiError as error:
-        raise MidiError(f"{path}: {error}") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise MidiError(f"{path}: cannot be written: {reason}") from None
-
-
-def to_bytes(performance: Performance) -> bytes:
-    """Return a performance as the bytes of a MIDI file.
-
-    Times are rounded to `TICKS_PER_SECOND`; a note lasts at least one tick. Where notes of one
-    pitch overlap, readers pair them anew: the first to begin is the first to end. Within a tick
-    pedals come first, then note-offs, then note-ons.
-
-    Raises
-    ------
-    MidiError
-        If the performance is longer than `MAX_SECONDS`.
-    """
-    if performance.seconds > MAX_SECONDS:
-        raise MidiError(
-            f"a performance of {performance.seconds / 3600:.1f} hours is too long for a MIDI "
-            f"file: at most {MAX_SECONDS // 3600} hours can be written"
-        )
-    notes, controls = performance.notes, performance.controls
-    start = np.rint(notes["onset_s"] * TICKS_PER_SECOND).astype(np.int64)
-    end = np.maximum(np.rint(notes["offset_s"] * TICKS_PER_SECOND).astype(np.int64), start + 1)
-    moved = np.rint(controls["time_s"] * TICKS_PER_SECOND).astype(np.int64)
-
-    tick = np.concatenate((moved, end, start))
-    messages = np.empty((len(tick), 3), np.uint8)
-    pedal, off, on = np.split(messages, (len(moved), len(moved) + len(end)))
-    pedal[:] = np.stack((np.full(len(moved), 0xB0), controls["number"], controls["value"]), 1)
-    off[:] = np.stack((np.full(len(end), 0x80), notes["pitch"], np.full(len(end), 64)), 1)
-    on[:] = np.stack((np.full(len(start), 0x90), notes["pitch"], notes["velocity"]), 1)
-
-    order = np.argsort(tick, kind="stable")
-    gaps = np.diff(tick[order], prepend=0).tolist()
-    track = bytearray(b"\x00\xff\x51\x03" + _TEMPO.to_bytes(3, "big") + b"\x00\xc0\x00")
-    for gap, message in zip(gaps, messages[order], strict=True):
-        track += smf.event(gap, message.tobytes())
-    return smf.file([bytes(track + b"\x00\xff\x2f\x00")], _TICKS_PER_QUARTER)
 
 
 def _in_turn(parts: list[tuple[Performance, float]]) -> Performance:
@@ -238,12 +141,8 @@ def _merged(
             _controls([controls for _, controls in played], segments),
         )
     except (RuntimeError, ValueError, MemoryError) as error:
-        for number, track in enumerate(tracks, 1):
-            try:
-                for _ in smf.events(track):
-                    pass
-            except MidiError as fault:
-                raise MidiError(f"damaged: track {number}, {fault}") from None
+        for _ in smf.all_events(tracks):  # which names the fault, if there is one
+            pass
         raise MidiError(f"cannot be parsed: {error}") from None
     return performance, float(_seconds(np.int64(length), segments))
 

@@ -8,7 +8,9 @@ chunks of plain channel messages, which `plain` makes.
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import struct
 from collections.abc import Iterator
 
@@ -16,12 +18,41 @@ import numpy as np
 
 from espressivo.errors import MidiError
 
-__all__ = ["Tempo", "chunks", "event", "events", "file", "plain", "unwrap"]
+__all__ = [
+    "COPYRIGHT",
+    "END_OF_TRACK",
+    "KEY_SIGNATURE",
+    "MAX_BYTES",
+    "MAX_SECONDS",
+    "TEMPO",
+    "TEXT",
+    "TIME_SIGNATURE",
+    "TRACK_NAME",
+    "Tempo",
+    "all_events",
+    "chunks",
+    "event",
+    "events",
+    "file",
+    "load",
+    "meta",
+    "plain",
+    "unwrap",
+]
+
+MAX_BYTES = 16 << 20
+"""Larger files are refused: the longest of MAESTRO has half a megabyte."""
+
+MAX_SECONDS = 12 * 3600
+"""Longer performances are neither read nor written."""
+
+# Statuses of meta events, as `events` gives them: 0x100 plus the type.
+TEXT, COPYRIGHT, TRACK_NAME = 0x101, 0x102, 0x103
+END_OF_TRACK, TEMPO, TIME_SIGNATURE, KEY_SIGNATURE = 0x12F, 0x151, 0x158, 0x159
 
 Tempo = tuple[int, int]
 """A tick, and the microseconds per quarter note from there on."""
 
-_TEMPO_EVENT, _END_EVENT = 0x151, 0x12F  # meta events by 0x100 + type; other statuses are below
 _SYSTEM_DATA = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0, 0xF8: 0, 0xFA: 0, 0xFB: 0, 0xFC: 0, 0xFE: 0}
 """Number of data bytes of the system messages that some files hold although they should not."""
 
@@ -51,10 +82,45 @@ def file(tracks: list[bytes], ticks_per_quarter: int, padding: bytes = b"") -> b
 def event(gap: int, message: bytes) -> bytes:
     """Return the bytes of an event; a gap too long for one is bridged by empty texts."""
     bridges, gap = divmod(gap, 0x0FFFFFFF)
-    number = bytes((gap & 0x7F,))
-    while gap := gap >> 7:
-        number = bytes((gap & 0x7F | 0x80,)) + number
-    return b"\xff\xff\xff\x7f\xff\x01\x00" * bridges + number + message
+    return b"\xff\xff\xff\x7f\xff\x01\x00" * bridges + _variable_length(gap) + message
+
+
+def meta(status: int, data: bytes = b"") -> bytes:
+    """Return the bytes of a meta event without its delta; `status` is 0x100 plus its type."""
+    return bytes((0xFF, status & 0xFF)) + _variable_length(len(data)) + data
+
+
+def _variable_length(value: int) -> bytes:
+    """Write a number of one to four bytes, 0..0x0FFFFFFF; `_number` reads it."""
+    number = bytes((value & 0x7F,))
+    while value := value >> 7:
+        number = bytes((value & 0x7F | 0x80,)) + number
+    return number
+
+
+def load(path: str | os.PathLike[str]) -> bytes:
+    """Return the content of a file that may be a MIDI file.
+
+    Raises
+    ------
+    MidiError
+        If it cannot be read or is larger than `MAX_BYTES`. The message begins with the path.
+    """
+    try:
+        status = os.stat(path)
+        if stat.S_ISDIR(status.st_mode):
+            raise MidiError(f"{path}: a folder, not a MIDI file")
+        if not stat.S_ISREG(status.st_mode):
+            raise MidiError(f"{path}: not a regular file")
+        if status.st_size > MAX_BYTES:
+            raise MidiError(
+                f"{path}: {status.st_size} bytes are too many for a MIDI file: at most {MAX_BYTES}"
+            )
+        with open(path, "rb", buffering=0) as file:
+            return file.read(status.st_size)
+    except (OSError, ValueError) as error:  # ValueError: a path that no system allows
+        reason = getattr(error, "strerror", None) or error
+        raise MidiError(f"{path}: cannot be read: {reason}") from None
 
 
 def unwrap(data: bytes) -> bytes:
@@ -144,7 +210,7 @@ def plain(
             if copying:
                 out += track[begin:end]
                 copying = False
-            if status == _TEMPO_EVENT:
+            if status == TEMPO:
                 tempos.append((tick, int.from_bytes(data, "big")))
             elif status >> 4 == 0xC:
                 program[status & 15] = data[0]
@@ -211,10 +277,10 @@ def events(track: bytes) -> Iterator[tuple[int, int, bytes, int]]:
                 end = at + length
                 if end > len(track):
                     break
-                if status == _TEMPO_EVENT and (length != 3 or not any(track[at:end])):
+                if status == TEMPO and (length != 3 or not any(track[at:end])):
                     raise MidiError("a tempo must have three bytes and a value above 0")
                 yield tick, status, track[at:end], end
-                if status == _END_EVENT:
+                if status == END_OF_TRACK:
                     return
             at = end
         else:
@@ -224,6 +290,27 @@ def events(track: bytes) -> Iterator[tuple[int, int, bytes, int]]:
         raise MidiError(f"byte {begin}: the track ends within an event") from None
     except MidiError as error:
         raise MidiError(f"byte {begin}: {error}") from None
+
+
+def all_events(tracks: list[bytes]) -> Iterator[tuple[int, int, int, bytes]]:
+    """Walk several tracks, one after the other; see `events`.
+
+    Yields
+    ------
+    track, tick, status, data
+        Of each event; tracks are numbered from 0.
+
+    Raises
+    ------
+    MidiError
+        At the first event that is not valid; the message gives its track, the first being 1.
+    """
+    for number, track in enumerate(tracks):
+        try:
+            for tick, status, data, _ in events(track):
+                yield number, tick, status, data
+        except MidiError as error:
+            raise MidiError(f"damaged: track {number + 1}, {error}") from None
 
 
 def _system(track: bytes, at: int) -> tuple[int, int, int]:

@@ -1,0 +1,156 @@
+"""Writing MIDI files, in which one tick is exactly one millisecond.
+
+A written file is of type 1, with 480 ticks per quarter note at 125 quarter notes a minute, and has
+two tracks, which is the layout that music software expects:
+
+1. The conductor track: where the file comes from (see `espressivo.provenance`), tempo, time
+   signature 4/4, and the key signature if one is given.
+2. The piano: name of the track, program change to piano on channel 1, pedals and notes.
+
+Times are rounded to the tick once, each from its own second, so that errors do not add up; the
+10 ms grid of the vocabularies is exact. Nothing else enters the bytes, no date and no path: the
+same performance and the same arguments give the same file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+import numpy as np
+
+from espressivo.errors import MidiError
+from espressivo.files import replacing
+from espressivo.midi import smf
+from espressivo.midi.provenance import Provenance
+from espressivo.music import Performance
+
+__all__ = ["TICKS_PER_SECOND", "to_bytes", "write"]
+
+_TICKS_PER_QUARTER = 480
+_TEMPO_US = 480_000  # microseconds per quarter note
+TICKS_PER_SECOND = _TICKS_PER_QUARTER * 1_000_000 // _TEMPO_US
+"""Resolution of written files: 1000."""
+
+_FOUR_FOUR = bytes((4, 2, 24, 8))  # 4 / 2^2, 24 clocks a metronome click, 8 32nds a quarter note
+_MAX_NAME = 200
+
+
+def write(
+    performance: Performance,
+    path: str | os.PathLike[str],
+    *,
+    provenance: Provenance | None = None,
+    key_signature: tuple[int, bool] | None = None,
+    name: str = "Piano",
+) -> None:
+    """Write a performance as a MIDI file; an older file at `path` is replaced only when done.
+
+    Parameters
+    ----------
+    performance : Performance
+    path : path
+    provenance, key_signature, name : optional
+        See `to_bytes`.
+
+    Raises
+    ------
+    MidiError
+        As in `to_bytes`, or if the file cannot be written. The message begins with the path.
+    """
+    try:
+        data = to_bytes(performance, provenance=provenance, key_signature=key_signature, name=name)
+        with replacing(path) as temporary:
+            temporary.write_bytes(data)
+    except MidiError as error:
+        raise MidiError(f"{path}: {error}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise MidiError(f"{path}: cannot be written: {reason}") from None
+
+
+def to_bytes(
+    performance: Performance,
+    *,
+    provenance: Provenance | None = None,
+    key_signature: tuple[int, bool] | None = None,
+    name: str = "Piano",
+) -> bytes:
+    """Return a performance as the bytes of a MIDI file.
+
+    Times are rounded to the nearest tick (`TICKS_PER_SECOND`); a note lasts at least one tick.
+    Where notes of one pitch overlap, readers pair them anew: the first to begin is the first to
+    end. Within a tick pedals come first, then note-offs, then note-ons.
+
+    Parameters
+    ----------
+    performance : Performance
+    provenance : Provenance, optional
+        Which model and settings made the performance. Without it the file has no text events.
+    key_signature : (int, bool), optional
+        Number of sharps, -7..7 (flats are negative), and whether the key is minor: A major is
+        ``(3, False)``. It only tells other programs how to spell the notes.
+    name : str
+        Name of the piano track, at most 200 printable characters.
+
+    Raises
+    ------
+    MidiError
+        If the performance is longer than `smf.MAX_SECONDS`, or an argument is out of range.
+    """
+    if performance.seconds > smf.MAX_SECONDS:
+        raise MidiError(
+            f"a performance of {performance.seconds / 3600:.1f} hours is too long for a MIDI "
+            f"file: at most {smf.MAX_SECONDS // 3600} hours can be written"
+        )
+    if len(name) > _MAX_NAME or not name.isprintable():
+        raise MidiError(
+            f"the name of the track must be at most {_MAX_NAME} printable characters, "
+            f"not {name[:_MAX_NAME]!r}"
+        )
+    conductor = [
+        *(smf.meta(status, text) for status, text in (provenance.texts() if provenance else ())),
+        smf.meta(smf.TEMPO, _TEMPO_US.to_bytes(3, "big")),
+        smf.meta(smf.TIME_SIGNATURE, _FOUR_FOUR),
+    ]
+    if key_signature is not None:
+        conductor.append(smf.meta(smf.KEY_SIGNATURE, _key_signature(*key_signature)))
+    beginning = [smf.meta(smf.TRACK_NAME, name.encode()), bytes((0xC0, 0))]
+    tracks = (
+        ((0, message) for message in conductor),
+        (*((0, message) for message in beginning), *_played(performance)),
+    )
+    return smf.file([_track(events) for events in tracks], _TICKS_PER_QUARTER)
+
+
+def _key_signature(sharps: int, minor: bool) -> bytes:
+    if not -7 <= sharps <= 7:
+        raise MidiError(f"a key signature has -7..7 sharps (flats are negative), not {sharps}")
+    return sharps.to_bytes(1, "big", signed=True) + bytes((bool(minor),))
+
+
+def _played(performance: Performance) -> Iterable[tuple[int, bytes]]:
+    """Return pedals and notes in the order of the file, each with the ticks since the one before.
+
+    The order within a tick is that of `to_bytes`.
+    """
+    notes, controls = performance.notes, performance.controls
+    start = np.rint(notes["onset_s"] * TICKS_PER_SECOND).astype(np.int64)
+    end = np.maximum(np.rint(notes["offset_s"] * TICKS_PER_SECOND).astype(np.int64), start + 1)
+    moved = np.rint(controls["time_s"] * TICKS_PER_SECOND).astype(np.int64)
+
+    tick = np.concatenate((moved, end, start))
+    messages = np.empty((len(tick), 3), np.uint8)
+    pedal, off, on = np.split(messages, (len(moved), len(moved) + len(end)))
+    pedal[:] = np.stack((np.full(len(moved), 0xB0), controls["number"], controls["value"]), 1)
+    off[:] = np.stack((np.full(len(end), 0x80), notes["pitch"], np.full(len(end), 64)), 1)
+    on[:] = np.stack((np.full(len(start), 0x90), notes["pitch"], notes["velocity"]), 1)
+
+    order = np.argsort(tick, kind="stable")
+    gaps = np.diff(tick[order], prepend=0).tolist()
+    return zip(gaps, map(bytes, messages[order]), strict=True)
+
+
+def _track(events: Iterable[tuple[int, bytes]]) -> bytes:
+    parts = [smf.event(gap, message) for gap, message in events]
+    return b"".join((*parts, smf.event(0, smf.meta(smf.END_OF_TRACK))))
