@@ -18,6 +18,7 @@ from espressivo.play.primers import (
     pitches,
 )
 from espressivo.play.settings import (
+    Options,
     Settings,
 )
 from espressivo.play.stream import (
@@ -30,6 +31,7 @@ __all__ = [
     "ENDINGS",
     "LONGEST_REST_S",
     "Model",
+    "Options",
     "Settings",
     "Stream",
     "TimedEvent",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.resources
-import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,20 +16,20 @@ from espressivo.codes import END, Ids, Vocabulary, following, grammar_of
 from espressivo.engine import Engine, State
 from espressivo.errors import GenerationError, ModelError
 from espressivo.music import Performance
-from espressivo.play.batch import Row, side_by_side
 from espressivo.play.beam import BeamResult, search
-from espressivo.play.endings import ENDINGS, Close
-from espressivo.play.player import Player, Reader
+from espressivo.play.pieces import (
+    DEFAULT_SECONDS,
+    LONGEST_PIECE_S,
+    Plan,
+    generate,
+    generate_batch,
+    generator,
+)
+from espressivo.play.player import Player
 from espressivo.play.settings import Settings
 from espressivo.play.stream import LONGEST_REST_S, Stream, stream_of
 
-__all__ = ["DEFAULT_SECONDS", "LONGEST_PIECE_S", "Model", "bundled", "load"]
-
-DEFAULT_SECONDS = 30.0
-"""Length of what is generated when none is asked for."""
-
-LONGEST_PIECE_S = 600.0
-"""Greatest length of a piece that ends by itself when none is asked for."""
+__all__ = ["Model", "bundled", "load"]
 
 Changes = Mapping[float, Mapping[str, Any]]
 """Settings that change on the way, by the second from which they count."""
@@ -150,18 +149,9 @@ class Model:
             raise GenerationError(f"count must be at least 1, not {count}")
         primed, length = self._primer(primer), _length(seconds, events, ending)
         if seed is None:
-            seed = int(_generator(None).integers(2**31))
-        if any(chosen.get("guidance", 1) != 1 for chosen in (settings, *changes.values())):
-            each = {"primer": primed, "include_primer": include_primer, **length, **settings}
-            return [self.generate(seed=seed + n, changes=changes, **each) for n in range(count)]
-        rows = [Row() for _ in range(count)]
-        streams = [
-            self._stream(
-                **length, seed=seed + number, primer=primed, changes=changes, state=row, **settings
-            )
-            for number, row in enumerate(rows)
-        ]
-        lists = side_by_side(self.engine, primed, rows, streams)
+            seed = int(generator(None).integers(2**31))
+        plan = self._plan(**length, primer=primed, changes=changes, **settings)
+        lists = generate_batch(self.engine, plan, range(seed, seed + count))
         return [self.decode(ids, primed, include_primer) for ids in lists]
 
     def generate_ids(
@@ -180,15 +170,15 @@ class Model:
         The ids are those that `generate` decodes, without the primer. Arguments and errors are
         its too, but with neither `seconds` nor `events` only the model itself can end.
         """
-        return self._stream(
+        plan = self._plan(
             seconds=seconds,
             events=events,
             ending=ending,
-            seed=seed,
             primer=self._primer(primer),
             changes=changes,
             **settings,
         )
+        return generate(self.engine, plan, seed)
 
     def stream(
         self,
@@ -250,7 +240,7 @@ class Model:
         **settings
             See `Settings`.
         """
-        rng = _generator(seed) if stochastic else None
+        rng = generator(seed) if stochastic else None
         return search(
             self.engine,
             Settings(**settings),
@@ -320,57 +310,34 @@ class Model:
         p = state.probabilities()
         return [(int(id_), float(p[id_])) for id_ in np.argsort(-p, kind="stable")[:top]]
 
-    def _stream(
+    def _plan(
         self,
         *,
         seconds: float | None,
         events: int | None,
         ending: str,
-        seed: int | None,
         primer: Ids,
         changes: Changes = _NO_CHANGES,
-        state: Reader | None = None,
         **settings: Any,
-    ) -> Iterator[int]:
-        """Do what `stream` says, perhaps with a state that has read the primer."""
-        if seconds is not None and events is not None:
-            raise GenerationError("give a length in seconds or in events, not both")
-        if events is not None and events < 1:
-            raise GenerationError(f"events must be at least 1, not {events}")
-        if ending not in ENDINGS:
-            raise GenerationError(f"ending must be one of {', '.join(ENDINGS)}, not {ending!r}")
-        if ending == "own" and not self.vocabulary.boundaries:
-            raise GenerationError(
-                f"vocabulary {self.vocabulary.name!r} has no end event: choose another ending "
-                "than 'own'"
-            )
-        steps = None if seconds is None else self._steps(seconds)
-        player = self._player(settings, seed, primer, state)
-        end = None if steps is None else player.grammar.begin + steps
-        close = Close(player.grammar, end) if ending == "natural" and end is not None else None
-        endless = end is None and events is None
-        begin, rate = player.grammar.begin, self.vocabulary.steps_per_second
+    ) -> Plan:
+        """Return the plan that arguments ask for."""
         planned = []
+        chosen = settings
         for second in sorted(changes):
-            if not (math.isfinite(second) and second >= 0):
-                raise GenerationError(f"changes come at 0 s or later, not at {second}")
-            settings = {**settings, **changes[second]}
-            planned.append((begin + round(second * rate), Settings(**settings)))
-        return _events(player, end, events, close, planned, endless or ending == "own")
+            chosen = {**chosen, **changes[second]}
+            planned.append((second, Settings(**chosen)))
+        return Plan(
+            self.vocabulary,
+            Settings(**settings),
+            primer,
+            seconds=seconds,
+            events=events,
+            ending=ending,
+            changes=tuple(planned),
+        )
 
-    def _player(
-        self, settings: dict[str, Any], seed: int | None, primer: Ids, state: Reader | None = None
-    ) -> Player:
-        return Player(self.engine, Settings(**settings), _generator(seed), primer, state)
-
-    def _steps(self, seconds: float) -> int:
-        """Return a length in whole steps."""
-        rate = self.vocabulary.steps_per_second
-        if not (math.isfinite(seconds) and seconds * rate >= 1):
-            raise GenerationError(
-                f"seconds must be at least {1 / rate:g} and finite, not {seconds}"
-            )
-        return math.floor(seconds * rate + 1e-6)  # 0.29 s are 29 steps, and not 28.999999999999996
+    def _player(self, settings: dict[str, Any], seed: int | None, primer: Ids) -> Player:
+        return Player(self.engine, Settings(**settings), generator(seed), primer)
 
     def _ids(self, performance: Performance | ArrayLike) -> Ids:
         if isinstance(performance, Performance):
@@ -401,41 +368,6 @@ def _length(seconds: float | None, events: int | None, ending: str) -> dict[str,
     return {"seconds": seconds, "events": events, "ending": ending}
 
 
-def _events(
-    player: Player,
-    end: int | None,
-    events: int | None,
-    close: Close | None,
-    planned: list[tuple[int, Settings]],
-    ending: bool,
-) -> Iterator[int]:
-    """Let a player play up to a step, a number of events or its close.
-
-    `planned` says from which step on it plays how, in order of time; `ending` whether the piece
-    can end by itself.
-    """
-    count = 0
-    while (end is None or player.grammar.now < end) and (events is None or count < events):
-        while planned and player.grammar.now >= planned[0][0]:
-            player.settings = planned.pop(0)[1]
-        without = [] if close is None else close.without()
-        if close is not None and close.over:
-            break
-        ringing = player.grammar.ring(end) if close is not None and close.closed else None
-        if ringing is not None:
-            player.grammar.feed(ringing)
-            yield ringing
-            continue
-        id_ = player.decide(end=end, without=without, ending=ending)
-        if id_ is None:
-            return
-        player.feed(id_)
-        count += 1
-        yield id_
-    if close is not None:
-        yield from player.grammar.closing()
-
-
 def _sooner(ids: Ids, steps: int, v: Vocabulary) -> Ids:
     """Return ids that begin with so many steps of nothing, without these."""
     ids = ids.copy()
@@ -446,12 +378,6 @@ def _sooner(ids: Ids, steps: int, v: Vocabulary) -> Ids:
         if not steps:
             break
     return ids
-
-
-def _generator(seed: int | None) -> np.random.Generator:
-    if seed is not None and seed < 0:
-        raise GenerationError(f"seed must be at least 0, not {seed}")
-    return np.random.Generator(np.random.PCG64(seed))
 
 
 def bundled() -> tuple[str, ...]:

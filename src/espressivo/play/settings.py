@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypedDict
 
 from espressivo.codes import (
     CONTROLS,
@@ -20,7 +21,31 @@ from espressivo.codes import (
 from espressivo.engine import Sampling
 from espressivo.errors import GenerationError
 
-__all__ = ["Settings"]
+__all__ = ["Options", "Settings"]
+
+
+class Options(TypedDict, total=False):
+    """The fields of `Settings`, as keyword arguments of whatever plays; see there."""
+
+    temperature: float
+    pitch_temperature: float | None
+    time_temperature: float | None
+    velocity_temperature: float | None
+    top_k: int | None
+    top_p: float | None
+    min_p: float | None
+    lowest_pitch: int
+    highest_pitch: int
+    polyphony: int | None
+    longest_note_s: float | None
+    longest_rest_s: float | None
+    avoid_loops: bool
+    density: float | None
+    loudness: float | None
+    pitch_weights: tuple[float, ...] | None
+    onset_rate: float | None
+    composer: str | None
+    guidance: float
 
 
 @dataclass(frozen=True)
