@@ -171,7 +171,7 @@ def test_keys(name, tonic, third, outside):
     Controls(pitch_weights=weights)
 
 
-@pytest.mark.parametrize("name", ["", "H major", "C", "C dorian", "C## major", "major C"])
+@pytest.mark.parametrize("name", ["", "H major", "c", "C dorian", "C## major", "major C"])
 def test_what_is_not_a_key(name):
     with pytest.raises(GenerationError, match="not a key"):
         key(name)

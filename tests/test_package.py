@@ -16,7 +16,7 @@ SOURCE = Path(espressivo.__file__).parent
 # Each module may import those before it in its row, and whatever those may import.
 LAYERS = (
     ("errors",),
-    ("files", "performance", "progress", "ports"),
+    ("files", "performance", "harmony", "progress", "ports"),
     ("vocabulary", "smf"),
     ("midi", "codec", "sampling", "primers", "guard", "audio", "features"),
     ("augment", "fingerprint", "controls"),
