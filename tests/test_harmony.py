@@ -52,7 +52,7 @@ def test_a_wrong_key_is_told_the_nearest_one(wrong, suggested):
     assert str(caught.value) == f"'{wrong}' is not a key; did you mean {suggested}?"
 
 
-@pytest.mark.parametrize("blank", ["", "  ", "12"])
+@pytest.mark.parametrize("blank", ["", "  ", "12", "As-Dur"])
 def test_what_is_like_no_key_is_told_an_example(blank):
     with pytest.raises(GenerationError, match=f"'{blank}' is not a key: give one such as 'F# min"):
         parse_key(blank)

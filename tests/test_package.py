@@ -19,7 +19,7 @@ LAYERS = (
     ("files", "performance", "harmony", "progress", "ports"),
     ("vocabulary", "smf"),
     ("midi", "codec", "sampling", "primers", "guard", "audio", "features"),
-    ("augment", "fingerprint", "controls"),
+    ("augment", "bridges", "fingerprint", "controls"),
     ("engine",),
     ("shards", "dataset", "settings", "statistics", "degeneration", "plots"),
     ("grammar", "memory", "notebook", "heard"),
