@@ -53,7 +53,11 @@ def written(seed):
     end_s = onset_s + rng.integers(1, 65, 60) / 100
     pedal = np.array([(t, 64, value) for t in onset_s[::9] for value in (0, 127)], CONTROL_DTYPE)
     p = Performance.from_arrays(
-        onset_s, end_s, rng.integers(60, 65, 60), rng.integers(1, 128, 60), pedal
+        onset_s=onset_s,
+        offset_s=end_s,
+        pitch=rng.integers(60, 65, 60),
+        velocity=rng.integers(1, 128, 60),
+        controls=pedal,
     )
     return steps(V.encode(p), V)
 
@@ -214,7 +218,9 @@ def test_heads_are_among_the_hidden_matrices(network):
 @pytest.mark.parametrize("change", [{"sustain": "fold"}, {"longest_note_steps": 16}])
 def test_kinds_that_a_code_lacks_do_no_harm(change):
     v = dataclasses.replace(V, **change)
-    p = Performance.from_arrays([0.0, 0.1], [0.1, 0.15], [60, 61], [1, 127])
+    p = Performance.from_arrays(
+        onset_s=[0.0, 0.1], offset_s=[0.1, 0.15], pitch=[60, 61], velocity=[1, 127]
+    )
     targets = torch.from_numpy(steps(v.encode(p), v)).long()[:, None]
     network = build(CONFIGS[0], v)
     logits, _ = network(torch.full_like(targets, NO_ID), None, None, targets)

@@ -70,7 +70,9 @@ class Performance:
 
     Examples
     --------
-    >>> p = Performance.from_arrays([0.0, 0.5], [0.4, 1.25], [60, 64], [80, 72])
+    >>> p = Performance.from_arrays(
+    ...     onset_s=[0.0, 0.5], offset_s=[0.4, 1.25], pitch=[60, 64], velocity=[80, 72]
+    ... )
     >>> len(p), p.seconds
     (2, 1.25)
     """
@@ -118,6 +120,7 @@ class Performance:
     @classmethod
     def from_arrays(
         cls,
+        *,
         onset_s: ArrayLike,
         offset_s: ArrayLike,
         pitch: ArrayLike,

@@ -76,4 +76,9 @@ def _pitch(pitch_class: int, lowest: int) -> int:
 def _performance(chords: Sequence[Sequence[int]]) -> Performance:
     onset_s = np.repeat(np.arange(len(chords)) * CHORD_S, [len(chord) for chord in chords])
     pitch = [pitch for chord in chords for pitch in chord]
-    return Performance.from_arrays(onset_s, onset_s + CHORD_S, pitch, np.full(len(pitch), VELOCITY))
+    return Performance.from_arrays(
+        onset_s=onset_s,
+        offset_s=onset_s + CHORD_S,
+        pitch=pitch,
+        velocity=np.full(len(pitch), VELOCITY),
+    )
