@@ -11,6 +11,7 @@ from espressivo.play.model import (
     load,
 )
 from espressivo.play.player import (
+    requested,
     supported_controls,
 )
 from espressivo.play.primers import (
@@ -39,5 +40,6 @@ __all__ = [
     "chords",
     "load",
     "pitches",
+    "requested",
     "supported_controls",
 ]

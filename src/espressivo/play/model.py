@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from espressivo.codes import END, Ids, Vocabulary, following, grammar_of
-from espressivo.engine import Engine, State
+from espressivo.codes import END, Ids, Vocabulary, decoder_of, following
+from espressivo.engine import Engine, State, generator
 from espressivo.errors import GenerationError, ModelError
 from espressivo.music import Performance
 from espressivo.play.beam import BeamResult, search
@@ -23,11 +23,10 @@ from espressivo.play.pieces import (
     Plan,
     generate,
     generate_batch,
-    generator,
 )
 from espressivo.play.player import Player
 from espressivo.play.settings import Settings
-from espressivo.play.stream import LONGEST_REST_S, Stream, stream_of
+from espressivo.play.stream import LONGEST_REST_S, Stream
 
 __all__ = ["Model", "bundled", "load"]
 
@@ -214,7 +213,7 @@ class Model:
         """
         chosen = {"avoid_loops": True, "longest_rest_s": LONGEST_REST_S, **settings}
         player = self._player(chosen, seed, self._primer(primer))
-        return stream_of(player, lead_s=lead_s, clock=clock, sleep=sleep)
+        return Stream(player, lead_s=lead_s, clock=clock, sleep=sleep)
 
     def beam_search(
         self,
@@ -261,12 +260,12 @@ class Model:
         before, after = self._primer(primer), self.vocabulary.check(ids)
         if include_primer:
             return self.vocabulary.decode(np.concatenate((before, after)))
-        grammar = grammar_of(self.vocabulary)
+        decoder = decoder_of(self.vocabulary)
         for id_ in before.tolist():
-            grammar.feed(id_)
-        grammar.begin_here()
-        standing = self.vocabulary.check(grammar.standing())
-        after = _sooner(after, grammar.begin - grammar.now, self.vocabulary)
+            decoder.feed(id_)
+        decoder.begin_here()
+        standing = self.vocabulary.check(decoder.standing())
+        after = _sooner(after, decoder.begin - decoder.now, self.vocabulary)
         return self.vocabulary.decode(np.concatenate((standing, after)))
 
     def score(self, performance: Performance | ArrayLike) -> NDArray[np.float64]:
