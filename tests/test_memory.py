@@ -16,7 +16,7 @@ from espressivo.codes import vocabulary
 from espressivo.errors import DataError
 from espressivo.evaluation.memorisation import SHORTEST, Memory
 from espressivo.evaluation.statistics import windows
-from espressivo.midi.reading import write
+from espressivo.midi.writing import write
 from played import again, played
 
 

@@ -23,7 +23,7 @@ from espressivo.networks import (
 )
 from espressivo.networks.notewise import NEVER
 from espressivo.networks.stack import hidden_matrices
-from espressivo.training.run import _nats
+from espressivo.training.loss import summed_nats
 
 V = Vocabulary(
     "few notes",
@@ -174,7 +174,7 @@ def test_controls_steer(network):
 def test_gradients_flow_into_every_weight(network):
     inputs, targets = sequences(60, 2)
     logits, _ = network(inputs, None, None, targets)
-    _nats(logits, targets, V).backward()
+    summed_nats(logits, targets, V).backward()
     for name, weight in network.named_parameters():
         assert weight.grad.isfinite().all(), name
         assert weight.grad.abs().sum() > 0, name
@@ -195,7 +195,7 @@ def test_nats_are_those_of_each_id_among_its_own(network):
             expected -= float(chances[(*place, nth)].log())
             count += 1
     assert count == (targets != IGNORED).sum()
-    assert float(_nats(logits, targets, V)) == pytest.approx(expected, rel=1e-5)
+    assert float(summed_nats(logits, targets, V)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_what_is_to_be_foretold_must_be_given(network):
@@ -226,7 +226,7 @@ def test_kinds_that_a_code_lacks_do_no_harm(change):
     logits, _ = network(torch.full_like(targets, NO_ID), None, None, targets)
     assert isinstance(network, Notewise)
     assert logits.shape == (len(targets), 1, v.size)
-    nats = _nats(logits, targets, v)
+    nats = summed_nats(logits, targets, v)
     nats.backward()
     assert nats.isfinite()
     assert all(weight.grad.isfinite().all() for weight in network.parameters())
