@@ -1,4 +1,4 @@
-"""The network over the steps of a code of notes, and how far it is from what comes."""
+"""The note-wise network, and how far it is from what comes."""
 
 from __future__ import annotations
 
@@ -198,14 +198,14 @@ def test_nats_are_those_of_each_id_among_its_own(network):
     assert float(summed_nats(logits, targets, V)) == pytest.approx(expected, rel=1e-5)
 
 
-def test_what_is_to_be_foretold_must_be_given(network):
+def test_what_is_to_be_predicted_must_be_given(network):
     inputs, _ = sequences(5, 2)
     with pytest.raises(ValueError, match="give targets"):
         network(inputs)
 
 
-def test_a_code_of_events_is_refused():
-    with pytest.raises(TrainingError, match="needs a code of notes, which 'pedal' is not"):
+def test_an_event_wise_vocabulary_is_refused():
+    with pytest.raises(TrainingError, match="needs a note-wise vocabulary, which 'pedal' is not"):
         build(NETWORKS["notewise"], vocabulary("pedal"))
 
 

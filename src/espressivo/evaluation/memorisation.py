@@ -6,7 +6,7 @@ in the order of pitch first, and eight successive notes are compared as a set, s
 matter in which order the notes of a chord are struck. A note more, less or wrong ends a run.
 
 The index holds a hash of every eight successive notes, transposed to begin at 0. Two performances
-share a run where their hashes agree in one place after another.
+share a run where their hashes agree at one position after another.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ _Notes = tuple[str, NDArray[np.float64], NDArray[np.uint8]]  # a name, onsets, p
 _FORMAT = 1  # of the file
 _TEMPO = 0.06  # the share by which a time may be longer or shorter
 _JITTER_S = 0.04  # and the time on top of that
-_BLOCK = 256  # places looked up at a time; bounds the memory used for music that repeats itself
-_HIGH = np.uint64(32)  # a key is a hash in the upper bits, a place in the lower
+_BLOCK = 256  # positions looked up at a time; bounds the memory used for music that repeats itself
+_HIGH = np.uint64(32)  # a key is a hash in the upper bits, a position in the lower
 _LOW = np.uint64(0xFFFFFFFF)
 _SPREAD = mixed(np.arange(1, 129, dtype=np.uint64))
 
@@ -80,7 +80,7 @@ class Memory:
     names : tuple of str
         Name of each piece.
     first : int64 array, shape (pieces,)
-        The place of each piece's first note.
+        The position of each piece's first note.
     time_s : float32 array, shape (notes,)
         When the chord of each note begins, in seconds of its piece.
     pitch : uint8 array, shape (notes,)
@@ -169,7 +169,7 @@ class Memory:
 
     @cached_property
     def _eights(self) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
-        """Keys (hash, then place) of every eight notes of one piece, ascending; lowest pitches."""
+        """Keys (hash, position) of every eight notes of one piece, ascending; lowest pitches."""
         hashed, lowest = _hashes(self.pitch)
         inside = np.ones(len(hashed), bool)
         for end in (*self.first[1:].tolist(), len(self.pitch)):
@@ -219,7 +219,7 @@ class Memory:
     def _matches(
         self, time_s: _Times, pitch: NDArray[np.uint8]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Return all pairs of places, here and there, with the same eight notes, and semitones."""
+        """Return pairs of positions, here and there, with the same eight notes, and semitones."""
         keys, lowest_there = self._eights
         hashed, lowest = _hashes(pitch)
         begin = np.searchsorted(keys, hashed << _HIGH)

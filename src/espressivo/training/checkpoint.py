@@ -29,7 +29,7 @@ FORMAT = 2
 """Version of the layout of a checkpoint."""
 
 _LENGTH = {"rounds", "max_time_s", "patience", "validate_every", "checkpoint_every_s"}
-"""Settings that a resumed run may change: they do not touch what a step does."""
+"""Settings that a resumed run may change: they do not touch what an update does."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class TrainingConfig:
     augmentation : Augmentation, optional
         None trains on the pieces as they are.
     rounds : float
-        Passes over the training split, at least; they fix the number of steps.
+        Passes over the training split, at least; they fix the number of updates.
     max_time_s : float, optional
-        Seconds that the run may take, resumed parts together. The number of steps is then planned
+        Seconds that the run may take, resumed parts together. The number of updates is then planned
         from the speed so far, until the learning rate begins to fall.
     optimizer : {"adamw", "adam", "muon"}
         "muon" moves the matrices between the layers of a stack by Muon, and all else by AdamW.
@@ -57,13 +57,14 @@ class TrainingConfig:
     clip : float
         Largest norm of the gradient.
     warmup_steps : int
+        Updates over which the learning rate rises.
     decay : float
-        Share of the steps, at the end, over which the learning rate falls to 0.
+        Share of the updates, at the end, over which the learning rate falls to 0.
     average : float
-        Share of their running average that the weights keep at each step, such as 0.999; what is
-        validated and exported is then the average. 0 for none.
+        Share of their running average that the weights keep at each update, such as 0.999; what
+        is validated and exported is then the average. 0 for none.
     validate_every : int
-        Steps between validations.
+        Updates between validations.
     validation_events : int, optional
         Validate on so many events from the beginning of each piece; None for all.
     patience : int, optional
@@ -116,7 +117,7 @@ class TrainingConfig:
                     self.optimizer == "muon" and isinstance(self.network, RecurrentConfig),
                 ),
                 (
-                    "controls and steps of notes need carried windows",
+                    "controls and note-wise networks need carried windows",
                     (self.network.controls > 0 or self.network.notewise) and not self.cut.carried,
                 ),
                 ("learning_rate and clip must be above 0", min(self.learning_rate, self.clip) <= 0),
@@ -132,10 +133,10 @@ class TrainingConfig:
         if problems:
             raise ValueError("; ".join(problems))
 
-    def learning_rate_at(self, step: int, steps: int) -> float:
-        """Return the learning rate of step 0, 1, ... of a run of so many steps."""
-        rising = (step + 1) / (self.warmup_steps + 1)
-        falling = (steps - step) / max(self.decay * steps, 1)
+    def learning_rate_at(self, update: int, updates: int) -> float:
+        """Return the learning rate of update 0, 1, ... of a run of so many."""
+        rising = (update + 1) / (self.warmup_steps + 1)
+        falling = (updates - update) / max(self.decay * updates, 1)
         return self.learning_rate * min(rising, 1.0, max(falling, 0.0))
 
     def to_dict(self) -> dict[str, Any]:
@@ -158,7 +159,10 @@ class TrainingConfig:
 
 @dataclass
 class Checkpoint:
-    """The whole state of a run. Stored as plain values and tensors, so loading runs no code."""
+    """The whole state of a run. Stored as plain values and tensors, so loading runs no code.
+
+    Fields are stored under their names; `step` of `steps` updates are done.
+    """
 
     config: TrainingConfig
     vocabulary: Vocabulary

@@ -4,13 +4,13 @@ A run is a folder::
 
     last.ckpt     everything needed to continue, as of the last checkpoint
     best.ckpt     the same, as of the best validation
-    log.csv       a row for every report: step, events, learning rate, loss, validation
+    log.csv       a row for every report: update (step), events, learning rate, loss, validation
     curves.png    the same as a picture (where matplotlib is installed)
     tensorboard/  the same for TensorBoard (where it is installed)
 
 The learning rate rises linearly, stays, and falls linearly to nothing over the last part of the
 run ("warm-up, stable, decay"; Hägele et al. 2024). A run that is stopped at any moment and resumed
-goes on from the last checkpoint and, on a CPU, ends with the same weights, bit for bit.
+goes on from its last checkpoint and, on a CPU, ends with the same weights, bit for bit.
 """
 
 from __future__ import annotations
@@ -59,14 +59,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Outcome", "train"]
 
-_REPORT_EVERY = 20  # steps between rows of the log
+_REPORT_EVERY = 20  # updates between rows of the log
 
 
 @dataclass(frozen=True)
 class Outcome:
     """How a run ended.
 
-    `ended` says why in words; `nats` is the best validation in nats per event, at `step`.
+    `ended` says why in words, `steps` is the number of updates, and `nats` the best validation in
+    nats per event, after `step` of them.
     """
 
     ended: str
@@ -96,10 +97,10 @@ def train(
     out : path
         Folder of the run; made if missing.
     resume : bool
-        Go on from ``last.ckpt``. The settings of the run stay, but for ``rounds``,
+        Resume from ``last.ckpt``. The settings of the run stay, but for ``rounds``,
         ``max_time_s``, ``patience``, ``validate_every`` and ``checkpoint_every_s``.
     start : Pretrained, optional
-        A network as in ``config.network``, whose weights are gone on from instead of new ones.
+        A network as in ``config.network``, to fine-tune its weights instead of drawing new ones.
     accelerator, devices, strategy
         As `lightning.fabric.Fabric` takes them. Without "ddp" or the like, one device is used.
 
@@ -107,7 +108,7 @@ def train(
     ------
     TrainingError
         If there is a run in the folder already, or none to resume, or one with other settings,
-        or Fabric does not take what is asked of it, or the network to start from was trained on
+        or Fabric refuses what is requested of it, or the network to start from was trained on
         another vocabulary.
     """
     if start is not None and start.vocabulary != dataset.vocabulary:
@@ -154,24 +155,23 @@ class _Run:
         network = build(config.network, dataset.vocabulary)
         out.mkdir(parents=True, exist_ok=True)
         optimizers = _optimizers(network, config)
-        per_step = config.cut.rows * config.cut.events * fabric.world_size
-        steps = math.ceil(
-            config.rounds * dataset.places("train", config.network.notewise) / per_step
-        )
+        per_update = config.cut.rows * config.cut.events * fabric.world_size
+        events = dataset.count_events("train", config.network.notewise)
+        updates = math.ceil(config.rounds * events / per_update)
         if resume:
             saved = Checkpoint.load(last).resumed(config, dataset.vocabulary, last)
             network.load_state_dict(saved.network)
             for optimizer, kept in zip(optimizers, saved.optimizers, strict=True):
                 optimizer.load_state_dict(kept)
             if config.max_time_s is None:
-                saved.steps = steps
+                saved.steps = updates
             if len(saved.positions) != fabric.world_size:
                 raise TrainingError(
                     f"{last}: was trained by {len(saved.positions)} processes; resume with as many"
                 )
             torch.set_rng_state(saved.rng[fabric.global_rank])
         else:
-            saved = Checkpoint(config, dataset.vocabulary, {}, [], steps)
+            saved = Checkpoint(config, dataset.vocabulary, {}, [], updates)
             if start is not None:
                 network.load_state_dict(start.network.state_dict())
         self.saved, self.config = saved, config
@@ -210,14 +210,14 @@ class _Run:
             parts=self.fabric.world_size,
         )
         since = _Since(self.fabric.device)
-        self.progress.start(saved.steps, "steps", "training")
+        self.progress.start(saved.steps, "updates", "training")
         self.progress.advance(saved.step)
         self.network.train()
         with _stop_signals() as stop:
             ended = self._reason_to_stop(stop)
             while not ended:
                 batch = next(source)
-                since.add(self._step(batch), batch.events)
+                since.add(self._update(batch), batch.events)
                 self.position = batch.position
                 saved.step += 1
                 saved.events += batch.events * self.fabric.world_size
@@ -241,7 +241,7 @@ class _Run:
             ended, saved.step, saved.events, saved.seconds, saved.best_nats, saved.best_step
         )
 
-    def _step(self, batch: Batch) -> Tensor:
+    def _update(self, batch: Batch) -> Tensor:
         """Learn from one batch; return the summed nats."""
         rate = self.config.learning_rate_at(self.saved.step, self.saved.steps)
         for optimizer in self.optimizers:
@@ -282,7 +282,7 @@ class _Run:
             f"{nats:.3f} nats/event, {row['events_per_s']:.0f} events/s, {left_s / 60:.0f} min left"
         )
         if validate:
-            found = validation_nats(
+            measured = validation_nats(
                 self.network if self.average is None else self.average.module,
                 self.dataset,
                 "validation",
@@ -291,10 +291,10 @@ class _Run:
             )
             since.skip_time()
             saved.seconds = time.monotonic() - self.began
-            row["validation_nats"] = found
-            self._judge(found)
+            row["validation_nats"] = measured
+            self._judge(measured)
             self._plan()
-            self.progress.note(f"step {saved.step}: {note}, validation {found:.4f}")
+            self.progress.note(f"update {saved.step}: {note}, validation {measured:.4f}")
         saved.log.append(row)
         self.progress.advance(1, note)
         if self.fabric.is_global_zero:
@@ -314,20 +314,20 @@ class _Run:
             return
         saved.validations_since_best += 1
         self.progress.note(
-            f"warning: validation is {nats:.4f}, above its best, {saved.best_nats:.4f} at step "
+            f"warning: validation is {nats:.4f}, above its best, {saved.best_nats:.4f} at update "
             f"{saved.best_step}: the network may have begun to learn its pieces by heart"
         )
 
     def _plan(self) -> None:
-        """Fit the number of steps to the time left, as long as the learning rate stays."""
+        """Fit the number of updates to the time left, as long as the learning rate stays."""
         saved, config = self.saved, self.config
         if config.max_time_s is None or saved.step >= saved.steps * (1 - config.decay):
             return
         before = [row for row in saved.log if "validation_nats" in row][-1:]
-        step, seconds = (before[0]["step"], before[0]["seconds"]) if before else (0, 0.0)
-        rate = (saved.step - step) / (saved.seconds - seconds)  # since the validation before
-        steps = saved.step + max(int(rate * (config.max_time_s - saved.seconds)), 1)
-        saved.steps = int(self.fabric.broadcast(steps))
+        done, seconds = (before[0]["step"], before[0]["seconds"]) if before else (0, 0.0)
+        rate = (saved.step - done) / (saved.seconds - seconds)  # since the validation before
+        updates = saved.step + max(int(rate * (config.max_time_s - saved.seconds)), 1)
+        saved.steps = int(self.fabric.broadcast(updates))
         self.progress.expect(saved.steps)
 
     def _reason_to_stop(self, stop: list[str]) -> str:
@@ -345,7 +345,7 @@ class _Run:
 
     @property
     def _together(self) -> bool:
-        """Whether processes compare clocks and signals now; one by itself does at every step."""
+        """Whether processes compare clocks and signals now; one by itself does at every update."""
         return self.fabric.world_size == 1 or self.saved.step % _REPORT_EVERY == 0
 
     def _checkpoint_due(self) -> bool:
@@ -436,7 +436,7 @@ def _gathered(mine: Any, fabric: Fabric) -> list[Any]:
 
 @contextmanager
 def _stop_signals() -> Iterator[list[str]]:
-    """Collect interrupt and termination signals instead of dying of them in the middle of a step.
+    """Collect interrupt and termination signals instead of dying of them during an update.
 
     The second one of a kind acts as usual.
     """
@@ -457,13 +457,13 @@ def _stop_signals() -> Iterator[list[str]]:
             signal.signal(name, handler)
 
 
-def _tensorboard(out: Path, step: int) -> SummaryWriter | None:
-    """Open TensorBoard's log, forgetting what lies after `step`; None if it is not installed."""
+def _tensorboard(out: Path, update: int) -> SummaryWriter | None:
+    """Open TensorBoard's log, forgetting what lies after an update; None if it is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(out / "tensorboard", purge_step=step)
+    return SummaryWriter(out / "tensorboard", purge_step=update)
 
 
 def _write_log(out: Path, log: list[dict[str, float]]) -> None:
