@@ -1,5 +1,4 @@
 import csv
-import io
 import os
 from pathlib import Path
 
@@ -13,18 +12,10 @@ from espressivo import (
     read,
 )
 from espressivo.codes import vocabulary
-from espressivo.errors import DataError
 from espressivo.evaluation.memorisation import SHORTEST, Memory
 from espressivo.evaluation.statistics import windows
 from espressivo.midi.writing import write
 from played import again, played
-
-
-def array_file():
-    file = io.BytesIO()
-    np.save(file, np.arange(3))
-    return file.getvalue()
-
 
 PIECES = [(f"piece {number}", played(number)) for number in range(12)]
 
@@ -142,35 +133,6 @@ def test_what_is_too_short_shares_nothing(memory, notes):
     assert Memory.of([("short", short)]).longest(played(0)) is None
     assert Memory.of([]).longest(played(0)) is None
     assert Memory.of([("short", short), *PIECES]).longest(played(5)).piece == "piece 5"
-
-
-def test_a_saved_index_finds_the_same(memory, tmp_path):
-    memory.save(tmp_path / "index")
-    again_there = Memory.load(tmp_path / "index")
-    sample, _ = planted(played(200), PIECES[3][1], slice(100, 140))
-    assert again_there.longest(sample) == memory.longest(sample)
-    assert again_there.longest(played(5)).notes == 400
-
-
-@pytest.mark.parametrize(
-    "content", [None, b"", b"no index", b"PK\x03\x04" + bytes(50), array_file()]
-)
-def test_a_file_that_is_no_index_is_one_clear_error(tmp_path, content):
-    path = tmp_path / "index"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(DataError, match=r"index: not an index of pieces .*make it anew") as error:
-        Memory.load(path)
-    assert "\n" not in str(error.value)
-
-
-def test_an_index_of_another_version_is_refused(memory, tmp_path):
-    memory.save(tmp_path / "index")
-    with np.load(tmp_path / "index") as file:
-        arrays = dict(file)
-    np.savez(tmp_path / "other.npz", **{**arrays, "format": 9})
-    with pytest.raises(DataError, match="format 9, this version reads 1"):
-        Memory.load(tmp_path / "other.npz")
 
 
 def test_a_prepared_dataset_is_indexed_under_the_paths_of_its_pieces(tmp_path):

@@ -25,7 +25,8 @@ from espressivo.errors import TrainingError
 from espressivo.networks import RecurrentConfig, StackConfig, build
 from espressivo.networks.pretrained import Pretrained
 from espressivo.progress import Silent
-from espressivo.training.checkpoint import Checkpoint, TrainingConfig, load_network
+from espressivo.training.checkpoint import Checkpoint, load_network
+from espressivo.training.config import TrainingConfig
 from espressivo.training.loss import validation_nats
 from espressivo.training.run import train
 

@@ -11,20 +11,15 @@ share a run where their hashes agree at one position after another.
 
 from __future__ import annotations
 
-import os
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from espressivo.codes import NOTE_ON, grid_steps
 from espressivo.data import Dataset, mixed
-from espressivo.errors import DataError
-from espressivo.files import replacing
 from espressivo.music import Performance, in_order
 from espressivo.progress import Progress, Silent
 
@@ -36,7 +31,6 @@ SHORTEST = 8
 _Times = NDArray[np.float32]
 _Notes = tuple[str, NDArray[np.float64], NDArray[np.uint8]]  # a name, onsets, pitches
 
-_FORMAT = 1  # of the file
 _TEMPO = 0.06  # the share by which a time may be longer or shorter
 _JITTER_S = 0.04  # and the time on top of that
 _BLOCK = 256  # positions looked up at a time; bounds the memory used for music that repeats itself
@@ -73,7 +67,7 @@ class Run:
 
 @dataclass(frozen=True, eq=False)
 class Memory:
-    """The notes of many pieces, indexed; made by `of_dataset`, `of` or `load`.
+    """The notes of many pieces, indexed; made by `of_dataset` or `of`.
 
     Parameters
     ----------
@@ -134,38 +128,6 @@ class Memory:
             pitches.append(ordered)
         first = np.cumsum([len(array) for array in times])[:-1]
         return cls(tuple(names), first, np.concatenate(times), np.concatenate(pitches))
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Memory:
-        """Read what `save` wrote.
-
-        Raises
-        ------
-        DataError
-            If the file is missing, damaged, or of another version.
-        """
-        try:
-            with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-                if file["format"] != _FORMAT:
-                    raise DataError(
-                        f"{path}: format {file['format']}, this version reads {_FORMAT}"
-                    )
-                names = tuple(file["names"].tolist())
-                return cls(names, file["first"], file["time_s"], file["pitch"])
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-            raise DataError(f"{path}: not an index of pieces ({error}); make it anew") from error
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything but the hashes to a file, about 5 bytes a note."""
-        with replacing(path) as temporary, temporary.open("wb") as file:
-            np.savez(
-                file,
-                format=_FORMAT,
-                names=np.array(self.names),
-                first=self.first,
-                time_s=self.time_s,
-                pitch=self.pitch,
-            )
 
     @cached_property
     def _eights(self) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:

@@ -34,21 +34,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from espressivo.data import (
-    Batch,
-    Dataset,
-    batches,
-)
+from espressivo.data import Batch, Dataset, batches
 from espressivo.errors import TrainingError
 from espressivo.files import replacing
-from espressivo.networks import (
-    Network,
-    State,
-    build,
-    hidden_matrices,
-)
+from espressivo.networks import Network, State, build, hidden_matrices
 from espressivo.progress import Progress, Silent
-from espressivo.training.checkpoint import Checkpoint, TrainingConfig
+from espressivo.training.checkpoint import Checkpoint
+from espressivo.training.config import TrainingConfig
 from espressivo.training.loss import cleared, read, summed_nats, tensors, validation_nats
 from espressivo.training.muon import Muon
 
@@ -148,6 +140,8 @@ class _Run:
         progress: Progress,
     ) -> None:
         self.fabric, self.dataset, self.out, self.progress = fabric, dataset, out, progress
+        self.position: list[Any] | None = None
+        self.state: State | None = None
         last = out / "last.ckpt"
         if last.exists() and not resume:
             raise TrainingError(f"{out}: holds a run already; resume it, or choose another folder")
@@ -160,16 +154,9 @@ class _Run:
         updates = math.ceil(config.rounds * events / per_update)
         if resume:
             saved = Checkpoint.load(last).resumed(config, dataset.vocabulary, last)
-            network.load_state_dict(saved.network)
-            for optimizer, kept in zip(optimizers, saved.optimizers, strict=True):
-                optimizer.load_state_dict(kept)
             if config.max_time_s is None:
                 saved.steps = updates
-            if len(saved.positions) != fabric.world_size:
-                raise TrainingError(
-                    f"{last}: was trained by {len(saved.positions)} processes; resume with as many"
-                )
-            torch.set_rng_state(saved.rng[fabric.global_rank])
+            self._restore(saved, network, optimizers, last)
         else:
             saved = Checkpoint(config, dataset.vocabulary, {}, [], updates)
             if start is not None:
@@ -186,15 +173,27 @@ class _Run:
                 self.average.n_averaged += saved.step
         made = fabric.setup_optimizers(*optimizers)
         self.optimizers = list(made) if isinstance(made, tuple) else [made]
-        self.position: list[Any] | None = None
-        self.state: State | None = None
-        if resume:
-            self.position = saved.positions[fabric.global_rank]
-            carried = saved.carried[fabric.global_rank]
-            self.state = tuple(part.to(fabric.device) for part in carried) or None
         self.board = _tensorboard(out, saved.step) if fabric.is_global_zero else None
         self.began = time.monotonic() - saved.seconds
         self.checkpointed = time.monotonic()
+
+    def _restore(
+        self,
+        saved: Checkpoint,
+        network: Network,
+        optimizers: list[torch.optim.Optimizer],
+        path: Path,
+    ) -> None:
+        """Put back what a checkpoint holds of this process."""
+        rank, processes = self.fabric.global_rank, len(saved.positions)
+        if processes != self.fabric.world_size:
+            raise TrainingError(f"{path}: {processes} processes trained it; resume with as many")
+        network.load_state_dict(saved.network)
+        for optimizer, kept in zip(optimizers, saved.optimizers, strict=True):
+            optimizer.load_state_dict(kept)
+        torch.set_rng_state(saved.rng[rank])
+        self.position = saved.positions[rank]
+        self.state = tuple(part.to(self.fabric.device) for part in saved.carried[rank]) or None
 
     def go(self) -> Outcome:
         saved, config = self.saved, self.config
