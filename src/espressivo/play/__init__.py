@@ -6,6 +6,8 @@ from espressivo.play.endings import (
     ENDINGS,
 )
 from espressivo.play.model import (
+    DEFAULT_MODEL,
+    Changes,
     Model,
     bundled,
     load,
@@ -14,7 +16,9 @@ from espressivo.play.player import (
     supported_controls,
 )
 from espressivo.play.primers import (
+    Primer,
     chords,
+    digest,
     pitches,
 )
 from espressivo.play.settings import (
@@ -28,15 +32,19 @@ from espressivo.play.stream import (
 )
 
 __all__ = [
+    "DEFAULT_MODEL",
     "ENDINGS",
     "LONGEST_REST_S",
+    "Changes",
     "Model",
     "Options",
+    "Primer",
     "Settings",
     "Stream",
     "TimedEvent",
     "bundled",
     "chords",
+    "digest",
     "load",
     "pitches",
     "supported_controls",
