@@ -29,7 +29,11 @@ def good() -> bytes:
     rng = np.random.default_rng(0)
     onset_s = np.sort(rng.random(40)) * 8
     pitch, velocity = rng.integers(30, 90, 40), rng.integers(1, 128, 40)
-    return midi.to_bytes(Performance.from_arrays(onset_s, onset_s + 0.3, pitch, velocity))
+    return midi.to_bytes(
+        Performance.from_arrays(
+            onset_s=onset_s, offset_s=onset_s + 0.3, pitch=pitch, velocity=velocity
+        )
+    )
 
 
 def head(length: int = 6, kind: int = 1, tracks: int = 1, division: int = 480) -> bytes:

@@ -56,7 +56,7 @@ def main() -> None:
 
     began_s = time.process_time()
     memory = Memory.of_dataset(dataset)
-    memory.longest(Performance.from_arrays([], [], [], []))
+    memory.longest(Performance.from_arrays(onset_s=[], offset_s=[], pitch=[], velocity=[]))
     taken("build", began_s)
     with tempfile.TemporaryDirectory() as folder:
         began_s = time.process_time()
@@ -64,7 +64,9 @@ def main() -> None:
         taken("save", began_s)
         megabytes = (Path(folder) / "index").stat().st_size / 1e6
         began_s = time.process_time()
-        Memory.load(Path(folder) / "index").longest(Performance.from_arrays([], [], [], []))
+        Memory.load(Path(folder) / "index").longest(
+            Performance.from_arrays(onset_s=[], offset_s=[], pitch=[], velocity=[])
+        )
         taken("load", began_s)
 
     held_out = [v.decode(dataset.ids(piece)) for piece in dataset.split("validation")]

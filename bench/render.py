@@ -37,7 +37,13 @@ def dense(seconds: float = 120.0) -> Performance:
     onset_s = np.repeat(np.arange(0, seconds, 0.1), 8)
     pitch = np.random.default_rng(0).integers(28, 100, len(onset_s))
     pedal = np.array([(0.0, SUSTAIN, 127), (seconds, SUSTAIN, 0)], CONTROL_DTYPE)
-    return Performance.from_arrays(onset_s, onset_s + 0.1, pitch, np.full(len(onset_s), 127), pedal)
+    return Performance.from_arrays(
+        onset_s=onset_s,
+        offset_s=onset_s + 0.1,
+        pitch=pitch,
+        velocity=np.full(len(onset_s), 127),
+        controls=pedal,
+    )
 
 
 def seconds_of(work: Callable[[], object], rounds: int) -> float:
@@ -78,7 +84,9 @@ def speed(performance: Performance, rounds: int) -> dict[str, float]:
 def key(pitch: int, velocity: int, *, pedal: bool = False) -> np.ndarray:
     """Return the sound of a key held for 0.5 s, in one channel."""
     moves = np.array([(0.0, SUSTAIN, 127), (3.0, SUSTAIN, 0)] if pedal else [], CONTROL_DTYPE)
-    struck = Performance.from_arrays([0.0], [0.5], [pitch], [velocity], moves)
+    struck = Performance.from_arrays(
+        onset_s=[0.0], offset_s=[0.5], pitch=[pitch], velocity=[velocity], controls=moves
+    )
     return audio.render(struck).samples.sum(axis=0)
 
 

@@ -23,7 +23,9 @@ def played(piece: int, player: int = 0, notes: int = 400) -> Performance:
     pedal["time_s"] = np.sort(own.uniform(0, onset_s[-1], len(pedal)))
     pedal["number"], pedal["value"] = SUSTAIN, own.integers(0, 128, len(pedal))
     velocity = own.integers(20, 110, notes)
-    return Performance.from_arrays(onset_s, onset_s + length_s, pitch, velocity, pedal)
+    return Performance.from_arrays(
+        onset_s=onset_s, offset_s=onset_s + length_s, pitch=pitch, velocity=velocity, controls=pedal
+    )
 
 
 def again(
@@ -43,4 +45,9 @@ def again(
 
     onset_s = moved(notes["onset_s"])
     offset_s = np.maximum(moved(notes["offset_s"]), onset_s + grid_s)
-    return Performance.from_arrays(onset_s, offset_s, notes["pitch"], notes["velocity"] + louder)
+    return Performance.from_arrays(
+        onset_s=onset_s,
+        offset_s=offset_s,
+        pitch=notes["pitch"],
+        velocity=notes["velocity"] + louder,
+    )

@@ -26,7 +26,13 @@ def keys(
     pitch, velocity, onset_s = np.broadcast_arrays(np.atleast_1d(pitch), velocity, onset_s)
     moves = [(0.0, SUSTAIN, 127), (pedal_until_s, SUSTAIN, 0)] if pedal_until_s else []
     controls = np.array(moves, CONTROL_DTYPE)
-    return Performance.from_arrays(onset_s, onset_s + held_s, pitch, velocity, controls)
+    return Performance.from_arrays(
+        onset_s=onset_s,
+        offset_s=onset_s + held_s,
+        pitch=pitch,
+        velocity=velocity,
+        controls=controls,
+    )
 
 
 def heard(performance: Performance) -> np.ndarray:
@@ -180,7 +186,7 @@ def test_a_rate_that_a_format_does_not_have_is_said(tmp_path: Path) -> None:
 
 def test_what_cannot_be_rendered_is_said(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match="nothing to hear"):
-        audio.render(Performance.from_arrays([], [], [], []))
+        audio.render(Performance.from_arrays(onset_s=[], offset_s=[], pitch=[], velocity=[]))
     with pytest.raises(AudioError, match="4000 s are too long: at most 3600"):
         audio.render(keys(60, onset_s=3999.5))
     with pytest.raises(AudioError, match=r"sample rate 100 is not within 8000\.\.192000"):

@@ -104,7 +104,9 @@ def test_stretching_a_code_of_notes_rounds_and_loses_no_note(performance, factor
 
 def test_stretching_a_code_of_notes_moves_the_pedal():
     controls = np.array([(0.1, 64, 127), (1.5, 64, 0)], CONTROL_DTYPE)
-    p = Performance.from_arrays([0.0], [30.0], [60], [64], controls)
+    p = Performance.from_arrays(
+        onset_s=[0.0], offset_s=[30.0], pitch=[60], velocity=[64], controls=controls
+    )
     slower = NOTES.decode(stretch(NOTES.encode(p), 1.05, NOTES))
     assert slower.controls["time_s"].tolist() == [0.11, 1.58]
     assert slower.notes["offset_s"].tolist() == [20.48]  # the longest, as before

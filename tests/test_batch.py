@@ -11,7 +11,9 @@ from espressivo.networks import Recurrent, RecurrentConfig
 from espressivo.play.model import Model, load
 from known import CARD, Mock
 
-PRIMER = Performance.from_arrays([0, 0.5], [0.4, 1.25], [60, 64], [80, 72])
+PRIMER = Performance.from_arrays(
+    onset_s=[0, 0.5], offset_s=[0.4, 1.25], pitch=[60, 64], velocity=[80, 72]
+)
 
 
 class Counted(Mock):

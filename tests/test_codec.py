@@ -108,7 +108,11 @@ def test_canonical_lists_holding_each_id_round_trip(v: Vocabulary) -> None:
         end_s = (begin + np.array(held)) / v.steps_per_second
         controls = np.array([(0.0, 64, 127), (start_s[0], 64, 0)], CONTROL_DTYPE)
         loud = np.full(len(held), velocity)
-        p = v.quantise(Performance.from_arrays(start_s, end_s, pitch, loud, controls))
+        p = v.quantise(
+            Performance.from_arrays(
+                onset_s=start_s, offset_s=end_s, pitch=pitch, velocity=loud, controls=controls
+            )
+        )
         ids = v.encode(p)
         assert v.encode(v.decode(ids)).tolist() == ids.tolist()
         seen.update(ids.tolist())
@@ -130,7 +134,9 @@ def test_onsets_stay_within_half_a_step_however_long_the_piece(v: Vocabulary) ->
     # Gaps of 14 ms: rounding each gap by itself would lose 4 ms at each of them.
     onset_s = np.arange(50_000) * 0.014
     pitch = 30 + np.arange(50_000) % 40
-    p = Performance.from_arrays(onset_s, onset_s + 0.01, pitch, np.full(50_000, 64))
+    p = Performance.from_arrays(
+        onset_s=onset_s, offset_s=onset_s + 0.01, pitch=pitch, velocity=np.full(50_000, 64)
+    )
     heard = v.decode(v.encode(p)).notes
     assert len(heard) == 50_000
     order = np.lexsort((heard["onset_s"], heard["pitch"]))
@@ -140,43 +146,53 @@ def test_onsets_stay_within_half_a_step_however_long_the_piece(v: Vocabulary) ->
 
 
 def test_a_gap_under_half_a_step_is_no_time_shift() -> None:
-    p = Performance.from_arrays([0.0, 0.004], [1.0, 1.0], [60, 64], [70, 70])
+    p = Performance.from_arrays(
+        onset_s=[0.0, 0.004], offset_s=[1.0, 1.0], pitch=[60, 64], velocity=[70, 70]
+    )
     ids = SEED.encode(p)
     assert SEED.kinds[ids].tolist() == [VELOCITY, NOTE_ON, NOTE_ON, TIME_SHIFT, NOTE_OFF, NOTE_OFF]
 
 
 def test_long_gaps_are_full_shifts_and_the_rest() -> None:
-    p = Performance.from_arrays([0.0], [2.34], [60], [70])
+    p = Performance.from_arrays(onset_s=[0.0], offset_s=[2.34], pitch=[60], velocity=[70])
     words = [SEED.describe(id_) for id_ in SEED.encode(p)]
     assert words[2:5] == ["shift 1000 ms", "shift 1000 ms", "shift 340 ms"]
 
 
 def test_velocity_is_written_only_when_its_bin_changes() -> None:
-    p = Performance.from_arrays([0, 1, 2], [0.5, 1.5, 2.5], [60, 60, 60], [90, 93, 94])
+    p = Performance.from_arrays(
+        onset_s=[0, 1, 2], offset_s=[0.5, 1.5, 2.5], pitch=[60, 60, 60], velocity=[90, 93, 94]
+    )
     kinds = SEED.kinds[SEED.encode(p)].tolist()
     assert kinds.count(VELOCITY) == 2
 
 
 @pytest.mark.parametrize("velocity", [1, 2, 3])
 def test_soft_notes_do_not_turn_into_time(velocity: int) -> None:
-    p = Performance.from_arrays([0.0], [0.5], [60], [velocity])
+    p = Performance.from_arrays(onset_s=[0.0], offset_s=[0.5], pitch=[60], velocity=[velocity])
     assert SEED.describe(int(SEED.encode(p)[0])) == "velocity 1..7"
 
 
 def test_notes_outside_the_range_are_dropped_and_do_not_spill() -> None:
-    p = Performance.from_arrays([0, 0, 0], [1, 1, 1], [20, 60, 109], [70, 70, 70])
+    p = Performance.from_arrays(
+        onset_s=[0, 0, 0], offset_s=[1, 1, 1], pitch=[20, 60, 109], velocity=[70, 70, 70]
+    )
     assert SEED.quantise(p).notes["pitch"].tolist() == [60]
     assert len(SEED.encode(p)) == 4
 
 
 def test_a_note_that_starts_as_another_of_its_pitch_ends_comes_after_it() -> None:
-    p = Performance.from_arrays([0.0, 0.5], [0.5, 1.0], [60, 60], [70, 70])
+    p = Performance.from_arrays(
+        onset_s=[0.0, 0.5], offset_s=[0.5, 1.0], pitch=[60, 60], velocity=[70, 70]
+    )
     words = [SEED.describe(id_) for id_ in SEED.encode(p)]
     assert words.index("note off 60 (C4)") < len(words) - 1 - words[::-1].index("note on 60 (C4)")
 
 
 def test_overlapping_notes_of_one_pitch_end_in_the_order_they_began() -> None:
-    p = Performance.from_arrays([0.0, 0.2], [1.0, 0.5], [60, 60], [30, 90])
+    p = Performance.from_arrays(
+        onset_s=[0.0, 0.2], offset_s=[1.0, 0.5], pitch=[60, 60], velocity=[30, 90]
+    )
     notes = SEED.quantise(p).notes
     assert notes["offset_s"].tolist() == [0.5, 1.0]
     assert notes["velocity"].tolist() == [31, 91]
@@ -194,7 +210,9 @@ def test_stray_note_offs_are_ignored_and_open_notes_closed() -> None:
 def test_the_pedal_code_keeps_key_releases_and_pedal_apart() -> None:
     v = espressivo.vocabulary("pedal")
     controls = np.array([(0.1, 64, 100), (0.9, 64, 10)], CONTROL_DTYPE)
-    p = Performance.from_arrays([0.0], [0.5], [60], [70], controls)
+    p = Performance.from_arrays(
+        onset_s=[0.0], offset_s=[0.5], pitch=[60], velocity=[70], controls=controls
+    )
     words = [v.describe(id_) for id_ in v.encode(p)]
     assert words == [
         "start",
@@ -214,11 +232,11 @@ def test_the_pedal_code_keeps_key_releases_and_pedal_apart() -> None:
 def test_the_code_of_notes_says_each_note_with_its_length() -> None:
     controls = np.array([(0.0, 64, 127), (2.0, 64, 0)], CONTROL_DTYPE)
     p = Performance.from_arrays(
-        [0.0, 0.0, 1.0, 1.99],
-        [0.18, 0.05, 1.01, 2.49],
-        [64, 60, 62, 65],
-        [70, 71, 1, 127],
-        controls,
+        onset_s=[0.0, 0.0, 1.0, 1.99],
+        offset_s=[0.18, 0.05, 1.01, 2.49],
+        pitch=[64, 60, 62, 65],
+        velocity=[70, 71, 1, 127],
+        controls=controls,
     )
     assert [NOTES.describe(id_) for id_ in NOTES.encode(p)] == [
         *("shift 0 ms", "sustain down"),
@@ -252,7 +270,7 @@ def test_the_ids_of_a_code_of_notes_are_laid_out_in_steps(
 
 
 def test_a_key_held_longer_than_the_longest_is_let_go_early() -> None:
-    p = Performance.from_arrays([0.5], [30.0], [60], [70])
+    p = Performance.from_arrays(onset_s=[0.5], offset_s=[30.0], pitch=[60], velocity=[70])
     ids = NOTES.encode(p)
     assert NOTES.decode(ids).notes["offset_s"].tolist() == [20.98]
     assert [NOTES.describe(id_) for id_ in ids[3:5]] == [
@@ -286,7 +304,11 @@ def test_what_a_note_of_the_code_of_notes_lacks_or_has_too_much_of() -> None:
 def test_what_sounds_in_the_code_of_notes_is_restored_with_what_is_left_of_it() -> None:
     controls = np.array([(0.2, 64, 127)], CONTROL_DTYPE)
     p = Performance.from_arrays(
-        [0.0, 0.0, 0.5, 1.0], [3.0, 0.4, 2.0, 1.5], [67, 72, 60, 61], [30, 40, 50, 60], controls
+        onset_s=[0.0, 0.0, 0.5, 1.0],
+        offset_s=[3.0, 0.4, 2.0, 1.5],
+        pitch=[67, 72, 60, 61],
+        velocity=[30, 40, 50, 60],
+        controls=controls,
     )
     ids = NOTES.encode(p)
     before = ids[: np.flatnonzero(ids == NOTES.first[NOTE_ON] + 40)[0] - 1]
@@ -311,7 +333,7 @@ def test_a_pedal_change_within_one_step_is_kept_and_a_flutter_is_not() -> None:
 
 
 def test_empty_performances_and_lists() -> None:
-    nothing = Performance.from_arrays([], [], [], [])
+    nothing = Performance.from_arrays(onset_s=[], offset_s=[], pitch=[], velocity=[])
     for v in ALL:
         assert v.decode([]) == nothing
         assert v.decode(v.encode(nothing)) == nothing

@@ -88,8 +88,12 @@ def test_every_file_is_accounted_for_and_bad_ones_are_named(corpus, tmp_path):
     (corpus / "cut.mid").write_bytes(whole[: len(whole) // 2])
     (corpus / "empty.mid").write_bytes(b"")
     (corpus / "text.mid").write_bytes(b"<html>404</html>")
-    Performance.from_arrays([], [], [], []).write(corpus / "silent.mid")
-    Performance.from_arrays([0], [1], [5], [64]).write(corpus / "too low.mid")
+    Performance.from_arrays(onset_s=[], offset_s=[], pitch=[], velocity=[]).write(
+        corpus / "silent.mid"
+    )
+    Performance.from_arrays(onset_s=[0], offset_s=[1], pitch=[5], velocity=[64]).write(
+        corpus / "too low.mid"
+    )
     (corpus / "notes.txt").write_text("not a MIDI file")
     manifest = make(corpus, tmp_path / "out", fractions=ALL_TRAIN)
     rows = account_of(tmp_path / "out")
@@ -137,7 +141,9 @@ def test_the_account_is_readable_as_text_and_as_json(many, tmp_path):
 
 
 def test_notes_that_the_vocabulary_lacks_are_counted(corpus, tmp_path):
-    Performance.from_arrays([0, 1, 2], [1, 2, 3], [20, 60, 109], [64] * 3).write(corpus / "a.mid")
+    Performance.from_arrays(
+        onset_s=[0, 1, 2], offset_s=[1, 2, 3], pitch=[20, 60, 109], velocity=[64] * 3
+    ).write(corpus / "a.mid")
     manifest = make(corpus, tmp_path / "out")
     (row,) = account_of(tmp_path / "out").values()
     assert (row["notes"], row["outside"]) == ("1", "2")

@@ -34,13 +34,18 @@ def music(seconds=SECONDS):
 
 def struck(pitch, every_s=0.2, length_s=0.2):
     onset_s = np.arange(len(pitch)) * every_s
-    return Performance.from_arrays(onset_s, onset_s + length_s, pitch, [64] * len(pitch))
+    return Performance.from_arrays(
+        onset_s=onset_s, offset_s=onset_s + length_s, pitch=pitch, velocity=[64] * len(pitch)
+    )
 
 
 def with_notes(*notes):
     """Music with more notes, given as onset, offset and pitch."""
     base = music()
-    more = Performance.from_arrays(*np.array(notes).T[:2], [n[2] for n in notes], [64] * len(notes))
+    onset_s, offset_s, pitch = np.array(notes).T
+    more = Performance.from_arrays(
+        onset_s=onset_s, offset_s=offset_s, pitch=pitch, velocity=[64] * len(notes)
+    )
     return Performance(np.concatenate((base.notes, more.notes)))
 
 
@@ -69,7 +74,9 @@ def test_a_loop_of_chords_is_one_in_whatever_order_they_are_struck():
     chords = np.array([(48, 60, 64, 67), (45, 57, 60, 64), (41, 53, 57, 60), (43, 55, 59, 62)] * 4)
     onset_s = np.repeat(np.arange(16) * 0.5, 4) + np.tile(np.arange(4) * 0.01, 16)
     pitch = rng.permuted(chords, axis=1).ravel()
-    sample = Performance.from_arrays(onset_s, onset_s + 0.4, pitch, [64] * 64)
+    sample = Performance.from_arrays(
+        onset_s=onset_s, offset_s=onset_s + 0.4, pitch=pitch, velocity=[64] * 64
+    )
     assert shown(sample, 8.0) == {"loops"}
 
 
@@ -78,12 +85,12 @@ def test_silence_counts_at_the_beginning_within_and_at_the_end():
     assert shown(struck([60, 62], every_s=6.0, length_s=1.0), 7.0) == set()
     assert shown(struck([60]), 5.1) == set()
     assert shown(struck([60]), 5.3) == {"silent"}
-    late = Performance.from_arrays([5.2], [6.0], [60], [64])
+    late = Performance.from_arrays(onset_s=[5.2], offset_s=[6.0], pitch=[60], velocity=[64])
     assert shown(late, 6.0) == {"silent"}
 
 
 def test_the_pedal_sounds_on_and_can_hang_a_note():
-    notes = Performance.from_arrays([0.0], [0.5], [60], [64]).notes
+    notes = Performance.from_arrays(onset_s=[0.0], offset_s=[0.5], pitch=[60], velocity=[64]).notes
     pedal = np.array([(0.1, SUSTAIN, 127), (10.2, SUSTAIN, 0)], CONTROL_DTYPE)
     assert shown(Performance(notes, pedal), 12.0) == {"hung"}
     assert shown(Performance(notes), 12.0) == {"silent"}
@@ -118,7 +125,7 @@ def test_any_performance_is_looked_at(performance):
 
 
 def test_shares_are_of_the_samples():
-    silent = signs(Performance.from_arrays([], [], [], []), SECONDS)
+    silent = signs(Performance.from_arrays(onset_s=[], offset_s=[], pitch=[], velocity=[]), SECONDS)
     assert silent == Signs(loops=False, silent=True, hung=False, stuck=False, runaway=False)
     assert shares([silent, signs(music(), SECONDS)])["silent"] == 0.5
     assert shares([silent])["loops"] == 0

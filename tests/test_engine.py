@@ -283,7 +283,9 @@ def written(count, rows):
         pedal["number"], pedal["value"] = SUSTAIN, rng.integers(0, 128, len(pedal))
         end_s = onset_s + np.exp(rng.uniform(np.log(0.01), np.log(25), count))
         pitch, velocity = rng.integers(21, 109, count), rng.integers(1, 128, count)
-        piece = Performance.from_arrays(onset_s, end_s, pitch, velocity, pedal)
+        piece = Performance.from_arrays(
+            onset_s=onset_s, offset_s=end_s, pitch=pitch, velocity=velocity, controls=pedal
+        )
         ids = NOTES.encode(piece)
         columns.append(np.concatenate(([NOTES.size], ids[: count - 1])))
     return np.stack(columns, axis=1)

@@ -101,7 +101,9 @@ def test_pieces_are_found_in_folders_and_as_files(folder):
 def test_bad_files_are_skipped_and_named(tmp_path, folder):
     (tmp_path / "broken.mid").write_bytes(b"MThd nonsense")
     (tmp_path / "empty.mid").write_bytes(b"")
-    Performance.from_arrays([], [], [], []).write(tmp_path / "silent.mid")
+    Performance.from_arrays(onset_s=[], offset_s=[], pitch=[], velocity=[]).write(
+        tmp_path / "silent.mid"
+    )
     played(1).write(tmp_path / "good.mid")
     result = collect([tmp_path], V)
     assert [Path(piece.name).name for piece in result.found] == ["good.mid"]
@@ -152,7 +154,9 @@ def test_files_of_one_name_are_not_mixed_up(tmp_path, folder):
 
 
 def test_notes_outside_the_vocabulary_are_counted(tmp_path):
-    Performance.from_arrays([0, 1, 2], [1, 2, 3], [10, 60, 120], [64] * 3).write(tmp_path / "a.mid")
+    Performance.from_arrays(
+        onset_s=[0, 1, 2], offset_s=[1, 2, 3], pitch=[10, 60, 120], velocity=[64] * 3
+    ).write(tmp_path / "a.mid")
     assert collect([tmp_path], V).found[0].outside == 2
 
 
@@ -287,9 +291,10 @@ def test_copies_of_training_pieces_are_found_and_people_are_held_against_them(
     pieces = collect([folder / "1.mid", folder / "3.mid"], V).found
     copy = again(played(1, notes=120), tempo=1.03, part=slice(20, 60))
     copy = Performance.from_arrays(
-        *(copy.notes[f] for f in ("onset_s", "offset_s")),
-        copy.notes["pitch"] + 2,
-        copy.notes["velocity"],
+        onset_s=copy.notes["onset_s"],
+        offset_s=copy.notes["offset_s"],
+        pitch=copy.notes["pitch"] + 2,
+        velocity=copy.notes["velocity"],
     )
     own = played(77, notes=60)
     memory = remembered(Path(baseline.partition(":")[2]), V)
@@ -309,7 +314,9 @@ def test_samples_are_ranked_by_likeness_to_people(folder):
     loud = played(8, notes=60)
     one = listen([loud], pieces[:1], V, None, 10.0, 3).lines
     assert len(one) > 8 and all(line.ceiling is None for line in one)  # one piece has no halves
-    odd = Performance.from_arrays(np.arange(9), np.arange(9) + 0.1, [108] * 9, [127] * 9)
+    odd = Performance.from_arrays(
+        onset_s=np.arange(9), offset_s=np.arange(9) + 0.1, pitch=[108] * 9, velocity=[127] * 9
+    )
     ranked = listen([odd, loud], pieces, V, None, 10.0, 3).samples
     assert [sample.seed for sample in ranked] == [4, 3]
     assert ranked[0].likeness > ranked[1].likeness + 0.2

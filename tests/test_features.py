@@ -14,7 +14,7 @@ from espressivo.music.performance import CONTROL_DTYPE, SOFT, SUSTAIN
 from played import played
 from strategies import performances
 
-EMPTY = Performance.from_arrays([], [], [], [])
+EMPTY = Performance.from_arrays(onset_s=[], offset_s=[], pitch=[], velocity=[])
 
 
 def pedalled(*moves, notes=EMPTY):
@@ -25,7 +25,9 @@ def pedalled(*moves, notes=EMPTY):
 def steady(period_s, onsets=80, late_s=None):
     """One note after another, each late by its own time."""
     onset_s = 0.2 + np.arange(onsets) * period_s + (0 if late_s is None else late_s)
-    return Performance.from_arrays(onset_s, onset_s + 0.05, [60] * onsets, [64] * onsets)
+    return Performance.from_arrays(
+        onset_s=onset_s, offset_s=onset_s + 0.05, pitch=[60] * onsets, velocity=[64] * onsets
+    )
 
 
 @given(performances(), st.sampled_from([0.3, 1.0, 4.0, 30.0]))
@@ -52,7 +54,9 @@ def test_a_silent_window_has_no_notes_but_its_silence():
 
 
 def test_a_window_of_one_note_has_neither_intervals_nor_a_range():
-    values = measure(Performance.from_arrays([1.0], [2.5], [61], [70]), 3.0).values
+    values = measure(
+        Performance.from_arrays(onset_s=[1.0], offset_s=[2.5], pitch=[61], velocity=[70]), 3.0
+    ).values
     for name in ("inter_onset", "chord_spread", "beat_deviation", "dynamic_range", "melody"):
         assert not len(values[name]), name
     assert values["pitch_class"].tolist() == [1]
@@ -63,7 +67,9 @@ def test_a_window_of_one_note_has_neither_intervals_nor_a_range():
 
 
 def test_notes_sound_as_long_as_the_pedal_holds_them_but_not_beyond_the_window():
-    notes = Performance.from_arrays([0.0, 1.0], [0.5, 1.5], [60, 62], [70, 70])
+    notes = Performance.from_arrays(
+        onset_s=[0.0, 1.0], offset_s=[0.5, 1.5], pitch=[60, 62], velocity=[70, 70]
+    )
     values = measure(pedalled((0.25, 127), (1.25, 0), notes=notes), 1.375).values
     assert values["duration"].tolist() == [1.25, 0.375]
     assert values["pedal_down"].tolist() == [1 / 1.375]
@@ -80,7 +86,9 @@ def test_chords_and_their_melody():
     onset_s = [0.0, 0.01, 0.02, 1.0, 2.0, 2.03, 2.06]
     pitch = [60, 72, 64, 60, 60, 64, 67]
     velocity = [50, 90, 60, 99, 40, 60, 65]
-    p = Performance.from_arrays(onset_s, np.add(onset_s, 0.3), pitch, velocity)
+    p = Performance.from_arrays(
+        onset_s=onset_s, offset_s=np.add(onset_s, 0.3), pitch=pitch, velocity=velocity
+    )
     assert chord_starts(p.notes["onset_s"]).tolist() == [
         True,
         False,
@@ -107,7 +115,10 @@ def test_an_even_pulse_has_no_deviation_and_a_loose_one_has_its_own(period_s):
 def test_the_pulse_is_local():
     onset_s = np.concatenate([3 * n + np.arange(0.1, 2.9, 0.19 + 0.03 * n) for n in range(8)])
     freely = Performance.from_arrays(
-        onset_s, onset_s, np.full(len(onset_s), 60), [64] * len(onset_s)
+        onset_s=onset_s,
+        offset_s=onset_s,
+        pitch=np.full(len(onset_s), 60),
+        velocity=[64] * len(onset_s),
     )
     assert measure(freely, 24.0).values["beat_deviation"].max() < 5
 
@@ -149,7 +160,9 @@ def test_pitch_classes_and_polyphony_are_those_of_muspy():
         resolution=10, tracks=[muspy.Track(notes=[muspy.Note(t, p, d) for t, d, p in rows])]
     )
     start, length, pitch = np.array(rows).T
-    ours = Performance.from_arrays(start / 10, (start + length) / 10, pitch, [64] * len(rows))
+    ours = Performance.from_arrays(
+        onset_s=start / 10, offset_s=(start + length) / 10, pitch=pitch, velocity=[64] * len(rows)
+    )
     values = measure(ours, ours.seconds).values
     assert len(np.unique(values["pitch"])) == muspy.n_pitches_used(theirs)
     assert len(np.unique(values["pitch_class"])) == muspy.n_pitch_classes_used(theirs)

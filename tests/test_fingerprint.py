@@ -69,14 +69,22 @@ def test_chords_struck_in_another_order_are_the_same_composition():
     turned = np.where(np.arange(300)[:, None] % 2, chords[:, ::-1], chords)
 
     def strike(pitch):
-        return sketch(Performance.from_arrays(rolled, rolled + 0.3, pitch.ravel(), [60] * 1200))
+        return sketch(
+            Performance.from_arrays(
+                onset_s=rolled, offset_s=rolled + 0.3, pitch=pitch.ravel(), velocity=[60] * 1200
+            )
+        )
 
     assert same_composition([strike(chords), strike(turned)]) == [(0, 1)]
 
 
 @pytest.mark.parametrize("notes", [0, 1, 9, 10, 30])
 def test_short_pieces_have_few_landmarks_and_are_never_called_the_same(notes):
-    one = sketch(played(0, notes=notes) if notes else Performance.from_arrays([], [], [], []))
+    one = sketch(
+        played(0, notes=notes)
+        if notes
+        else Performance.from_arrays(onset_s=[], offset_s=[], pitch=[], velocity=[])
+    )
     assert one.shape[1] == 2
     assert same_composition([one, one]) in ([], [(0, 1)])
     assert not same_performance(one[:2], one[:2])
@@ -85,7 +93,11 @@ def test_short_pieces_have_few_landmarks_and_are_never_called_the_same(notes):
 def test_endless_repetition_is_compared_in_bounded_time_and_memory():
     cycle = np.tile(np.random.default_rng(0).integers(40, 90, 48), 4000)
     onset_s = np.arange(len(cycle)) * 0.01
-    loop = sketch(Performance.from_arrays(onset_s, onset_s + 0.01, cycle, np.full(len(cycle), 9)))
+    loop = sketch(
+        Performance.from_arrays(
+            onset_s=onset_s, offset_s=onset_s + 0.01, pitch=cycle, velocity=np.full(len(cycle), 9)
+        )
+    )
     assert len(loop) > 4000
     assert same_performance(loop, loop)
 

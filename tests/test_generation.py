@@ -26,7 +26,7 @@ from espressivo.engine.sampling import Sampling
 from espressivo.errors import CodecError, GenerationError, ModelError
 from espressivo.export.model_file import export
 from espressivo.midi import reading as midi
-from espressivo.music.performance import CONTROL_DTYPE, SUSTAIN, Performance
+from espressivo.music import CONTROL_DTYPE, NOTE_DTYPE, SUSTAIN, Performance
 from espressivo.networks import Recurrent, RecurrentConfig
 from espressivo.play import model as generation
 from espressivo.play import player
@@ -99,7 +99,11 @@ def played(ids, v):
     apart_s = order * 0.3 / v.steps_per_second / (len(ids) + 1)
     rate = v.steps_per_second
     performance = Performance.from_arrays(
-        start / rate + apart_s, end / rate, pitch, loudness, np.array(controls, CONTROL_DTYPE)
+        onset_s=start / rate + apart_s,
+        offset_s=end / rate,
+        pitch=pitch,
+        velocity=loudness,
+        controls=np.array(controls, CONTROL_DTYPE),
     )
     return performance, longest
 
@@ -174,7 +178,7 @@ def random_performance(rng, notes=60):
         rows.append((onset_s, offset_s, pitch, rng.integers(1, 128)))
     times = np.sort(rng.random(40) * onset_s).round(1)
     controls = [(t, SUSTAIN, v) for t, v in zip(times, rng.choice([0, 127], 40), strict=True)]
-    return Performance.from_arrays(*np.array(rows).T, controls=np.array(controls, CONTROL_DTYPE))
+    return Performance(np.array(rows, NOTE_DTYPE), np.array(controls, CONTROL_DTYPE))
 
 
 def test_the_rules_one_by_one():
@@ -335,7 +339,9 @@ def test_length_in_events(models):
 def test_the_end_of_a_piece_ends_it():
     v = vocabulary("pedal")
     model = Model(Mock(v, favour=[v.first[END]]))
-    first = v.encode(Performance.from_arrays([0.0], [0.5], [60], [64]))[:-1]
+    first = v.encode(
+        Performance.from_arrays(onset_s=[0.0], offset_s=[0.5], pitch=[60], velocity=[64])
+    )[:-1]
     assert list(model.generate_ids(seed=0, primer=first)) == [v.first[END]]
     assert len(model.generate(seed=0, primer=first, ending="own")) == 0
     assert model.generate(seconds=5, seed=0, primer=first, ending="cut").seconds > 2
@@ -416,7 +422,9 @@ def test_first_events_come_as_often_as_they_should():
 
 def test_the_primer_is_fed_whole_as_ids_or_as_performance():
     model = Model(Mock(vocabulary("seed")))
-    performance = Performance.from_arrays([0, 0.5], [0.4, 1.25], [60, 64], [80, 72])
+    performance = Performance.from_arrays(
+        onset_s=[0, 0.5], offset_s=[0.4, 1.25], pitch=[60, 64], velocity=[80, 72]
+    )
     ids = model.vocabulary.encode(performance)
     plain = list(model.generate_ids(events=60, seed=1))
     primed = list(model.generate_ids(events=60, seed=1, primer=ids))
@@ -430,7 +438,9 @@ def test_the_primer_is_fed_whole_as_ids_or_as_performance():
 
 def test_with_the_primer_the_result_is_one_performance(model):
     v = model.vocabulary
-    primer = Performance.from_arrays([0, 0.5], [0.4, 1.25], [60, 64], [80, 72])
+    primer = Performance.from_arrays(
+        onset_s=[0, 0.5], offset_s=[0.4, 1.25], pitch=[60, 64], velocity=[80, 72]
+    )
     whole = model.generate(seconds=3, seed=1, primer=primer, include_primer=True)
     more = list(model.generate_ids(seconds=3, seed=1, primer=primer))
     assert whole == v.decode([*v.encode(primer), *more])
@@ -440,7 +450,9 @@ def test_with_the_primer_the_result_is_one_performance(model):
 
 def test_without_the_primer_time_begins_at_its_end(model):
     v = model.vocabulary
-    primer = Performance.from_arrays([0, 0.5], [0.4, 1.25], [60, 64], [80, 72])
+    primer = Performance.from_arrays(
+        onset_s=[0, 0.5], offset_s=[0.4, 1.25], pitch=[60, 64], velocity=[80, 72]
+    )
     alone = model.generate(seconds=3, seed=1, primer=primer)
     whole = model.generate(seconds=3, seed=1, primer=primer, include_primer=True)
     assert alone.seconds <= 3
@@ -471,7 +483,7 @@ def test_notes_left_sounding_by_a_primer_are_ended_but_not_in_the_result():
 def test_a_primer_goes_on_past_its_end_event():
     v = vocabulary("pedal")
     model = Model(Mock(v))
-    primer = Performance.from_arrays([0.0], [0.5], [60], [80])
+    primer = Performance.from_arrays(onset_s=[0.0], offset_s=[0.5], pitch=[60], velocity=[80])
     ids = v.encode(primer)
     assert kinds(ids[-1:], v) == [END]
     assert list(model.generate_ids(events=40, seed=1, primer=primer)) == list(

@@ -99,7 +99,9 @@ def test_it_takes_over_with_a_note_when_the_pause_is_over(name, pause_s):
 def test_what_is_sent_is_what_the_stream_plays_and_when():
     room = Room(CHORD, 12, "seed")
     messages = room.play()
-    heard = Performance.from_arrays([0, 0.1], [0.5, 0.6], [60, 64], [80, 70])
+    heard = Performance.from_arrays(
+        onset_s=[0, 0.1], offset_s=[0.5, 0.6], pitch=[60, 64], velocity=[80, 70]
+    )
     model = Model(Mock(vocabulary("seed")))
     stream = model.stream(primer=heard, seed=1, lead_s=1e9, clock=lambda: 0.0)
     expected = list(itertools.islice((e for e in stream if e.kind == "note_on"), 30))

@@ -641,7 +641,10 @@ def test_quantised_times_survive_writing(name, performance):
 def test_times_are_rounded_once_to_a_millisecond_so_errors_do_not_add_up():
     onset_s = np.arange(3000) / 384
     performance = Performance.from_arrays(
-        onset_s, onset_s + 0.0026, [60] * len(onset_s), [64] * len(onset_s)
+        onset_s=onset_s,
+        offset_s=onset_s + 0.0026,
+        pitch=[60] * len(onset_s),
+        velocity=[64] * len(onset_s),
     )
     again = midi.from_bytes(midi.to_bytes(performance)).notes
     for name in ("onset_s", "offset_s"):
@@ -746,14 +749,18 @@ def test_an_empty_performance_can_be_written():
 
 def test_a_pause_longer_than_a_number_can_say_is_bridged():
     late_s = 11 * 3600.0
-    performance = Performance.from_arrays([0, late_s], [1, late_s + 1], [60, 60], [64, 64])
+    performance = Performance.from_arrays(
+        onset_s=[0, late_s], offset_s=[1, late_s + 1], pitch=[60, 60], velocity=[64, 64]
+    )
     assert midi.from_bytes(midi.to_bytes(performance)).notes["onset_s"][1] == pytest.approx(late_s)
 
 
 def test_too_long_a_performance_is_not_written(tmp_path):
     path = tmp_path / "long.mid"
     for late_s in (12 * 3600 + 1, 1e300):
-        performance = Performance.from_arrays([0], [late_s], [60], [64])
+        performance = Performance.from_arrays(
+            onset_s=[0], offset_s=[late_s], pitch=[60], velocity=[64]
+        )
         with pytest.raises(MidiError, match="too long"):
             midi.to_bytes(performance)
         with pytest.raises(MidiError, match=r"long\.mid: .*too long"):

@@ -137,7 +137,9 @@ def until_the_end(ids):
     return [*[REST] * (left // 100), SHIFT + left % 100, ENDING]
 
 
-PRIMER = Performance.from_arrays([0, 0.5, 0.5], [0.4, 1.25, 0.9], [60, 64, 67], [80, 72, 70])
+PRIMER = Performance.from_arrays(
+    onset_s=[0, 0.5, 0.5], offset_s=[0.4, 1.25, 0.9], pitch=[60, 64, 67], velocity=[80, 72, 70]
+)
 
 
 def test_after_a_primer_music_begins_when_its_last_note_has_ended():

@@ -23,7 +23,7 @@ from espressivo.networks import (
 )
 from espressivo.networks.notewise import NEVER
 from espressivo.networks.stack import hidden_matrices
-from espressivo.training.run import _nats
+from espressivo.training.loss import summed_nats
 
 V = Vocabulary(
     "few notes",
@@ -59,7 +59,11 @@ def written(seed):
     end_s = onset_s + rng.integers(1, 65, 60) / 100
     pedal = np.array([(t, 64, value) for t in onset_s[::9] for value in (0, 127)], CONTROL_DTYPE)
     p = Performance.from_arrays(
-        onset_s, end_s, rng.integers(60, 65, 60), rng.integers(1, 128, 60), pedal
+        onset_s=onset_s,
+        offset_s=end_s,
+        pitch=rng.integers(60, 65, 60),
+        velocity=rng.integers(1, 128, 60),
+        controls=pedal,
     )
     return steps(V.encode(p), V)
 
@@ -174,7 +178,7 @@ def test_controls_steer(network):
 def test_gradients_flow_into_every_weight(network):
     inputs, targets = sequences(60, 2)
     logits, _ = network(inputs, None, None, targets)
-    _nats(logits, targets, V).backward()
+    summed_nats(logits, targets, V).backward()
     for name, weight in network.named_parameters():
         assert weight.grad.isfinite().all(), name
         assert weight.grad.abs().sum() > 0, name
@@ -195,7 +199,7 @@ def test_nats_are_those_of_each_id_among_its_own(network):
             expected -= float(chances[(*place, nth)].log())
             count += 1
     assert count == (targets != IGNORED).sum()
-    assert float(_nats(logits, targets, V)) == pytest.approx(expected, rel=1e-5)
+    assert float(summed_nats(logits, targets, V)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_what_is_to_be_foretold_must_be_given(network):
@@ -220,13 +224,15 @@ def test_heads_are_among_the_hidden_matrices(network):
 @pytest.mark.parametrize("change", [{"sustain": "fold"}, {"longest_note_steps": 16}])
 def test_kinds_that_a_code_lacks_do_no_harm(change):
     v = dataclasses.replace(V, **change)
-    p = Performance.from_arrays([0.0, 0.1], [0.1, 0.15], [60, 61], [1, 127])
+    p = Performance.from_arrays(
+        onset_s=[0.0, 0.1], offset_s=[0.1, 0.15], pitch=[60, 61], velocity=[1, 127]
+    )
     targets = torch.from_numpy(steps(v.encode(p), v)).long()[:, None]
     network = build(CONFIGS[0], v)
     logits, _ = network(torch.full_like(targets, NO_ID), None, None, targets)
     assert isinstance(network, Notewise)
     assert logits.shape == (len(targets), 1, v.size)
-    nats = _nats(logits, targets, v)
+    nats = summed_nats(logits, targets, v)
     nats.backward()
     assert nats.isfinite()
     assert all(weight.grad.isfinite().all() for weight in network.parameters())

@@ -281,8 +281,9 @@ def harmonics(samples, rate, pitch):
 def test_what_was_played_is_saved_as_sound(page):
     page.find("roll").click()
     soft_loud_pedal = espressivo.Performance.from_arrays(
-        [0.0, 1.0, 2.0], [0.5, 1.5, 2.2], [69, 69, 57], [50, 110, 110],
-        np.array([(2.1, 64, 127), (3.0, 64, 0)], midi.CONTROL_DTYPE),
+        onset_s=[0.0, 1.0, 2.0], offset_s=[0.5, 1.5, 2.2],
+        pitch=[69, 69, 57], velocity=[50, 110, 110],
+        controls=np.array([(2.1, 64, 127), (3.0, 64, 0)], midi.CONTROL_DTYPE),
     )  # fmt: skip
     drop(page, midi.to_bytes(soft_loud_pedal))
     page.until("espressivo.take.notes.length === 3")

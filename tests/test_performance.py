@@ -127,14 +127,160 @@ def test_length_and_seconds():
     assert (len(Performance(notes())), Performance(notes()).seconds) == (0, 0.0)
     assert Performance(notes((0, 9, 60, 64), (1, 2, 60, 64))).seconds == 9
     assert Performance(notes((0, 1, 60, 64)), pedals((4, 0))).seconds == 4
-    assert repr(Performance(notes((0, 1, 60, 64)))) == (
-        "Performance(1 notes, 0 pedal movements, 1.00 s)"
-    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "moves", "expected"),
+    [
+        ([], [], "0 notes, 0.00 s"),
+        ([], [(4, 0)], "0 notes, 4.00 s, 1 pedal movement"),
+        ([(0, 1, 60, 64)], [], "1 note, 1.00 s, C4..C4, velocity 64..64"),
+        (
+            [(0, 1, 21, 104), (0, 30.018, 108, 12), (1, 2, 0, 50)],
+            [(1, 127), (2, 0)],
+            "3 notes, 30.02 s, C-1..C8, velocity 12..104, 2 pedal movements",
+        ),
+        ([(0, 1, 21, 1), (0, 1, 127, 127)], [], "2 notes, 1.00 s, A0..G9, velocity 1..127"),
+    ],
+)
+def test_repr_sums_up(rows, moves, expected):
+    assert repr(Performance(notes(*rows), pedals(*moves))) == f"Performance({expected})"
+
+
+def test_what_is_compared_by_value_has_no_hash():
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(Performance(notes()))
 
 
 @given(performances())
 def test_pickling_keeps_a_performance(performance):
     assert pickle.loads(pickle.dumps(performance)) == performance  # noqa: S301 (made here)
+
+
+# Cutting, moving and joining
+
+
+def test_a_slice_has_what_begins_in_it_and_the_positions_of_the_pedals():
+    performance = Performance(
+        notes((0.5, 3, 60, 1), (1, 1.5, 61, 2), (2, 9, 62, 3), (2.5, 3, 63, 4), (3, 4, 64, 5)),
+        np.array(
+            [(0.5, 64, 90), (0.75, 64, 10), (0.8, 67, 127), (1, 66, 5), (2, 64, 70), (3, 64, 0)],
+            CONTROL_DTYPE,
+        ),
+    )
+    cut = performance.slice(1, 3)
+    assert cut.notes.tolist() == [(0, 0.5, 61, 2), (1, 2, 62, 3), (1.5, 2, 63, 4)]
+    assert cut.controls.tolist() == [(0, 64, 10), (0, 66, 5), (0, 67, 127), (1, 64, 70)]
+    assert performance.slice(0, 9.5) == performance
+    assert performance.slice(8, 10).notes.tolist() == []
+
+
+@pytest.mark.parametrize(
+    "bounds", [(-0.1, 1), (1, 1), (2, 1), (0, np.inf), (np.nan, 1), (0, np.nan), (-np.inf, 1)]
+)
+def test_a_slice_needs_a_start_before_its_end(bounds):
+    with pytest.raises(ValueError, match="0 <= start_s < end_s"):
+        Performance(notes((0, 1, 60, 64))).slice(*bounds)
+
+
+def test_transpose_moves_every_pitch_and_nothing_else():
+    performance = Performance(notes((0, 1, 2, 64), (0, 2, 125, 80)), pedals((0, 127)))
+    for semitones, moved in ((2, [4, 127]), (-2, [0, 123]), (np.int64(0), [2, 125])):
+        other = performance.transpose(semitones)
+        assert other.notes["pitch"].tolist() == moved
+        assert other.transpose(-semitones) == performance
+    assert Performance(notes()).transpose(500) == Performance(notes())
+
+
+@pytest.mark.parametrize("semitones", [3, -3, 200, -131])
+def test_transpose_says_what_would_leave_the_range(semitones):
+    performance = Performance(notes((0, 1, 2, 64), (0, 1, 60, 64), (0, 2, 125, 80)))
+    many = "1" if abs(semitones) == 3 else "3"
+    with pytest.raises(ValueError, match=rf"{many} of 3 notes .* 0\.\.127; from -2 to 2 semitones"):
+        performance.transpose(semitones)
+
+
+def test_transpose_refuses_parts_of_semitones():
+    with pytest.raises(TypeError):
+        Performance(notes((0, 1, 60, 64))).transpose(1.5)
+
+
+def test_shift_moves_notes_and_pedals():
+    performance = Performance(notes((1, 2, 60, 64)), pedals((0.5, 127), (3, 0)))
+    later = performance.shift(1.5)
+    assert later == Performance(notes((2.5, 3.5, 60, 64)), pedals((2, 127), (4.5, 0)))
+    assert later.shift(-1.5) == performance
+    assert performance.shift(-0.5).controls["time_s"].tolist() == [0, 2.5]
+    assert Performance(notes((1, 2, 60, 64))).shift(-1).notes["offset_s"].tolist() == [1]
+    assert Performance(notes()).shift(-1) == Performance(notes())
+
+
+@pytest.mark.parametrize("seconds", [-0.75, np.nan, np.inf, -np.inf])
+def test_nothing_is_shifted_before_the_beginning(seconds):
+    for performance in (
+        Performance(notes((0.5, 2, 60, 64)), pedals((1, 0))),
+        Performance(notes((1, 2, 60, 64)), pedals((0.5, 0))),
+    ):
+        with pytest.raises(ValueError, match="cannot be shifted"):
+            performance.shift(seconds)
+
+
+def test_stretch_multiplies_all_times():
+    performance = Performance(notes((1, 2, 60, 64)), pedals((0.5, 127), (3, 0)))
+    slower = Performance(notes((2, 4, 60, 64)), pedals((1, 127), (6, 0)))
+    assert performance.stretch(2) == slower
+    assert slower.stretch(0.5) == performance
+    for factor in (0, -1, np.nan, np.inf):
+        with pytest.raises(ValueError, match="above 0 and finite"):
+            performance.stretch(factor)
+
+
+def test_parts_follow_each_other_after_their_last_event():
+    one = Performance(notes((0, 1, 60, 64)), pedals((2, 0)))
+    two = Performance(notes((0.5, 1, 70, 64)), pedals((0.25, 127)))
+    both = Performance(notes((0, 1, 60, 64), (2.5, 3, 70, 64)), pedals((2, 0), (2.25, 127)))
+    assert one + two == both == Performance.join(iter([one, two]))
+    assert Performance.join([one, two], gap_s=1.5).notes["onset_s"].tolist() == [0, 4]
+    empty = Performance(notes())
+    assert Performance.join([]) == empty
+    assert Performance.join([two]) == two  # the pedal at the very end stays down
+    assert Performance.join([empty, one, empty], gap_s=1) == one.shift(1)
+    with pytest.raises(TypeError):
+        one + "two"
+    for gap_s in (-1, np.nan, np.inf):
+        with pytest.raises(ValueError, match="gap_s"):
+            Performance.join([one], gap_s=gap_s)
+
+
+def test_pedals_are_lifted_between_parts():
+    moves = [(0, SUSTAIN, 0), (0.004, SUSTAIN, 100), (0.01, SOFT, 30), (1, SOSTENUTO, 64)]
+    part = Performance(notes((0, 2, 60, 64)), np.array(moves, CONTROL_DTYPE))
+    lifts = [(2, SUSTAIN, 0), (2, SOSTENUTO, 0), (2, SOFT, 0)]
+    begun = [(2.01, SUSTAIN, 100), (2.01, SOFT, 30), (3, SOSTENUTO, 64)]
+    assert (part + part).controls.tolist() == [*moves, *lifts, *begun]
+    apart = Performance.join([part, part], gap_s=0.25).controls.tolist()
+    assert apart == [*moves, *lifts, *((t + 2.25, *rest) for t, *rest in moves)]
+
+
+def test_the_chord_before_a_joint_is_not_caught_by_the_pedal_after_it():
+    part = Performance(notes((0, 1, 60, 64), (0.5, 2, 64, 64)), pedals((0, 127)))
+    joined = (part + part).sustained()
+    assert ends(joined) == [2, 2, 4, 4]
+
+
+@given(performances(max_notes=20, max_controls=20), performances(max_notes=20, max_controls=20))
+def test_joined_parts_sound_as_each_does_alone(one, two):
+    one, two = (
+        Performance(p.notes, p.controls[p.controls["number"] == SUSTAIN]) for p in (one, two)
+    )
+    joined = Performance.join([one, two], gap_s=0.01).sustained().notes
+    alone = one.sustained(), two.sustained().shift(one.seconds + 0.01)
+    # At the very end of a part, notes without duration are struck as its pedals are lifted.
+    sounding = [p.notes[p.notes["offset_s"] > p.notes["onset_s"]] for p in alone]
+    expected = np.concatenate(sounding)
+    joined = joined[joined["offset_s"] > joined["onset_s"]]
+    for field in NOTE_DTYPE.names:
+        np.testing.assert_allclose(joined[field], expected[field], atol=1e-12)
 
 
 # Sustained

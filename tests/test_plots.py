@@ -23,7 +23,11 @@ def performance(seconds: float, velocity: int = 100) -> Performance:
     pedal = np.array([(0.2, 64, 127), (1.0, 64, 0), (1.5, 64, 127)], CONTROL_DTYPE)
     pitch = 48 + np.arange(len(onset_s)) % 24
     return Performance.from_arrays(
-        onset_s, onset_s + 0.4, pitch, np.full(len(onset_s), velocity), pedal
+        onset_s=onset_s,
+        offset_s=onset_s + 0.4,
+        pitch=pitch,
+        velocity=np.full(len(onset_s), velocity),
+        controls=pedal,
     )
 
 
@@ -47,7 +51,7 @@ def test_louder_notes_are_brighter(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
 def test_an_empty_performance_can_be_drawn(tmp_path: Path, kind: str) -> None:
-    nothing = Performance.from_arrays([], [], [], [])
+    nothing = Performance.from_arrays(onset_s=[], offset_s=[], pitch=[], velocity=[])
     piano_roll(nothing, tmp_path / f"roll.{kind}")
     assert (tmp_path / f"roll.{kind}").stat().st_size > 500
 
@@ -74,7 +78,9 @@ def test_the_other_performance_is_drawn_in_another_colour(tmp_path: Path) -> Non
 
 def test_hours_fit_into_one_picture(tmp_path: Path) -> None:
     onset_s = np.linspace(0, 7200, 500)
-    long = Performance.from_arrays(onset_s, onset_s + 1, np.full(500, 60), np.full(500, 80))
+    long = Performance.from_arrays(
+        onset_s=onset_s, offset_s=onset_s + 1, pitch=np.full(500, 60), velocity=np.full(500, 80)
+    )
     piano_roll(long, tmp_path / "roll.png")
     height, width = image.imread(tmp_path / "roll.png").shape[:2]
     assert height < 12_000 and width < 5_000
@@ -84,7 +90,9 @@ def test_pace_is_chords_a_second_also_at_the_ends() -> None:
     onset_s = np.repeat(np.arange(0, 60, 0.25), 2)
     onset_s[1::2] += 0.01  # each chord a little broken
     pitch = np.tile([60, 64], len(onset_s) // 2)
-    steady = Performance.from_arrays(onset_s, onset_s + 0.2, pitch, np.full(len(pitch), 70))
+    steady = Performance.from_arrays(
+        onset_s=onset_s, offset_s=onset_s + 0.2, pitch=pitch, velocity=np.full(len(pitch), 70)
+    )
     times_s, chords = onset_rate(steady)
     assert times_s[0] == 0 and abs(times_s[-1] - steady.seconds) <= 0.1
     assert np.abs(chords - 4).max() < 0.25
@@ -93,7 +101,9 @@ def test_pace_is_chords_a_second_also_at_the_ends() -> None:
 def test_pace_and_dynamics_follow_what_is_played() -> None:
     onset_s = np.concatenate([np.arange(0, 20, 0.5), np.arange(20, 40, 0.125)])
     velocity = np.where(onset_s < 20, 40, 100)
-    played = Performance.from_arrays(onset_s, onset_s + 0.1, np.full(len(onset_s), 60), velocity)
+    played = Performance.from_arrays(
+        onset_s=onset_s, offset_s=onset_s + 0.1, pitch=np.full(len(onset_s), 60), velocity=velocity
+    )
     (times_s, chords), (_, loudness) = onset_rate(played), dynamics(played)
     early, late = (times_s > 5) & (times_s < 14), (times_s > 26) & (times_s < 35)
     assert np.abs(chords[early] - 2).max() < 0.1 and np.abs(chords[late] - 8).max() < 0.2
@@ -101,7 +111,9 @@ def test_pace_and_dynamics_follow_what_is_played() -> None:
 
 
 def test_curves_reach_a_note_that_ends_as_soon_as_it_begins() -> None:
-    p = Performance.from_arrays([0.0, 1.06], [0.5, 1.09], [60, 64], [50, 90])
+    p = Performance.from_arrays(
+        onset_s=[0.0, 1.06], offset_s=[0.5, 1.09], pitch=[60, 64], velocity=[50, 90]
+    )
     for curve in (onset_rate, dynamics):
         time_s, values = curve(p)
         assert len(time_s) == len(values)
@@ -109,7 +121,9 @@ def test_curves_reach_a_note_that_ends_as_soon_as_it_begins() -> None:
 
 
 def test_dynamics_of_a_long_rest_are_unknown() -> None:
-    played = Performance.from_arrays([0.0, 30.0], [0.5, 30.5], [60, 60], [50, 90])
+    played = Performance.from_arrays(
+        onset_s=[0.0, 30.0], offset_s=[0.5, 30.5], pitch=[60, 60], velocity=[50, 90]
+    )
     times_s, loudness = dynamics(played)
     assert np.isnan(loudness[np.abs(times_s - 15) < 5]).all()
     assert abs(loudness[0] - 50) < 1e-9
@@ -117,7 +131,7 @@ def test_dynamics_of_a_long_rest_are_unknown() -> None:
 
 @pytest.mark.parametrize("kind", ["png", "svg"])
 def test_curves_of_playing_can_be_drawn(tmp_path: Path, kind: str) -> None:
-    nothing = Performance.from_arrays([], [], [], [])
+    nothing = Performance.from_arrays(onset_s=[], offset_s=[], pitch=[], velocity=[])
     for name, one, other in (("a", nothing, None), ("b", performance(9.0), performance(12.0))):
         playing_curves(one, tmp_path / f"{name}.{kind}", other=other)
         assert (tmp_path / f"{name}.{kind}").stat().st_size > 500

@@ -121,9 +121,16 @@ def ended():
 
 def test_events_and_performances_are_the_same_music():
     controls = np.array(
-        [(0.2, 64, 127), (0.6, 64, 0)], Performance.from_arrays([], [], [], []).controls.dtype
+        [(0.2, 64, 127), (0.6, 64, 0)],
+        Performance.from_arrays(onset_s=[], offset_s=[], pitch=[], velocity=[]).controls.dtype,
     )
-    played = Performance.from_arrays([0.0, 0.1], [0.5, 0.75], [60, 64], [80, 70], controls)
+    played = Performance.from_arrays(
+        onset_s=[0.0, 0.1],
+        offset_s=[0.5, 0.75],
+        pitch=[60, 64],
+        velocity=[80, 70],
+        controls=controls,
+    )
     listed = messages.events(played)
     assert listed == sorted(listed, key=lambda event: event[0])
     assert [e for e in listed if e[1] != 176] == [tuple(e) for e in CHORD]

@@ -47,7 +47,9 @@ def test_windows_are_of_equal_length_from_every_piece_and_reproduce():
 
 
 def test_a_piece_shorter_than_a_window_is_taken_whole():
-    short = Performance.from_arrays([0.0, 1.0], [0.5, 2.0], [60, 62], [64, 64])
+    short = Performance.from_arrays(
+        onset_s=[0.0, 1.0], offset_s=[0.5, 2.0], pitch=[60, 62], velocity=[64, 64]
+    )
     assert windows([short], SECONDS, np.random.default_rng(0), each=2) == [short, short]
 
 
@@ -66,8 +68,12 @@ def test_what_is_flat_lies_on_the_grid_without_expression(performance):
 
 
 def test_of_equal_notes_on_the_grid_the_longest_remains():
-    twice = Performance.from_arrays([0.0, 0.02, 0.03], [0.25, 1.5, 0.5], [60] * 3, [80] * 3)
-    assert flat(twice) == Performance.from_arrays([0.0], [1.5], [60], [FLAT_VELOCITY])
+    twice = Performance.from_arrays(
+        onset_s=[0.0, 0.02, 0.03], offset_s=[0.25, 1.5, 0.5], pitch=[60] * 3, velocity=[80] * 3
+    )
+    assert flat(twice) == Performance.from_arrays(
+        onset_s=[0.0], offset_s=[1.5], pitch=[60], velocity=[FLAT_VELOCITY]
+    )
 
 
 def test_the_same_set_is_at_the_top_of_every_scale(human):
@@ -125,8 +131,11 @@ def test_figures_are_those_of_the_paper_by_scipy(human, name):
 
 
 def test_silence_and_single_notes_are_compared_with_finite_figures(human):
-    silent = Performance.from_arrays([], [], [], [])
-    single = [Performance.from_arrays([t], [t + 1], [60], [64]) for t in (0.0, 1.0, 12.0)]
+    silent = Performance.from_arrays(onset_s=[], offset_s=[], pitch=[], velocity=[])
+    single = [
+        Performance.from_arrays(onset_s=[t], offset_s=[t + 1], pitch=[60], velocity=[64])
+        for t in (0.0, 1.0, 12.0)
+    ]
     sets = [measured(one) for one in ([], [silent], [silent] * 3, single, [silent, *human[:3]])]
     for ours in sets:
         for theirs in sets:

@@ -51,7 +51,9 @@ def write_dataset(folder: Path, pieces: int = 6, notes: int = 60, code: str = "s
     for number in range(pieces):
         onset_s = np.arange(notes) * 0.25
         pitch = np.resize(PHRASES[number % 2], notes)
-        p = espressivo.Performance.from_arrays(onset_s, onset_s + 0.2, pitch, 60 + 8 * (pitch % 3))
+        p = espressivo.Performance.from_arrays(
+            onset_s=onset_s, offset_s=onset_s + 0.2, pitch=pitch, velocity=60 + 8 * (pitch % 3)
+        )
         ids = v.encode(p)
         rows.append(
             {

@@ -175,7 +175,9 @@ def test_a_vocabulary_of_ones_own_round_trips() -> None:
         velocity_floors=(1, 64),
         velocity_values=(40, 90),
     )
-    p = espressivo.Performance.from_arrays([0.0, 1.0], [0.5, 1.9], [60, 64], [30, 100])
+    p = espressivo.Performance.from_arrays(
+        onset_s=[0.0, 1.0], offset_s=[0.5, 1.9], pitch=[60, 64], velocity=[30, 100]
+    )
     assert v.size == 88 + 88 + 10 + 2
     assert v.decode(v.encode(p)) == v.quantise(p)
     assert v.quantise(p).notes["velocity"].tolist() == [40, 90]

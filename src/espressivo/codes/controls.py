@@ -21,7 +21,7 @@ from espressivo.codes.layout import (
     Layout,
 )
 from espressivo.errors import GenerationError
-from espressivo.music import CHORD_GAP_S
+from espressivo.music import CHORD_GAP_S, parse_key
 
 __all__ = ["COMPOSERS", "CONTROLS", "SIZE", "Controls", "composer_of", "dropped", "key", "measured"]
 
@@ -51,12 +51,6 @@ _LOUDNESSES = np.array([20, 32, 42, 52, 62, 72, 82, 95], np.float32)  # MIDI vel
 _ONSET_RATES = np.array([0, 1, 2, 3, 4.5, 6.5, 9, 13], np.float32)  # onsets per second
 _WINDOW_S = 5.0  # over which density, loudness and onset rate are measured
 _PITCH_WINDOW_S = 10.0
-
-_LETTERS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-_KEYS = {
-    "major": (0.238, 0.006, 0.111, 0.006, 0.137, 0.094, 0.016, 0.214, 0.009, 0.080, 0.008, 0.081),
-    "minor": (0.220, 0.006, 0.104, 0.123, 0.019, 0.103, 0.012, 0.214, 0.062, 0.022, 0.061, 0.052),
-}
 
 _PARTS = (slice(0, 8), slice(8, 16), slice(16, 28), slice(28, 36), slice(36, 50))
 SIZE = 50
@@ -135,29 +129,17 @@ class Controls:
 
 
 def key(name: str) -> tuple[float, ...]:
-    """Return how often pitch classes are heard in a key, as `Controls.pitch_weights`.
+    """Return how often each pitch class is played in a key, as `Controls.pitch_weights`.
 
-    The shares are those of Albrecht & Shanahan 2013, "The Use of Large Corpora to Train a New Type
-    of Key-Finding Algorithm".
-
-    Parameters
-    ----------
-    name : str
-        A tonic and "major" or "minor", such as ``"C major"``, ``"F# minor"`` or ``"Bb major"``.
+    See `espressivo.harmony.parse_key` for the names, such as ``"F# minor"``, ``"Bb"`` or ``"Am"``,
+    and `espressivo.harmony.Key.pitch_weights` for the shares.
 
     Raises
     ------
     GenerationError
-        If it is not the name of a key.
+        If it is not the name of a key; the message suggests the nearest one.
     """
-    tonic, _, mode = name.strip().partition(" ")
-    letter, accidental = tonic[:1].upper(), tonic[1:]
-    shift = {"": 0, "#": 1, "b": -1}.get(accidental)
-    if letter not in _LETTERS or shift is None or mode.strip().lower() not in _KEYS:
-        raise GenerationError(
-            f"{name!r} is not a key: give a tonic and major or minor, such as 'F# minor'"
-        )
-    return tuple(np.roll(_KEYS[mode.strip().lower()], _LETTERS[letter] + shift).tolist())
+    return parse_key(name).pitch_weights
 
 
 def composer_of(composition: str) -> str | None:

@@ -93,7 +93,11 @@ class Listener:
         moves = np.array([(time_s, SUSTAIN, value) for time_s, value in pedal], CONTROL_DTYPE)
         onset_s, offset_s, pitch, velocity = np.array(notes).reshape(-1, 4).T
         return Performance.from_arrays(
-            onset_s - begin_s, offset_s - begin_s, pitch.astype(int), velocity.astype(int), moves
+            onset_s=onset_s - begin_s,
+            offset_s=offset_s - begin_s,
+            pitch=pitch.astype(int),
+            velocity=velocity.astype(int),
+            controls=moves,
         )
 
     def _moved(self, now_s: float) -> None:

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from espressivo.midi.bridges import (
+    from_note_array,
+    from_pretty_midi,
+    from_symusic,
+    to_note_array,
+    to_pretty_midi,
+    to_symusic,
+)
 from espressivo.midi.info import (
     ChannelInfo,
     FileInfo,
@@ -34,8 +42,14 @@ __all__ = [
     "Provenance",
     "describe",
     "from_bytes",
+    "from_note_array",
+    "from_pretty_midi",
+    "from_symusic",
     "read",
     "read_provenance",
     "to_bytes",
+    "to_note_array",
+    "to_pretty_midi",
+    "to_symusic",
     "write",
 ]

@@ -41,7 +41,7 @@ from espressivo.music import (
     Performance,
 )
 
-__all__ = ["from_bytes", "read"]
+__all__ = ["deepest", "from_bytes", "read"]
 
 # A zero-length note on each channel: without notes, symusic forgets a channel's controllers.
 _ANCHORS = b"".join(bytes((0, 0x90 | c, 0, 1, 0, 0x80 | c, 0, 0)) for c in range(16))
@@ -225,7 +225,7 @@ def _controls(columns: list[_Columns], segments: _Segments) -> NDArray[np.void]:
         if len(time):
             sources.append((time, number, value))
     if len(sources) > 1:
-        sources = [_deepest(sources)]
+        sources = [deepest(sources)]
     if not sources:
         return np.empty(0, CONTROL_DTYPE)
     time, number, value = sources[0]
@@ -237,7 +237,7 @@ def _controls(columns: list[_Columns], segments: _Segments) -> NDArray[np.void]:
     return controls
 
 
-def _deepest(sources: list[_Moves]) -> _Moves:
+def deepest(sources: list[_Moves]) -> _Moves:
     """Merge the movements of pedals (ticks, numbers and values) from several sources.
 
     A pedal that several move has, at each tick where one of them does, the highest of their

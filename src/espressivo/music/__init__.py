@@ -14,6 +14,12 @@ from espressivo.music.features import (
     sounding,
     window,
 )
+from espressivo.music.harmony import (
+    Chord,
+    Key,
+    parse_chord,
+    parse_key,
+)
 from espressivo.music.performance import (
     CONTROL_DTYPE,
     NOTE_DTYPE,
@@ -42,13 +48,17 @@ __all__ = [
     "SOFT",
     "SOSTENUTO",
     "SUSTAIN",
+    "Chord",
     "Feature",
     "Features",
+    "Key",
     "Performance",
     "Sound",
     "chord_starts",
     "in_order",
     "measure",
+    "parse_chord",
+    "parse_key",
     "pedal_moves",
     "register_view",
     "register_writer",

@@ -14,14 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from espressivo.music.performance import (
-    CONTROL_DTYPE,
-    PEDAL_THRESHOLD,
-    PEDALS,
-    SUSTAIN,
-    Performance,
-    sustained_notes,
-)
+from espressivo.music.performance import PEDAL_THRESHOLD, SUSTAIN, Performance, sustained_notes
 
 __all__ = [
     "CHORD_GAP_S",
@@ -140,24 +133,11 @@ class Features:
 
 
 def window(performance: Performance, start_s: float, seconds: float) -> Performance:
-    """Cut a window out of a performance, its times counted from the window's start.
-
-    It has the notes that begin within ``start_s <= onset_s < start_s + seconds``, ended at the
-    window's end at the latest, and the movements of pedals until then, the state of each pedal at
-    the start standing at time 0. Notes that began earlier are left out.
-    """
+    """Return so many seconds of a performance from a start on; see `Performance.slice`."""
     end_s = start_s + seconds
-    first, last = np.searchsorted(performance.notes["onset_s"], (start_s, end_s))
-    notes = performance.notes[first:last].copy()
-    for name in ("onset_s", "offset_s"):
-        notes[name] = np.minimum(notes[name] - start_s, seconds)
-    time_s = performance.controls["time_s"]
-    before = performance.controls[time_s <= start_s]
-    states = [before[before["number"] == number][-1:] for number in PEDALS]
-    within = performance.controls[(time_s > start_s) & (time_s < end_s)]
-    controls = np.concatenate([np.empty(0, CONTROL_DTYPE), *states, within])
-    controls["time_s"] = np.maximum(controls["time_s"] - start_s, 0)
-    return Performance(notes, controls)
+    if end_s - start_s > seconds:  # by rounding; a window never lasts longer than its seconds
+        end_s = math.nextafter(end_s, start_s)
+    return performance.slice(start_s, end_s)
 
 
 def measure(performance: Performance, seconds: float) -> Features:

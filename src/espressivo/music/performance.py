@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import operator
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,13 +38,17 @@ PEDALS = (SUSTAIN, SOSTENUTO, SOFT)
 PEDAL_THRESHOLD = 64
 """A pedal is down while its controller value is at least this (MIDI 1.0)."""
 
+_PITCH_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+_LIFTED_S = 0.01  # between two joined parts the pedals are up for so long, a step of the grid
+
 
 @dataclass(frozen=True, eq=False)
 class Performance:
     """Notes and pedal movements of one piano performance.
 
     Times are seconds from the beginning of the recording; there are no ticks and no tempo.
-    The arrays are sorted, read-only copies: a performance never changes.
+    The arrays are sorted, read-only copies: a performance never changes. Performances are compared
+    by value and cannot be hashed.
 
     Parameters
     ----------
@@ -61,7 +68,9 @@ class Performance:
 
     Examples
     --------
-    >>> p = Performance.from_arrays([0.0, 0.5], [0.4, 1.25], [60, 64], [80, 72])
+    >>> p = Performance.from_arrays(
+    ...     onset_s=[0.0, 0.5], offset_s=[0.4, 1.25], pitch=[60, 64], velocity=[80, 72]
+    ... )
     >>> len(p), p.seconds
     (2, 1.25)
     """
@@ -109,6 +118,7 @@ class Performance:
     @classmethod
     def from_arrays(
         cls,
+        *,
         onset_s: ArrayLike,
         offset_s: ArrayLike,
         pitch: ArrayLike,
@@ -141,10 +151,18 @@ class Performance:
         )
 
     def __repr__(self) -> str:
-        return (
-            f"Performance({len(self.notes)} notes, {len(self.controls)} pedal movements, "
-            f"{self.seconds:.2f} s)"
-        )
+        parts = [_counted(len(self.notes), "note"), f"{self.seconds:.2f} s"]
+        if len(self.notes):
+            pitch, velocity = self.notes["pitch"], self.notes["velocity"]
+            parts.append(f"{_pitch_name(int(pitch.min()))}..{_pitch_name(int(pitch.max()))}")
+            parts.append(f"velocity {velocity.min()}..{velocity.max()}")
+        if len(self.controls):
+            parts.append(_counted(len(self.controls), "pedal movement"))
+        return f"Performance({', '.join(parts)})"
+
+    def __add__(self, other: object) -> Performance:
+        """Return this performance and then the other one; see `join`."""
+        return Performance.join((self, other)) if isinstance(other, Performance) else NotImplemented
 
     @property
     def seconds(self) -> float:
@@ -153,6 +171,139 @@ class Performance:
             float(self.notes["offset_s"].max(initial=0.0)),
             float(self.controls["time_s"].max(initial=0.0)),
         )
+
+    def slice(self, start_s: float, end_s: float) -> Performance:
+        """Return the notes that begin within ``start_s <= onset_s < end_s``, counted from start_s.
+
+        Notes that began earlier are left out; those that last longer are cut off at `end_s`. The
+        movements of the pedals within these seconds are kept, and the position of each pedal at
+        `start_s`, if it has moved by then, stands at time 0. Pedals that are down at `end_s` are
+        not lifted.
+
+        Raises
+        ------
+        ValueError
+            Unless ``0 <= start_s < end_s`` and both are finite.
+        """
+        if not 0 <= start_s < end_s < math.inf:
+            raise ValueError(
+                f"a slice needs finite seconds with 0 <= start_s < end_s, not {start_s} and {end_s}"
+            )
+        first, last = np.searchsorted(self.notes["onset_s"], (start_s, end_s))
+        notes = self.notes[first:last].copy()
+        for name in ("onset_s", "offset_s"):
+            notes[name] = np.minimum(notes[name], end_s) - start_s
+        time_s = self.controls["time_s"]
+        within = self.controls[(time_s > start_s) & (time_s < end_s)]
+        controls = np.concatenate((_positions(self.controls, start_s), within))
+        controls["time_s"] = np.maximum(controls["time_s"] - start_s, 0)
+        return Performance(notes, controls)
+
+    def transpose(self, semitones: int) -> Performance:
+        """Return the performance with every pitch this many semitones higher, or lower if negative.
+
+        Raises
+        ------
+        ValueError
+            If a note would leave 0..127.
+        TypeError
+            If `semitones` is not a whole number.
+        """
+        pitch = self.notes["pitch"].astype(np.int64) + operator.index(semitones)
+        leaving = np.count_nonzero((pitch < 0) | (pitch > 127))
+        if leaving:
+            lowest, highest = int(self.notes["pitch"].min()), int(self.notes["pitch"].max())
+            raise ValueError(
+                f"transposed by {semitones}, {leaving} of {_counted(len(self), 'note')} would "
+                f"leave the MIDI pitches 0..127; from {-lowest} to {127 - highest} semitones are "
+                "possible"
+            )
+        notes = self.notes.copy()
+        notes["pitch"] = pitch
+        return Performance(notes, self.controls)
+
+    def shift(self, seconds: float) -> Performance:
+        """Return the performance with everything this much later, or earlier if negative.
+
+        Raises
+        ------
+        ValueError
+            If `seconds` is not finite, or a note or movement of a pedal would begin before 0.
+        """
+        first_s = min(
+            self.notes["onset_s"].min(initial=math.inf),
+            self.controls["time_s"].min(initial=math.inf),
+        )
+        if not math.isfinite(seconds) or first_s + seconds < 0:
+            raise ValueError(
+                f"cannot be shifted by {seconds} seconds: they must be finite, and the "
+                f"performance, which begins at {first_s:.6g} s, may not begin before 0"
+            )
+        return self._retimed(1.0, seconds)
+
+    def stretch(self, factor: float) -> Performance:
+        """Return the performance with all times multiplied: 2 is half as fast.
+
+        Raises
+        ------
+        ValueError
+            If `factor` is not above 0 and finite.
+        """
+        if not 0 < factor < math.inf:
+            raise ValueError(f"the factor of a stretch must be above 0 and finite, not {factor}")
+        return self._retimed(factor, 0.0)
+
+    def _retimed(self, factor: float, seconds: float) -> Performance:
+        notes, controls = self.notes.copy(), self.controls.copy()
+        for times_s in (notes["onset_s"], notes["offset_s"], controls["time_s"]):
+            times_s *= factor
+            times_s += seconds
+        return Performance(notes, controls)
+
+    @classmethod
+    def join(cls, parts: Iterable[Performance], *, gap_s: float = 0.0) -> Performance:
+        """Return performances one after another; ``a + b`` is ``join([a, b])``.
+
+        Each part begins `gap_s` after the end of the part before it, which is its `seconds`, even
+        where a note or a pedal would sound on. There, every pedal that is not up is lifted, and all
+        pedals stay up for at least 10 ms, so that nothing is carried over: where the gap is
+        shorter, the movements in the rest of these 10 ms are put off until their end, of each pedal
+        only the last. Pedals that are down at the very end are not lifted.
+
+        Parameters
+        ----------
+        parts : iterable of Performance
+            Without any, the result is empty.
+        gap_s : float
+            Silence between the parts in seconds, at least 0 and finite.
+
+        Raises
+        ------
+        ValueError
+            If `gap_s` is out of range.
+        """
+        if not 0 <= gap_s < math.inf:
+            raise ValueError(f"gap_s must be at least 0 and finite, not {gap_s}")
+        delay_s = max(0.0, _LIFTED_S - gap_s)
+        notes, controls = [np.empty(0, NOTE_DTYPE)], [np.empty(0, CONTROL_DTYPE)]
+        begin_s = end_s = 0.0
+        for number, part in enumerate(parts):
+            if number:
+                lifts = _positions(controls[-1], end_s)
+                lifts = lifts[lifts["value"] > 0]
+                lifts["time_s"], lifts["value"] = end_s, 0
+                controls.append(lifts)
+                begin_s = end_s + gap_s
+            moves = part.controls
+            if number and delay_s:
+                put_off = _positions(moves, delay_s)
+                put_off["time_s"] = delay_s
+                moves = np.concatenate((put_off, moves[moves["time_s"] > delay_s]))
+            shifted = Performance(part.notes, moves).shift(begin_s)
+            notes.append(shifted.notes)
+            controls.append(shifted.controls)
+            end_s = max(begin_s, shifted.seconds)
+        return cls(np.concatenate(notes), np.concatenate(controls))
 
     def sustained(self) -> Performance:
         """Fold the sustain pedal into the ends of the notes, and drop the pedal movements.
@@ -199,6 +350,22 @@ class Performance:
     def _repr_html_(self) -> str:
         """Return piano roll and player, for notebooks."""
         return str(registry.view("html")(self))
+
+
+def _positions(controls: NDArray[np.void], time_s: float) -> NDArray[np.void]:
+    """Return the last movement of each pedal up to a time, that time included."""
+    before = controls[controls["time_s"] <= time_s]
+    latest = [before[before["number"] == number][-1:] for number in np.unique(before["number"])]
+    return np.concatenate((before[:0], *latest))
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
+
+
+def _pitch_name(pitch: int) -> str:
+    """Return the name of a MIDI pitch; 60 is C4."""
+    return f"{_PITCH_NAMES[pitch % 12]}{pitch // 12 - 1}"
 
 
 def sustained_notes(performance: Performance) -> NDArray[np.void]:

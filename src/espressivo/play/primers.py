@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -12,11 +11,10 @@ from numpy.typing import ArrayLike
 
 from espressivo import midi
 from espressivo.errors import GenerationError
-from espressivo.music import CONTROL_DTYPE, PEDAL_THRESHOLD, SUSTAIN, Performance
+from espressivo.music import CONTROL_DTYPE, PEDAL_THRESHOLD, SUSTAIN, Performance, parse_chord
 
 __all__ = [
     "CHORD_S",
-    "QUALITIES",
     "VELOCITY",
     "Primer",
     "chords",
@@ -35,26 +33,6 @@ CHORD_S = 1.0
 VELOCITY = 64
 """How loud its notes are."""
 
-QUALITIES = {
-    "": (0, 4, 7),
-    "m": (0, 3, 7),
-    "dim": (0, 3, 6),
-    "aug": (0, 4, 8),
-    "sus2": (0, 2, 7),
-    "sus4": (0, 5, 7),
-    "6": (0, 4, 7, 9),
-    "m6": (0, 3, 7, 9),
-    "7": (0, 4, 7, 10),
-    "m7": (0, 3, 7, 10),
-    "maj7": (0, 4, 7, 11),
-    "dim7": (0, 3, 6, 9),
-    "m7b5": (0, 3, 6, 10),
-}
-"""Semitones above the root, for what follows the root in a chord's name."""
-
-_STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-_SHIFTS = {"": 0, "#": 1, "b": -1}
-_NAME = re.compile(r"(?P<root>[A-G][#b]?)(?P<quality>[^/]*)(/(?P<bass>[A-G][#b]?))?")
 _LOWEST_ROOT = 55  # G3, so that chords lie around middle C
 
 
@@ -77,15 +55,15 @@ def pitches(pitches: Iterable[int]) -> Performance:
 def chords(names: str) -> Performance:
     """Return chords named like ``"C Am F G7"``, one after another, each `CHORD_S` long.
 
-    A name is a root, ``A`` to ``G`` with ``#`` or ``b`` or neither, then a quality out of
-    `QUALITIES`, nothing being a major triad, then perhaps ``/`` and a bass note. The root lies
-    within G3..F#4 (MIDI 55..66), the other notes above it in close position, the bass note within
-    the octave below G3. Names are separated by spaces or commas.
+    The names are those that `espressivo.harmony.parse_chord` understands, separated by spaces or
+    commas. The root lies within G3..F#4 (MIDI 55..66), the other notes above it at the intervals of
+    the chord, the bass note that a name gives after ``/`` within the octave below G3.
 
     Raises
     ------
     GenerationError
-        If there is no chord, or one is not understood; the message names it.
+        If there is no chord, or one is not understood; the message names it and suggests the
+        nearest one.
 
     Examples
     --------
@@ -124,7 +102,7 @@ def opened(
 def digest(primer: Performance) -> str:
     """Return the SHA-256 of a primer's notes and pedal movements, whatever file holds them."""
     fields = [
-        array[name] for array in (primer.notes, primer.controls) for name in array.dtype.names
+        array[name] for array in (primer.notes, primer.controls) for name in array.dtype.names or ()
     ]
     return hashlib.sha256(b"".join(field.tobytes() for field in fields)).hexdigest()
 
@@ -153,24 +131,23 @@ def continued(primer: Performance, more: Performance, begin_s: float) -> Perform
 
 
 def _chord(name: str) -> list[int]:
-    found = _NAME.fullmatch(name)
-    if found is None or found["quality"] not in QUALITIES:
-        known = ", ".join(repr(quality) for quality in QUALITIES if quality)
-        raise GenerationError(
-            f"chord {name!r} is not understood: give a root A..G with # or b or neither, "
-            f"then nothing or one of {known}, then perhaps / and a bass note"
-        )
-    root = _pitch(found["root"], _LOWEST_ROOT)
-    tones = [root + interval for interval in QUALITIES[found["quality"]]]
-    return tones if found["bass"] is None else [_pitch(found["bass"], _LOWEST_ROOT - 12), *tones]
+    chord = parse_chord(name)
+    root = _pitch(chord.root, _LOWEST_ROOT)
+    tones = [root + interval for interval in chord.intervals]
+    return tones if chord.bass is None else [_pitch(chord.bass, _LOWEST_ROOT - 12), *tones]
 
 
-def _pitch(note: str, lowest: int) -> int:
-    """Return the pitch of a note's name in the octave that begins with `lowest`."""
-    return lowest + (_STEPS[note[0]] + _SHIFTS[note[1:]] - lowest) % 12
+def _pitch(pitch_class: int, lowest: int) -> int:
+    """Return the pitch of a pitch class in the octave that begins with `lowest`."""
+    return lowest + (pitch_class - lowest) % 12
 
 
 def _performance(chords: Sequence[Sequence[int]]) -> Performance:
     onset_s = np.repeat(np.arange(len(chords)) * CHORD_S, [len(chord) for chord in chords])
     pitch = [pitch for chord in chords for pitch in chord]
-    return Performance.from_arrays(onset_s, onset_s + CHORD_S, pitch, np.full(len(pitch), VELOCITY))
+    return Performance.from_arrays(
+        onset_s=onset_s,
+        offset_s=onset_s + CHORD_S,
+        pitch=pitch,
+        velocity=np.full(len(pitch), VELOCITY),
+    )

@@ -183,11 +183,11 @@ def performance(events: Sequence[Event]) -> Performance:
     kept = [note for note in notes if note[1] > note[0]]
     columns = np.array(kept, float).reshape(-1, 4).T
     return Performance.from_arrays(
-        columns[0] - begin_s,
-        columns[1] - begin_s,
-        columns[2].astype(int),
-        columns[3].astype(int),
-        np.array(moves, CONTROL_DTYPE),
+        onset_s=columns[0] - begin_s,
+        offset_s=columns[1] - begin_s,
+        pitch=columns[2].astype(int),
+        velocity=columns[3].astype(int),
+        controls=np.array(moves, CONTROL_DTYPE),
     )
 
 
