@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from espressivo.play.arguments import (
+    Changes,
+    Progress,
+)
 from espressivo.play.endings import (
     ENDINGS,
 )
 from espressivo.play.model import (
     DEFAULT_MODEL,
-    Changes,
     Model,
     bundled,
     load,
@@ -39,6 +42,7 @@ __all__ = [
     "Model",
     "Options",
     "Primer",
+    "Progress",
     "Settings",
     "Stream",
     "TimedEvent",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib.resources
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from types import MappingProxyType
-from typing import TypedDict, Unpack
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,8 +15,6 @@ from numpy.typing import ArrayLike, NDArray
 from espressivo.codes import (
     CONTROLS,
     END,
-    NOTE_ON,
-    TIME_SHIFT,
     Controls,
     Ids,
     Vocabulary,
@@ -26,10 +24,9 @@ from espressivo.codes import (
 from espressivo.engine import Engine, State
 from espressivo.errors import GenerationError, ModelError
 from espressivo.music import Performance
+from espressivo.play.arguments import Changes, Length, Progress, length_of, told
 from espressivo.play.beam import BeamResult, search
 from espressivo.play.pieces import (
-    DEFAULT_SECONDS,
-    LONGEST_PIECE_S,
     Plan,
     generate,
     generate_batch,
@@ -40,16 +37,10 @@ from espressivo.play.primers import Primer, continued, opened
 from espressivo.play.settings import Options, Settings
 from espressivo.play.stream import LONGEST_REST_S, Stream, stream_of
 
-__all__ = ["DEFAULT_MODEL", "Changes", "Model", "Progress", "bundled", "load"]
+__all__ = ["DEFAULT_MODEL", "Model", "bundled", "load"]
 
 DEFAULT_MODEL = "espressivo"
 """Name of the model that is loaded if none is named."""
-
-Changes = Mapping[float, Options]
-"""Settings that change on the way, by the second from which they count."""
-
-Progress = Callable[[float, float], object]
-"""What is told how much is done, and how much there is to do."""
 
 _NO_CHANGES: Changes = MappingProxyType({})
 _CHUNK = 1024  # events scored at once
@@ -151,9 +142,9 @@ class Model:
             If a primer cannot be read from its file.
         """
         begin = _opened(primer, primer_chords, primer_pitches, include_primer)
-        length = _length(seconds, events, notes, ending)
+        length = length_of(seconds, events, notes, ending)
         plan = self._plan(length, self._primer(begin), changes, settings)
-        ids = _told(generate(self.engine, plan, seed), plan, progress)
+        ids = told(generate(self.engine, plan, seed), plan, progress)
         return self.decode(list(ids), begin, include_primer)
 
     def generate_batch(
@@ -192,7 +183,7 @@ class Model:
         if count < 1:
             raise GenerationError(f"count must be at least 1, not {count}")
         begin = _opened(primer, primer_chords, primer_pitches, include_primer)
-        length = _length(seconds, events, notes, ending)
+        length = length_of(seconds, events, notes, ending)
         plan = self._plan(length, self._primer(begin), changes, settings)
         if seed is None:
             seed = int(generator(None).integers(2**31))
@@ -225,7 +216,7 @@ class Model:
         its too, but without any length only the model itself can end.
         """
         begin = _opened(primer, primer_chords, primer_pitches)
-        length = _length(seconds, events, notes, ending, endless=True)
+        length = length_of(seconds, events, notes, ending, endless=True)
         plan = self._plan(length, self._primer(begin), changes, settings)
         return generate(self.engine, plan, seed)
 
@@ -290,12 +281,10 @@ class Model:
         events, width, length_penalty
             See `espressivo.play.search`.
         stochastic : bool
-            Whether to draw them by stochastic beam search; only then can there be a `seed`.
+            Whether to draw them by stochastic beam search; only then does `seed` matter.
         seed, primer, primer_chords, primer_pitches, **settings : optional
             As in `generate`.
         """
-        if seed is not None and not stochastic:
-            raise GenerationError("a seed goes with a stochastic search: another one draws nothing")
         chosen = Settings().changed(**settings)
         self._support(chosen)
         return search(
@@ -368,7 +357,7 @@ class Model:
         p = state.probabilities()
         return [(int(id_), float(p[id_])) for id_ in np.argsort(-p, kind="stable")[:top]]
 
-    def _plan(self, length: _Length, primer: Ids, changes: Changes, settings: Options) -> Plan:
+    def _plan(self, length: Length, primer: Ids, changes: Changes, settings: Options) -> Plan:
         """Return the plan that arguments ask for."""
         every = [Settings().changed(**settings)]
         seconds = sorted(changes)
@@ -420,32 +409,6 @@ class Model:
         return ids[: ends[0]] if len(ends) else ids
 
 
-class _Length(TypedDict):
-    """How much is generated, and how it ends."""
-
-    seconds: float | None
-    events: int | None
-    notes: int | None
-    ending: str
-
-
-def _length(
-    seconds: float | None,
-    events: int | None,
-    notes: int | None,
-    ending: str | None,
-    *,
-    endless: bool = False,
-) -> _Length:
-    """Return how much is generated and how it ends, with what holds if nothing is said."""
-    counted = events is not None or notes is not None
-    if counted and ending == "natural":
-        raise GenerationError("a natural ending needs a length in seconds")
-    if seconds is None and not counted and not endless:
-        seconds = LONGEST_PIECE_S if ending == "own" else DEFAULT_SECONDS
-    return {"seconds": seconds, "events": events, "notes": notes, "ending": ending or "natural"}
-
-
 def _opened(
     primer: Primer | None,
     chord_names: str | None,
@@ -457,27 +420,6 @@ def _opened(
     if include and begin is None:
         raise GenerationError("there is no primer to include: give one")
     return begin
-
-
-def _told(ids: Iterator[int], plan: Plan, progress: Progress | None) -> Iterator[int]:
-    """Pass ids on, and tell how much is done."""
-    if progress is None:
-        yield from ids
-        return
-    v = plan.vocabulary
-    if plan.seconds is not None:
-        total, parts = plan.seconds, v.values * (v.kinds == TIME_SHIFT) / v.steps_per_second
-    elif plan.notes is not None:
-        total, parts = plan.notes, v.kinds == NOTE_ON
-    else:
-        total = plan.events or 0
-        parts = following(v)[0][:-1] == 0 if v.notewise else np.ones(v.size)
-    done = 0.0
-    for id_ in ids:
-        yield id_
-        done += float(parts[id_])
-        progress(min(done, total), total)
-    progress(total, total)
 
 
 def _sooner(ids: Ids, steps: int, v: Vocabulary) -> Ids:
