@@ -19,6 +19,7 @@ from espressivo.errors import GenerationError
 from espressivo.live import Live
 from espressivo.music import CONTROL_DTYPE, SOFT, SUSTAIN
 from espressivo.play import DEFAULT_MODEL, Progress, chords, load, pitches
+from espressivo.play.primers import continued
 from espressivo.play.settings import Options, Settings
 
 SHORT: dict[str, Any] = {"seconds": 3, "seed": 5}
@@ -103,11 +104,12 @@ def test_the_default_model_needs_no_name() -> None:
 
 def test_a_key_is_its_pitch_weights(model: Model) -> None:
     weights = key("A minor")
-    plain = model.generate(**SHORT)
-    asked = model.generate(key="Am", **SHORT)
-    assert asked == model.generate(pitch_weights=weights, **SHORT) != plain
-    changed = model.generate(changes={0.0: {"key": "A minor"}}, **SHORT)
-    assert changed == model.generate(changes={0.0: {"pitch_weights": weights}}, **SHORT) != plain
+    long: dict[str, Any] = {"seconds": 8, "seed": 5}
+    plain = model.generate(**long)
+    asked = model.generate(key="Am", **long)
+    assert asked == model.generate(pitch_weights=weights, **long) != plain
+    changed = model.generate(changes={1.0: {"key": "A minor"}}, **long)
+    assert changed == model.generate(changes={1.0: {"pitch_weights": weights}}, **long) != plain
     assert model.stream(key="A minor").settings.pitch_weights == weights
     assert Settings(pitch_weights=weights).changed(key=None).pitch_weights is None
     assert Settings(pitch_weights=weights).changed(key="C").pitch_weights == key("C major")
@@ -181,6 +183,13 @@ def test_pedals_that_a_primer_leaves_down_do_not_hold_what_follows(seed: Model) 
     assert whole.controls[2:].tolist() == [(1.46, SUSTAIN, 0), (1.46, SOFT, 0)]
 
 
+def test_a_sustain_pedal_that_the_model_holds_on_is_not_pressed_anew() -> None:
+    given = primer([(0.1, SUSTAIN, 100)])
+    more = primer([(0.0, SUSTAIN, 127), (0.5, SUSTAIN, 0)])
+    moves = continued(given, more, 2.0).controls
+    assert moves.tolist() == [(0.1, SUSTAIN, 100), (2.5, SUSTAIN, 0)]
+
+
 # --- progress, pickles and threads ----------------------------------------------------------------
 
 
@@ -193,7 +202,8 @@ def test_progress_is_told(model: Model, seed: Model, length: dict[str, Any]) -> 
     (total,) = length.values()
     for player in (model, seed):
         told: list[tuple[float, float]] = []
-        player.generate(seed=1, progress=into(told), **length)
+        held = pitches([60, 64])  # for a second, which the model of notes has yet to pass
+        player.generate(seed=1, primer=held, progress=into(told), **length)
         done = [each for each, _ in told]
         assert {each for _, each in told} == {total}
         assert done == sorted(done) and done[-1] == total
