@@ -202,7 +202,7 @@ def test_progress_is_told(model: Model, seed: Model, length: dict[str, Any]) -> 
     total, *_ = length.values()
     for player in (model, seed):
         told: list[tuple[float, float]] = []
-        held = pitches([60, 64])  # for a second, which the model of notes has yet to pass
+        held = player.vocabulary.encode(pitches([60]))[:4]  # in notes, it is yet to end
         player.generate(seed=1, primer=held, progress=into(told), **length)
         done = [each for each, _ in told]
         assert {each for _, each in told} == {total}
