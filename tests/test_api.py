@@ -18,7 +18,7 @@ from espressivo.codes import key
 from espressivo.errors import GenerationError
 from espressivo.live import Live
 from espressivo.music import CONTROL_DTYPE, SOFT, SUSTAIN
-from espressivo.play import DEFAULT_MODEL, Progress, chords, load, pitches
+from espressivo.play import DEFAULT_MODEL, ProgressCallback, chords, load, pitches
 from espressivo.play.primers import continued
 from espressivo.play.settings import Options, Settings
 
@@ -193,7 +193,7 @@ def test_a_sustain_pedal_that_the_model_holds_on_is_not_pressed_anew() -> None:
 # --- progress, pickles and threads ----------------------------------------------------------------
 
 
-def into(told: list[tuple[float, float]]) -> Progress:
+def into(told: list[tuple[float, float]]) -> ProgressCallback:
     return lambda done, total: told.append((done, total))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from espressivo.play.arguments import (
     Changes,
-    Progress,
+    ProgressCallback,
 )
 from espressivo.play.endings import (
     ENDINGS,
@@ -21,8 +21,12 @@ from espressivo.play.player import (
 from espressivo.play.primers import (
     Primer,
     chords,
-    digest,
+    opened,
     pitches,
+)
+from espressivo.play.provenance import (
+    arguments_of,
+    provenance_of,
 )
 from espressivo.play.settings import (
     Options,
@@ -42,14 +46,16 @@ __all__ = [
     "Model",
     "Options",
     "Primer",
-    "Progress",
+    "ProgressCallback",
     "Settings",
     "Stream",
     "TimedEvent",
+    "arguments_of",
     "bundled",
     "chords",
-    "digest",
     "load",
+    "opened",
     "pitches",
+    "provenance_of",
     "supported_controls",
 ]

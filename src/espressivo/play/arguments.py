@@ -12,12 +12,12 @@ from espressivo.errors import GenerationError
 from espressivo.play.pieces import DEFAULT_SECONDS, LONGEST_PIECE_S, Plan
 from espressivo.play.settings import Options
 
-__all__ = ["Changes", "Length", "Progress", "length_of", "told"]
+__all__ = ["Changes", "Length", "ProgressCallback", "length_of", "told"]
 
 Changes = Mapping[float, Options]
 """Settings that change on the way, by the second from which they count."""
 
-Progress = Callable[[float, float], object]
+ProgressCallback = Callable[[float, float], object]
 """What is told how much is done, and how much there is to do."""
 
 
@@ -47,7 +47,7 @@ def length_of(
     return {"seconds": seconds, "events": events, "notes": notes, "ending": ending or "natural"}
 
 
-def told(ids: Iterator[int], plan: Plan, progress: Progress | None) -> Iterator[int]:
+def told(ids: Iterator[int], plan: Plan, progress: ProgressCallback | None) -> Iterator[int]:
     """Pass ids on, and tell how much is done."""
     if progress is None:
         yield from ids

@@ -24,7 +24,7 @@ from espressivo.codes import (
 from espressivo.engine import Engine, State
 from espressivo.errors import GenerationError, ModelError
 from espressivo.music import Performance
-from espressivo.play.arguments import Changes, Length, Progress, length_of, told
+from espressivo.play.arguments import Changes, Length, ProgressCallback, length_of, told
 from espressivo.play.beam import BeamResult, search
 from espressivo.play.pieces import (
     Plan,
@@ -84,7 +84,7 @@ class Model:
         primer_pitches: Iterable[int] | None = None,
         include_primer: bool = False,
         changes: Changes = _NO_CHANGES,
-        progress: Progress | None = None,
+        progress: ProgressCallback | None = None,
         **settings: Unpack[Options],
     ) -> Performance:
         """Generate a performance.
@@ -161,7 +161,7 @@ class Model:
         primer_pitches: Iterable[int] | None = None,
         include_primer: bool = False,
         changes: Changes = _NO_CHANGES,
-        progress: Progress | None = None,
+        progress: ProgressCallback | None = None,
         **settings: Unpack[Options],
     ) -> list[Performance]:
         """Generate several performances side by side: faster, with a model over events.
@@ -316,12 +316,12 @@ class Model:
             return continued(begin, alone, grammar.begin / self.vocabulary.steps_per_second)
         return alone
 
-    def score(self, performance: Performance | ArrayLike) -> NDArray[np.float64]:
+    def score(self, performance: Primer) -> NDArray[np.float64]:
         """Return how likely each event of a performance is to the model, given those before it.
 
         Parameters
         ----------
-        performance : Performance or sequence of ids
+        performance : Performance, path of a MIDI file or sequence of ids
             A performance is encoded in the model's vocabulary.
 
         Returns
@@ -343,9 +343,7 @@ class Model:
             scores[part] = targets - np.log(np.exp(x).sum(axis=1))
         return scores
 
-    def next_events(
-        self, primer: Performance | ArrayLike | None = None, top: int = 5
-    ) -> list[tuple[int, float]]:
+    def next_events(self, primer: Primer | None = None, top: int = 5) -> list[tuple[int, float]]:
         """Return the likeliest next events after a primer, with their probabilities.
 
         They are the model's own, before any event is ruled out; the likeliest comes first.
@@ -387,12 +385,13 @@ class Model:
                 f"it supports {', '.join(known) or 'no controls'}"
             )
 
-    def _ids(self, performance: Performance | ArrayLike) -> Ids:
-        if isinstance(performance, Performance):
-            return self.vocabulary.encode(performance)
-        return self.vocabulary.check(performance)
+    def _ids(self, primer: Primer) -> Ids:
+        begin = opened(primer)
+        if isinstance(begin, Performance):
+            return self.vocabulary.encode(begin)
+        return self.vocabulary.check([] if begin is None else begin)
 
-    def _primer(self, primer: Performance | ArrayLike | None) -> Ids:
+    def _primer(self, primer: Primer | None) -> Ids:
         """Return the ids of a primer as far as music can follow: whole steps, and no end."""
         ids = self._before(primer)
         if not self.vocabulary.notewise:
@@ -400,7 +399,7 @@ class Model:
         whole = np.flatnonzero(following(self.vocabulary)[0][ids] == 0)
         return ids[: whole[-1] + 1] if len(whole) else ids[:0]
 
-    def _before(self, primer: Performance | ArrayLike | None) -> Ids:
+    def _before(self, primer: Primer | None) -> Ids:
         """Return the ids of a primer up to its end event, after which nothing could follow."""
         if primer is None:
             return np.empty(0, np.int32)

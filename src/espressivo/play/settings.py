@@ -161,6 +161,12 @@ class Settings:
         return dataclasses.replace(self, **fields)
 
     @property
+    def certain(self) -> bool:
+        """Whether nothing is left to chance, since only the likeliest id is ever chosen."""
+        others = (self.pitch_temperature, self.time_temperature, self.velocity_temperature)
+        return self.top_k == 1 or (self.temperature == 0 and not any(others))
+
+    @property
     def limits(self) -> Limits:
         """What is never exceeded."""
         weights = self.pitch_weights or (1.0,) * 12
