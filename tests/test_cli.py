@@ -5,48 +5,17 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import espressivo
-from espressivo import Performance
-from espressivo.cli import cli, main
-from espressivo.codes.controls import key
+from conftest import Run
+from espressivo import Performance, midi
+from espressivo.cli import cli
 from espressivo.play import primers
 from espressivo.play.settings import Settings
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["espressivo", *map(str, arguments)])
-        status = 0
-        try:
-            main()
-        except SystemExit as end:
-            status = int(end.code or 0)
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
-
-
-@pytest.fixture
-def scale(tmp_path: Path) -> Path:
-    onset_s = np.arange(8) * 0.25
-    pitch = [60, 62, 64, 65, 67, 69, 71, 72]
-    path = tmp_path / "scale.mid"
-    Performance.from_arrays(
-        onset_s=onset_s, offset_s=onset_s + 0.2, pitch=pitch, velocity=60 + 4 * np.arange(8)
-    ).write(path)
-    return path
 
 
 @pytest.mark.parametrize("command", sorted(cli.commands))
@@ -73,9 +42,15 @@ def test_every_command_explains_itself_with_an_example(run: Run, command: str) -
         (["generate"], "--output"),
         (["generate", "--primer-chords", "C Hm", "-o", "a.mid"], "'Hm' is not a chord"),
         (["generate", "--primer-pitches", "60,200", "-o", "a.mid"], "0..127, not 200"),
-        (["generate", "--primer-pitches", "60", "--primer-chords", "C", "-o", "a"], "give one of"),
+        (
+            ["generate", "--primer-pitches", "60", "--primer-chords", "C", "-o", "a.mid"],
+            "one of primer",
+        ),
         (["generate", "--beam", "4", "-o", "a.mid"], "--beam goes with --events"),
-        (["generate", "--beam", "2", "--events", "9", "--count", "3", "-o", "a"], "at most --beam"),
+        (
+            ["generate", "--beam", "2", "--events", "9", "--count", "3", "-o", "a.mid"],
+            "most --beam",
+        ),
         (["generate", "--stochastic", "-o", "a.mid"], "--stochastic goes with --beam"),
         (["generate", "--ending", "soft", "-o", "a.mid"], "natural"),
         (["generate", "--key", "H major", "-o", "a.mid"], "is not a key"),
@@ -87,6 +62,12 @@ def test_every_command_explains_itself_with_an_example(run: Run, command: str) -
         ),
         (["train", "data", "--out", "r", "--network", "notewise"], "over notes or with controls"),
         (["train", "data", "--out", "r", "--optimizer", "muon"], "muon needs --network delta"),
+        (["events", "--decode", "310"], "0..309"),
+        (["events", "--decode", "0", "--one-based"], "1..310"),
+        (["generate", "--model", "seed", "--density", "3", "-o", "a.mid"], "does not support"),
+        (["generate", "--composer", "ravel", "-o", "a.mid"], "does not support composer"),
+        (["generate", "--model", "seed", "--ending", "own", "-o", "a.mid"], "has no end event"),
+        (["generate", "--highest-pitch", "10", "-o", "a.mid"], "no pitch within 0..10"),
         (["generate", "--pitch-weights", "1,2", "-o", "a.mid"], "12 numbers"),
         (["train", "data", "--out", "run", "--max-time", "1h"], "02:30:00"),
         (["evaluate", "seed", "a", "--split", "test"], "--csv and --split go together"),
@@ -95,8 +76,10 @@ def test_every_command_explains_itself_with_an_example(run: Run, command: str) -
     ],
 )
 def test_wrong_usage_is_explained_with_status_2(run: Run, arguments: list[str], hint: str) -> None:
-    status, _, err = run(*arguments)
-    assert (status, "Traceback" in err) == (2, False)
+    status, out, err = run(*arguments)
+    assert (status, out) == (2, "")
+    assert err.startswith("espressivo: ")
+    assert err.count("\n") == 1
     assert hint in err
 
 
@@ -149,15 +132,9 @@ def test_events_says_what_it_leaves_out(run: Run, tmp_path: Path) -> None:
         (["events", "missing.mid"], "missing.mid: "),
         (["events", "."], "."),
         (["events", "bad.mid"], "bad.mid: "),
-        (["events", "--decode", "310"], "0..309"),
-        (["events", "--decode", "0", "--one-based"], "1..310"),
         (["events", "--decode", "1", "-o", "no/such/folder/a.mid"], "no/such/folder"),
         (["generate", "--model", "missing", "-o", "a.mid"], "no model is named 'missing'"),
         (["generate", "--model", "bad.mid", "-o", "a.mid"], "bad.mid"),
-        (["generate", "--model", "seed", "--density", "3", "-o", "a.mid"], "does not support"),
-        (["generate", "--composer", "ravel", "-o", "a.mid"], "does not support composer"),
-        (["generate", "--model", "seed", "--ending", "own", "-o", "a.mid"], "has no end event"),
-        (["generate", "--highest-pitch", "10", "-o", "a.mid"], "no pitch within 0..10"),
         (["models", "missing.onnx"], "missing.onnx"),
         (["plot", "bad.mid", "-o", "a.png"], "bad.mid: "),
         (["prepare", "missing", "--out", "data"], "missing"),
@@ -182,9 +159,6 @@ def test_plot_draws_a_picture(run: Run, scale: Path, tmp_path: Path) -> None:
     status, _, _ = run("plot", scale, "-o", "roll.png")
     assert status == 0
     assert (tmp_path / "roll.png").read_bytes().startswith(b"\x89PNG")
-    status, _, err = run("plot", scale, "-o", "roll.txt")
-    assert status == 1
-    assert ".png, .svg or .pdf" in err
 
 
 def test_plot_draws_two_performances_curves_and_runs(run: Run, scale: Path, tmp_path: Path) -> None:
@@ -210,7 +184,6 @@ def test_render_writes_sound(run: Run, scale: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
-        (["none.mid", "-o", "a.aac"], "a.aac: the name of a sound must end in .wav"),
         (["none.mid", "-o", "a.wav"], "none.mid: "),
         (["scale.mid", "-o", "a.wav", "--soundfont", "none.sf2"], "none.sf2: no such soundfont"),
         (["scale.mid", "-o", "a.wav", "--soundfont", "scale.mid"], "scale.mid: not a soundfont"),
@@ -287,7 +260,7 @@ def test_from_a_folder_of_performances_to_a_model_that_plays(run: Run, tmp_path:
     status, out, _ = run(*tuned, *options)
     assert (status, out.startswith("finished after")) == (0, True)
     status, _, err = run("export", "run", "-o", "midi/0.mid")
-    assert (status, err.startswith("espressivo: midi/0.mid: ")) == (1, True)
+    assert (status, err.startswith("espressivo: midi/0.mid: ")) == (2, True)
     status, out, _ = run("models", "tiny.onnx", "--json")
     card = json.loads(out)["tiny.onnx"]
     assert (card["licence"], card["vocabulary"]) == ("CC0-1.0", "seed")
@@ -360,14 +333,15 @@ def test_generate_has_every_setting_of_the_library(run: Run, tmp_path: Path) -> 
     assert notes["pitch"][:7].tolist() == [60, 64, 67, 52, 57, 60, 64]
     model = espressivo.load("espressivo")
     same = model.generate(
-        seconds=4, ending="cut", seed=1, primer=primers.chords("C Am/E"), include_primer=True,
+        seconds=4, ending="cut", seed=1, primer_chords="C Am/E", include_primer=True,
         temperature=1.1, pitch_temperature=0.9, time_temperature=1.2, velocity_temperature=0,
         top_k=90, top_p=0.98, min_p=0.01, lowest_pitch=40, highest_pitch=90, polyphony=5,
         longest_note_s=2, longest_rest_s=1, avoid_loops=True, density=6, loudness=60, guidance=1.5,
         pitch_weights=(5, 0, 3, 0, 4, 3, 0, 5, 0, 3, 0, 2), onset_rate=4,
-        changes={2.0: {"density": 12, "pitch_weights": key("A minor")}},
+        changes={2.0: {"density": 12, "key": "A minor"}},
     )  # fmt: skip
-    same.write(tmp_path / "b.mid")
+    said = midi.read_provenance("a.mid")
+    same.write(tmp_path / "b.mid", provenance=said)
     assert (tmp_path / "a.mid").read_bytes() == (tmp_path / "b.mid").read_bytes()
 
 

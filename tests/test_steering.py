@@ -95,9 +95,9 @@ def test_a_control_that_was_not_learned_is_refused_and_the_others_are_not(tmp_pa
 
 def test_guidance_leads_from_nothing_asked_over_what_was_learned_to_more(model):
     asked = {"density": 20, "loudness": 30}
-    nothing, learned = ids(model), ids(model, **asked)
-    assert ids(model, **asked, guidance=1) == learned
-    assert ids(model, guidance=5) == nothing
+    assert ids(model, **asked, guidance=1) == ids(model, **asked)
+    with pytest.raises(GenerationError, match="guidance has nothing to guide"):
+        ids(model, guidance=5)
     assert len({tuple(ids(model, **asked, guidance=g)) for g in (0.5, 1, 2)}) == 3
 
 
@@ -175,7 +175,7 @@ def test_a_model_that_has_learned_no_control_says_so(unsteered):
         lambda: unsteered.generate_batch(2, loudness=30),
         lambda: unsteered.beam_search(events=3, density=3),
     ):
-        with pytest.raises(GenerationError, match="does not support density"):
+        with pytest.raises(GenerationError, match=r"does not support .* it supports no controls"):
             play()
     stream = unsteered.stream(seed=1)
     before = stream.settings

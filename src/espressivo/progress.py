@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-__all__ = ["Console", "Progress", "Silent"]
+__all__ = ["Console", "Progress", "Silent", "counted"]
 
 _LINE_EVERY_S = 10.0
 
@@ -117,3 +119,23 @@ class Console:
         rate = self._done / max(self._said_s - self._began_s, 1e-9)
         line = f"{self._label}: {self._done} of {self._total} {self._unit}, {rate:.3g} a second"
         print(f"{line}, {self._note}" if self._note else line, file=self._stream, flush=True)
+
+
+@contextlib.contextmanager
+def counted(progress: Progress, unit: str, label: str) -> Iterator[Callable[[float, float], None]]:
+    """Give a function that is told how much is done and how much there is, and shows it."""
+    shown: int | None = None
+
+    def tell(done: float, total: float) -> None:
+        nonlocal shown
+        if shown is None:
+            progress.start(round(total), unit, label)
+            shown = 0
+        if round(done) > shown:
+            progress.advance(round(done) - shown)
+            shown = round(done)
+
+    try:
+        yield tell
+    finally:
+        progress.close()

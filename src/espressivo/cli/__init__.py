@@ -1,8 +1,8 @@
 """The command line. The only package that prints or exits.
 
-``play`` and ``show`` hold the commands that need no torch, ``serve`` and ``live`` those that play
-for ever, ``learn`` those that need torch, ``measure`` those that say how good a model is, and
-``options`` what they share.
+``generate``, ``play`` and ``show`` hold the commands that need no torch, ``serve`` and ``live``
+those that play for ever, ``learn`` those that need torch, ``measure`` those that say how good a
+model is, and ``options`` what they share.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 import click
 
 from espressivo.cli import (
+    generate,
     learn,
     live,
     measure,
@@ -19,7 +20,7 @@ from espressivo.cli import (
     serve,
     show,
 )
-from espressivo.errors import EspressivoError
+from espressivo.errors import EspressivoError, GenerationError
 from espressivo.version import __version__
 
 __all__ = ["cli", "main"]
@@ -31,20 +32,21 @@ def cli() -> None:
     """Learn how people play the piano from MIDI performances, and play."""
 
 
-_MODULES = (play, show, serve, live, learn, measure)
+_MODULES = (generate, play, show, serve, live, learn, measure)
 
 for command in (command for module in _MODULES for command in module.COMMANDS):
     cli.add_command(command)
 
 
 def main() -> None:
-    """Run the command line; exit 1 with one line on bad input, 2 on bad usage."""
+    """Run the command line; one line and exit 1 on bad input, 2 on what cannot be asked for."""
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Exit as end:
         sys.exit(end.exit_code)
     except click.UsageError as error:
-        error.show()
+        help_ = f"; see {error.ctx.command_path} --help" if error.ctx else ""
+        click.echo(f"espressivo: {' '.join(error.format_message().split())}{help_}", err=True)
         sys.exit(2)
     except (KeyboardInterrupt, click.Abort):
         click.echo("espressivo: interrupted", err=True)
@@ -52,7 +54,7 @@ def main() -> None:
     except (EspressivoError, click.ClickException) as error:
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
         click.echo(f"espressivo: {message}", err=True)
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, GenerationError) else 1)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         click.echo(f"espressivo: {where}{error.strerror or error}", err=True)

@@ -18,6 +18,7 @@ from espressivo.cli.options import (
     VOCABULARY,
     Duration,
     Example,
+    given,
 )
 from espressivo.codes import CONTROLS
 from espressivo.codes import vocabulary as preset
@@ -211,19 +212,15 @@ def train(
 
     # Our own lines say enough; Fabric, too, speaks through this logger.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    ctx = click.get_current_context()
-    given = {
-        name: value
-        for name, value in options.items()
-        if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-    }
+    on_line = given(click.get_current_context())
+    chosen = {name: value for name, value in options.items() if name in on_line}
     start = None
     if resume:
         if start_from:
             raise click.UsageError("a resumed run goes on from itself: leave out --start-from")
-        config = _resumed(Checkpoint.load(out / "last.ckpt").config, given)
+        config = _resumed(Checkpoint.load(out / "last.ckpt").config, chosen)
     elif start_from:
-        sizes = sorted(given.keys() & _SIZES)
+        sizes = sorted(chosen.keys() & _SIZES)
         if sizes:
             listed = ", ".join("--" + name for name in sizes)
             raise click.UsageError(f"--start-from brings its own network: leave out {listed}")
@@ -411,6 +408,11 @@ def export(
     folder that this command wrote. An output that does not end in .onnx is such a folder, for
     weights as model.safetensors with a config.json.
     """
+    if output.suffix != ".onnx":
+        if output.suffix.lstrip(".").isalpha():
+            raise click.UsageError(f"{output}: end the name in .onnx, or name a folder")
+        if "weights" in given(click.get_current_context()):
+            raise click.UsageError("--weights goes with a model file: a folder keeps all digits")
     _need("torch", "onnx", "safetensors")
     from espressivo.export import export as write_model
     from espressivo.networks import load_pretrained, save_pretrained

@@ -16,8 +16,8 @@ import click
 from espressivo.cli.options import (
     JSON,
     MODEL,
-    PATH,
     Example,
+    Output,
 )
 from espressivo.errors import EspressivoError
 from espressivo.files import replacing
@@ -61,7 +61,9 @@ _KINDS = {0x80: "note_off", 0x90: "note_on", 0xB0: "control"}
     help="Below 1 plays safer, above 1 wilder.",
 )
 @click.option("--seed", type=click.IntRange(0), help="The same seed and playing: the same answers.")
-@click.option("--log", "log_file", type=PATH, help="CSV file: when each message was due and sent.")
+@click.option(
+    "--log", "log_file", type=Output(".csv"), help="CSV file: when each message was due and sent."
+)
 @JSON
 def live(
     in_name: str | None,

@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import click
+import numpy as np
 
-from espressivo.codes import Controls, key, presets
-from espressivo.errors import GenerationError
+from espressivo.codes import Ids, Vocabulary, following, presets
+from espressivo.errors import CodecError, GenerationError
+from espressivo.play import DEFAULT_MODEL, Options, Settings
 
 __all__ = [
     "JSON",
+    "MIDI",
     "MODEL",
     "ONE_BASED",
     "PATH",
+    "PRIMER_EVENTS",
     "VOCABULARY",
     "Change",
     "Duration",
     "Example",
     "Numbers",
+    "Output",
+    "checked",
+    "given",
+    "primer_events",
 ]
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+MIDI = (".mid", ".midi", ".kar")
+"""Endings of MIDI files."""
 
 
 class Example(click.Command):
@@ -54,28 +70,44 @@ class Change(click.ParamType[Any]):
     """A setting that changes on the way, as SECOND:SETTING=VALUE; gives second and setting."""
 
     name = "second:setting=value"
+    _NAMES = ("density", "onset_rate", "loudness", "key", "composer", "guidance", "temperature")
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, dict[str, Any]]:
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, Options]:
         """Return the second and the setting, or fail with what was expected."""
         second, _, setting = str(value).partition(":")
         name, _, wanted = (part.strip() for part in setting.partition("="))
         try:
-            if name == "key":
-                return float(second), {"pitch_weights": key(wanted)}
-            if name == "composer":
-                return float(second), {name: Controls(composer=wanted).composer}
-            if name in ("density", "onset_rate", "loudness", "guidance", "temperature"):
-                return float(second), {name: float(wanted)}
+            if name not in self._NAMES:
+                raise ValueError
+            change = {name: wanted if name in ("key", "composer") else float(wanted)}
+            options = cast("Options", change)
+            Settings().changed(**options)
+            return float(second), options
         except GenerationError as error:
             self.fail(str(error), param, ctx)
         except ValueError:
             pass
         self.fail(
             f"{value!r} is not a second and a change of density, onset_rate, loudness, key, "
-            "composer, guidance or temperature, like '20:density=12'",
+            "guidance or temperature, like '20:density=12'",
             param,
             ctx,
         )
+
+
+class Output(click.Path):
+    """A file to write, whose name ends in one of some endings."""
+
+    def __init__(self, *endings: str) -> None:
+        super().__init__(path_type=Path)
+        self._endings = endings
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Path:
+        """Return the path, or fail with the endings that there are."""
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if path.suffix.lower() not in self._endings:
+            self.fail(f"{path}: the name must end in {', '.join(self._endings)}", param, ctx)
+        return path
 
 
 class Duration(click.ParamType[Any]):
@@ -103,11 +135,51 @@ VOCABULARY = click.option(
 MODEL = click.option(
     "--model",
     "model_name",
-    default="espressivo",
+    default=DEFAULT_MODEL,
     help="A bundled model's name, or a model file.",
 )
 ONE_BASED = click.option(
     "--one-based", is_flag=True, help="Events are numbered from 1, as in the post, not from 0."
 )
+PRIMER_EVENTS = click.option(
+    "--primer-events",
+    type=Numbers(),
+    help="Events to begin with, like '60,216,148', of the model's vocabulary.",
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 PATH = click.Path(path_type=Path)
+
+
+def given(ctx: click.Context) -> set[str]:
+    """Return the names of the parameters that stand on the command line."""
+    source = click.core.ParameterSource.COMMANDLINE
+    return {name for name in ctx.params if ctx.get_parameter_source(name) is source}
+
+
+def checked(option: str, make: Callable[[Given], Made], value: Given) -> Made:
+    """Return what is made of the value of an option; a refusal names the option."""
+    try:
+        return make(value)
+    except (CodecError, GenerationError) as error:
+        raise click.BadParameter(str(error), param_hint=option) from error
+
+
+def primer_events(numbers: list[int] | None, v: Vocabulary, one_based: bool) -> Ids | None:
+    """Return the ids that --primer-events gives, which must be of a vocabulary."""
+    if numbers is None:
+        if one_based:
+            raise click.UsageError("--one-based goes with --primer-events")
+        return None
+    ids = checked("--primer-events", v.from_one_based if one_based else v.check, numbers)
+    if v.notewise:  # in which not every list makes sense
+        followers = following(v)[1]
+        places = np.flatnonzero(~followers[np.append(v.size, ids[:-1]), ids])
+        if len(places):
+            at = int(places[0])
+            raise click.BadParameter(
+                f"number {at + 1}, {numbers[at]}, is {v.describe(int(ids[at]))!r} in the "
+                f"vocabulary {v.name!r} of the model, where it cannot stand: choose the model "
+                "that the events are of by --model",
+                param_hint="--primer-events",
+            )
+    return ids

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from pathlib import Path
 
 import click
 
-from espressivo.cli.options import JSON, PATH, Example
-from espressivo.views import SAMPLE_RATE, check_path, render
+from espressivo.cli.options import JSON, PATH, Example, Output
+from espressivo.progress import Console, counted
+from espressivo.views import FORMATS, SAMPLE_RATE, check_path, render
 
 __all__ = ["COMMANDS"]
+
+_SOUND = click.option(
+    "-o", "--output", type=Output(*FORMATS), required=True, help="Sound: wav, flac, ogg or mp3."
+)
+_PICTURE = click.option(
+    "-o",
+    "--output",
+    type=Output(".png", ".svg", ".pdf"),
+    required=True,
+    help="Picture to write: png, svg, pdf.",
+)
 
 
 @click.command(
@@ -23,7 +36,7 @@ __all__ = ["COMMANDS"]
     """,
 )
 @click.argument("file", type=PATH)
-@click.option("-o", "--output", type=PATH, required=True, help="Sound: wav, flac, ogg or mp3.")
+@_SOUND
 @click.option("--soundfont", type=PATH, help="SF2 or SF3 file instead of the bundled piano.")
 @click.option("--sample-rate", type=int, default=SAMPLE_RATE, help="Samples a second.")
 @JSON
@@ -34,7 +47,9 @@ def render_(
     from espressivo import midi
 
     check_path(output)
-    audio = render(midi.read(file), sample_rate=sample_rate, soundfont=soundfont)
+    performance = midi.read(file)
+    with counted(Console(sys.stderr), "notes", "render") as tell:
+        audio = render(performance, sample_rate=sample_rate, soundfont=soundfont, progress=tell)
     audio.write(output)
     peak_db = round(20 * math.log10(audio.peak), 1)
     if as_json:
@@ -56,7 +71,7 @@ def render_(
 @click.argument("file", type=PATH)
 @click.argument("other", type=PATH, required=False)
 @click.option("--curves", is_flag=True, help="Pace and dynamics over time instead of the roll.")
-@click.option("-o", "--output", type=PATH, required=True, help="Picture to write: png, svg, pdf.")
+@_PICTURE
 def plot(file: Path, other: Path | None, curves: bool, output: Path) -> None:
     """Draw the piano roll of a MIDI FILE, with loudness as colour.
 

@@ -8,9 +8,12 @@ file is in `espressivo.export`.
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import json
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +71,7 @@ class Engine:
     def __init__(self, model: str | os.PathLike[str] | bytes, *, threads: int = 1) -> None:
         name = "the given bytes" if isinstance(model, bytes) else str(Path(model))
         content = model if isinstance(model, bytes) else _content(Path(model))
+        self._made_of = content, threads
         self._session, metadata = _session(content, name, threads)
         description = _description(metadata, name)
         try:
@@ -103,6 +107,15 @@ class Engine:
             self.controls,
             self._unchanged,
         )
+
+    def __reduce__(self) -> tuple[Callable[[bytes, int], Engine], tuple[bytes, int]]:
+        """Pickle the content of the model file; a session cannot be."""
+        return _engine, self._made_of
+
+    @functools.cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the model file, 64 hexadecimal digits."""
+        return hashlib.sha256(self._made_of[0]).hexdigest()
 
     def initial_state(self, rows: int = 1) -> Arrays:
         """Return the state before any id: zeros."""
@@ -323,6 +336,10 @@ class State:
     def _read(self, id_: int) -> None:
         self._logits, self._arrays = self._engine.step(id_, self._arrays, self.controls)
         self._logits.flags.writeable = False
+
+
+def _engine(content: bytes, threads: int) -> Engine:
+    return Engine(content, threads=threads)
 
 
 def _content(path: Path) -> bytes:

@@ -23,7 +23,7 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Unpack
 
 import numpy as np
 
@@ -35,7 +35,7 @@ from espressivo.live.listener import (
     Listener,
 )
 from espressivo.music import SUSTAIN, Performance
-from espressivo.play import Model, Stream, TimedEvent
+from espressivo.play import Model, Options, Stream, TimedEvent
 
 __all__ = ["LEAD_S", "PAUSE_S", "Live", "Output", "SentMessage"]
 
@@ -133,7 +133,7 @@ class Live:
         log: Callable[[SentMessage], object] | None = None,
         clock: Callable[[], float] = time.perf_counter,
         sleep: Callable[[float], object] = time.sleep,
-        **settings: Any,
+        **settings: Unpack[Options],
     ) -> None:
         if not (math.isfinite(pause_s) and pause_s > 0):
             raise GenerationError(f"pause_s must be above 0 and finite, not {pause_s}")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from espressivo.play.arguments import (
+    Changes,
+    ProgressCallback,
+)
 from espressivo.play.endings import (
     ENDINGS,
 )
 from espressivo.play.model import (
+    DEFAULT_MODEL,
     Model,
     bundled,
     load,
@@ -15,8 +20,14 @@ from espressivo.play.player import (
     supported_controls,
 )
 from espressivo.play.primers import (
+    Primer,
     chords,
+    opened,
     pitches,
+)
+from espressivo.play.provenance import (
+    arguments_of,
+    provenance_of,
 )
 from espressivo.play.settings import (
     Options,
@@ -29,17 +40,24 @@ from espressivo.play.stream import (
 )
 
 __all__ = [
+    "DEFAULT_MODEL",
     "ENDINGS",
     "LONGEST_REST_S",
+    "Changes",
     "Model",
     "Options",
+    "Primer",
+    "ProgressCallback",
     "Settings",
     "Stream",
     "TimedEvent",
+    "arguments_of",
     "bundled",
     "chords",
     "load",
+    "opened",
     "pitches",
+    "provenance_of",
     "requested",
     "supported_controls",
 ]

@@ -5,36 +5,45 @@ from __future__ import annotations
 import importlib.resources
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from types import MappingProxyType
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from espressivo.codes import END, Ids, Vocabulary, decoder_of, following
+from espressivo.codes import (
+    CONTROLS,
+    END,
+    Controls,
+    Ids,
+    Vocabulary,
+    decoder_of,
+    following,
+)
 from espressivo.engine import Engine, State, generator
 from espressivo.errors import GenerationError, ModelError
 from espressivo.music import Performance
+from espressivo.play.arguments import Changes, Length, ProgressCallback, length_of, told
 from espressivo.play.beam import BeamResult, search
 from espressivo.play.pieces import (
-    DEFAULT_SECONDS,
-    LONGEST_PIECE_S,
     Plan,
     generate,
     generate_batch,
 )
-from espressivo.play.player import Player
-from espressivo.play.settings import Settings
+from espressivo.play.player import Player, requested
+from espressivo.play.primers import Primer, continued, opened
+from espressivo.play.settings import Options, Settings
 from espressivo.play.stream import LONGEST_REST_S, Stream
 
-__all__ = ["Model", "bundled", "load"]
+__all__ = ["DEFAULT_MODEL", "Model", "bundled", "load"]
 
-Changes = Mapping[float, Mapping[str, Any]]
-"""Settings that change on the way, by the second from which they count."""
+DEFAULT_MODEL = "espressivo"
+"""Name of the model that is loaded if none is named."""
 
 _NO_CHANGES: Changes = MappingProxyType({})
 _CHUNK = 1024  # events scored at once
+_SIDE_BY_SIDE = 32  # performances; more are hardly faster, and take more memory
 
 
 class Model:
@@ -66,42 +75,56 @@ class Model:
         *,
         seconds: float | None = None,
         events: int | None = None,
-        ending: str = "natural",
+        notes: int | None = None,
+        ending: str | None = None,
         seed: int | None = None,
-        primer: Performance | ArrayLike | None = None,
+        primer: Primer | None = None,
+        primer_chords: str | None = None,
+        primer_pitches: Iterable[int] | None = None,
         include_primer: bool = False,
         changes: Changes = _NO_CHANGES,
-        **settings: Any,
+        progress: ProgressCallback | None = None,
+        **settings: Unpack[Options],
     ) -> Performance:
         """Generate a performance.
 
         Parameters
         ----------
-        seconds, events : optional
-            How much is generated, not counting the primer: seconds, rounded down to a step, or
-            events; at most one of them, by default `DEFAULT_SECONDS`.
-        ending : {"natural", "cut", "own"}
-            How a length in seconds ends. ``natural`` comes to a close in the last seconds, at a
-            pause, and is never longer than asked; see `Close`. ``cut`` stops after exactly that
-            time, where notes still sounding end. ``own`` goes on until the model's own end event,
-            and stops at `seconds` if there has been none (by default `LONGEST_PIECE_S`); the
-            vocabulary must have it. A length in events is always cut.
+        seconds, events, notes : optional
+            How much is generated, not counting the primer: seconds, rounded down to a grid step,
+            or a number of events or of notes; at most one of them, by default `DEFAULT_SECONDS`.
+        ending : {"natural", "cut", "own"}, optional
+            How a length in seconds ends. ``natural``, the default, comes to a close in the last
+            seconds, at a pause, and is never longer than requested; see `Close`. ``cut`` stops
+            after exactly that time, where notes still sounding end. ``own`` goes on until the
+            model's own end event, and stops at `seconds` if there has been none (by default
+            `LONGEST_PIECE_S`); the vocabulary must have it. A length in events or notes is cut,
+            if the model's own end does not come first.
         seed : int, optional
             The same seed, model and arguments give the same performance. By default another one
             each time.
-        primer : Performance or sequence of ids, optional
-            What the model reads first, to go on from; `espressivo.play.primers` makes some. Without
-            one the first note begins within `espressivo.play.LONGEST_START_S`. In a code of
-            notes, a step at its end that is not complete is left out.
+        primer : Performance, path or sequence of ids, optional
+            What the model reads first, to go on from; a path is that of a MIDI file. Without one
+            the first note begins within `espressivo.play.LONGEST_START_S`. In a code of notes, an
+            event at its end that is not complete is left out.
+        primer_chords, primer_pitches : optional
+            A primer made of the names of chords, such as ``"C Am F G"``, or of MIDI pitches; see
+            `espressivo.play.chords` and `espressivo.play.pitches`. At most one of the three.
         include_primer : bool
-            Whether the result begins with the primer, as the vocabulary keeps it. Otherwise its
-            time 0 is the end of the primer: pedal and loudness are those then in force, and
-            notes of the primer that still sound are not in it.
+            Whether the result begins with the primer, whose notes and pedal movements stay as they
+            are; what is generated begins when they have ended, on the next step of the
+            vocabulary's grid. Otherwise time 0 of the result is the end of the primer: pedal and
+            loudness are those then in force, and notes of the primer that still sound are not in
+            it.
         changes : dict of float to dict, optional
             Settings that change on the way, by the second from which they count, as in
-            ``{10.0: {"density": 12}, 20.0: {"density": 3, "loudness": 30}}``.
+            ``{10.0: {"density": 12}, 20.0: {"key": "A minor", "loudness": 30}}``.
+        progress : function, optional
+            Called after each event with how much is done and how much there is to do, in seconds,
+            events or notes, as the length is given.
         **settings
-            Temperatures, cuts, controls and rules; see `Settings`.
+            Temperatures, cuts, controls and rules, see `Settings`; and `key`, the name of a key
+            such as ``"A minor"``, instead of `pitch_weights`.
 
         Returns
         -------
@@ -110,13 +133,18 @@ class Model:
         Raises
         ------
         GenerationError
-            If an argument is out of range, or both `seconds` and `events` are given.
+            If an argument is out of range, several lengths or several primers are given, or an
+            argument could make no difference.
         CodecError
             If the primer holds ids that are not in the vocabulary.
+        MidiError
+            If a primer cannot be read from its file.
         """
-        primed, length = self._primer(primer), _length(seconds, events, ending)
-        stream = self.generate_ids(**length, seed=seed, primer=primed, changes=changes, **settings)
-        return self.decode(list(stream), primed, include_primer)
+        begin = _opened(primer, primer_chords, primer_pitches, include_primer)
+        length = length_of(seconds, events, notes, ending)
+        plan = self._plan(length, self._primer(begin), changes, settings)
+        ids = told(generate(self.engine, plan, seed), plan, progress)
+        return self.decode(list(ids), begin, include_primer)
 
     def generate_batch(
         self,
@@ -124,12 +152,16 @@ class Model:
         *,
         seconds: float | None = None,
         events: int | None = None,
-        ending: str = "natural",
+        notes: int | None = None,
+        ending: str | None = None,
         seed: int | None = None,
-        primer: Performance | ArrayLike | None = None,
+        primer: Primer | None = None,
+        primer_chords: str | None = None,
+        primer_pitches: Iterable[int] | None = None,
         include_primer: bool = False,
         changes: Changes = _NO_CHANGES,
-        **settings: Any,
+        progress: ProgressCallback | None = None,
+        **settings: Unpack[Options],
     ) -> list[Performance]:
         """Generate several performances side by side: faster, with a model over events.
 
@@ -140,65 +172,75 @@ class Model:
         Parameters
         ----------
         count : int
-            At least 1. Memory grows with it, by some tens of megabytes for a hundred.
-        seconds, events, ending, seed, primer, include_primer, changes, **settings
+            At least 1.
+        progress : function, optional
+            Called with the number of performances that are done and `count`.
+        seconds, events, notes, ending, seed : optional
+        primer, primer_chords, primer_pitches, include_primer, changes, **settings : optional
             As in `generate`. With guidance they are made one after another all the same.
         """
         if count < 1:
             raise GenerationError(f"count must be at least 1, not {count}")
-        primed, length = self._primer(primer), _length(seconds, events, ending)
+        begin = _opened(primer, primer_chords, primer_pitches, include_primer)
+        length = length_of(seconds, events, notes, ending)
+        plan = self._plan(length, self._primer(begin), changes, settings)
         if seed is None:
             seed = int(generator(None).integers(2**31))
-        plan = self._plan(**length, primer=primed, changes=changes, **settings)
-        lists = generate_batch(self.engine, plan, range(seed, seed + count))
-        return [self.decode(ids, primed, include_primer) for ids in lists]
+        performances: list[Performance] = []
+        for first in range(seed, seed + count, _SIDE_BY_SIDE):
+            seeds = range(first, min(first + _SIDE_BY_SIDE, seed + count))
+            lists = generate_batch(self.engine, plan, seeds)
+            performances += [self.decode(ids, begin, include_primer) for ids in lists]
+            if progress is not None:
+                progress(len(performances), count)
+        return performances
 
     def generate_ids(
         self,
         *,
         seconds: float | None = None,
         events: int | None = None,
-        ending: str = "natural",
+        notes: int | None = None,
+        ending: str | None = None,
         seed: int | None = None,
-        primer: Performance | ArrayLike | None = None,
+        primer: Primer | None = None,
+        primer_chords: str | None = None,
+        primer_pitches: Iterable[int] | None = None,
         changes: Changes = _NO_CHANGES,
-        **settings: Any,
+        **settings: Unpack[Options],
     ) -> Iterator[int]:
         """Generate ids one by one, as they are asked for; without end, unless told.
 
         The ids are those that `generate` decodes, without the primer. Arguments and errors are
-        its too, but with neither `seconds` nor `events` only the model itself can end.
+        its too, but without any length only the model itself can end.
         """
-        plan = self._plan(
-            seconds=seconds,
-            events=events,
-            ending=ending,
-            primer=self._primer(primer),
-            changes=changes,
-            **settings,
-        )
+        begin = _opened(primer, primer_chords, primer_pitches)
+        length = length_of(seconds, events, notes, ending, endless=True)
+        plan = self._plan(length, self._primer(begin), changes, settings)
         return generate(self.engine, plan, seed)
 
     def stream(
         self,
         *,
         seed: int | None = None,
-        primer: Performance | ArrayLike | None = None,
+        primer: Primer | None = None,
+        primer_chords: str | None = None,
+        primer_pitches: Iterable[int] | None = None,
         lead_s: float = 0.5,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
-        **settings: Any,
+        **settings: Unpack[Options],
     ) -> Stream:
         """Play for ever: return a `Stream` of timed notes, decided while they are played.
 
         Parameters
         ----------
-        seed, primer : optional
+        seed, primer, primer_chords, primer_pitches : optional
             As in `generate`.
         lead_s, clock, sleep : optional
             How far ahead of which clock it keeps; see `Stream`.
         **settings
-            See `Settings`. Unless given, `avoid_loops` is on and `longest_rest_s` is
+            As in `generate`. Unless given, `avoid_loops` is on and `longest_rest_s` is
             `LONGEST_REST_S`.
 
         Examples
@@ -211,8 +253,10 @@ class Model:
                 if tired:
                     stream.stop()             # its last events are the note-offs
         """
-        chosen = {"avoid_loops": True, "longest_rest_s": LONGEST_REST_S, **settings}
-        player = self._player(chosen, seed, self._primer(primer))
+        usual = Settings(avoid_loops=True, longest_rest_s=LONGEST_REST_S)
+        chosen = usual.changed(**settings)
+        begin = self._primer(_opened(primer, primer_chords, primer_pitches))
+        player = Player(self.engine, chosen, generator(seed), begin)
         return Stream(player, lead_s=lead_s, clock=clock, sleep=sleep)
 
     def beam_search(
@@ -223,8 +267,10 @@ class Model:
         stochastic: bool = False,
         length_penalty: float = 1.0,
         seed: int | None = None,
-        primer: Performance | ArrayLike | None = None,
-        **settings: Any,
+        primer: Primer | None = None,
+        primer_chords: str | None = None,
+        primer_pitches: Iterable[int] | None = None,
+        **settings: Unpack[Options],
     ) -> list[BeamResult]:
         """Find the likeliest continuations by beam search, or draw different ones.
 
@@ -234,31 +280,27 @@ class Model:
             See `espressivo.play.search`.
         stochastic : bool
             Whether to draw them by stochastic beam search; only then does `seed` matter.
-        seed, primer : optional
+        seed, primer, primer_chords, primer_pitches, **settings : optional
             As in `generate`.
-        **settings
-            See `Settings`.
         """
-        rng = generator(seed) if stochastic else None
+        chosen = Settings().changed(**settings)
         return search(
             self.engine,
-            Settings(**settings),
-            self._primer(primer),
+            chosen,
+            self._primer(_opened(primer, primer_chords, primer_pitches)),
             events=events,
             width=width,
             length_penalty=length_penalty,
-            rng=rng,
+            rng=generator(seed) if stochastic else None,
         )
 
     def decode(
-        self,
-        ids: ArrayLike,
-        primer: Performance | ArrayLike | None = None,
-        include_primer: bool = False,
+        self, ids: ArrayLike, primer: Primer | None = None, include_primer: bool = False
     ) -> Performance:
         """Return the performance that ids are after a primer, with it or alone; see `generate`."""
-        before, after = self._primer(primer), self.vocabulary.check(ids)
-        if include_primer:
+        begin = opened(primer)
+        before, after = self._primer(begin), self.vocabulary.check(ids)
+        if include_primer and not isinstance(begin, Performance):
             return self.vocabulary.decode(np.concatenate((before, after)))
         decoder = decoder_of(self.vocabulary)
         for id_ in before.tolist():
@@ -266,14 +308,17 @@ class Model:
         decoder.begin_here()
         standing = self.vocabulary.check(decoder.standing())
         after = _sooner(after, decoder.begin - decoder.now, self.vocabulary)
-        return self.vocabulary.decode(np.concatenate((standing, after)))
+        alone = self.vocabulary.decode(np.concatenate((standing, after)))
+        if include_primer and isinstance(begin, Performance):
+            return continued(begin, alone, decoder.begin / self.vocabulary.steps_per_second)
+        return alone
 
-    def score(self, performance: Performance | ArrayLike) -> NDArray[np.float64]:
+    def score(self, performance: Primer) -> NDArray[np.float64]:
         """Return how likely each event of a performance is to the model, given those before it.
 
         Parameters
         ----------
-        performance : Performance or sequence of ids
+        performance : Performance, path of a MIDI file or sequence of ids
             A performance is encoded in the model's vocabulary.
 
         Returns
@@ -295,9 +340,7 @@ class Model:
             scores[part] = targets - np.log(np.exp(x).sum(axis=1))
         return scores
 
-    def next_events(
-        self, primer: Performance | ArrayLike | None = None, top: int = 5
-    ) -> list[tuple[int, float]]:
+    def next_events(self, primer: Primer | None = None, top: int = 5) -> list[tuple[int, float]]:
         """Return the likeliest next events after a primer, with their probabilities.
 
         They are the model's own, before any event is ruled out; the likeliest comes first.
@@ -309,41 +352,30 @@ class Model:
         p = state.probabilities()
         return [(int(id_), float(p[id_])) for id_ in np.argsort(-p, kind="stable")[:top]]
 
-    def _plan(
-        self,
-        *,
-        seconds: float | None,
-        events: int | None,
-        ending: str,
-        primer: Ids,
-        changes: Changes = _NO_CHANGES,
-        **settings: Any,
-    ) -> Plan:
+    def _plan(self, length: Length, primer: Ids, changes: Changes, settings: Options) -> Plan:
         """Return the plan that arguments ask for."""
-        planned = []
-        chosen = settings
-        for second in sorted(changes):
-            chosen = {**chosen, **changes[second]}
-            planned.append((second, Settings(**chosen)))
-        return Plan(
-            self.vocabulary,
-            Settings(**settings),
-            primer,
-            seconds=seconds,
-            events=events,
-            ending=ending,
-            changes=tuple(planned),
-        )
+        every = [Settings().changed(**settings)]
+        seconds = sorted(changes)
+        for second in seconds:
+            every.append(every[-1].changed(**changes[second]))
+        for one in every:
+            requested(self.engine, one)
+        if all(one.controls == Controls() for one in every) and any(
+            one.guidance != 1 for one in every
+        ):
+            raise GenerationError(
+                f"guidance has nothing to guide: ask for one of {', '.join(CONTROLS)} or a key"
+            )
+        planned = tuple(zip(seconds, every[1:], strict=True))
+        return Plan(self.vocabulary, every[0], primer, changes=planned, **length)
 
-    def _player(self, settings: dict[str, Any], seed: int | None, primer: Ids) -> Player:
-        return Player(self.engine, Settings(**settings), generator(seed), primer)
+    def _ids(self, primer: Primer) -> Ids:
+        begin = opened(primer)
+        if isinstance(begin, Performance):
+            return self.vocabulary.encode(begin)
+        return self.vocabulary.check([] if begin is None else begin)
 
-    def _ids(self, performance: Performance | ArrayLike) -> Ids:
-        if isinstance(performance, Performance):
-            return self.vocabulary.encode(performance)
-        return self.vocabulary.check(performance)
-
-    def _primer(self, primer: Performance | ArrayLike | None) -> Ids:
+    def _primer(self, primer: Primer | None) -> Ids:
         """Return the ids of a primer as far as music can follow: whole steps, and no end."""
         ids = self._before(primer)
         if not self.vocabulary.notewise:
@@ -351,7 +383,7 @@ class Model:
         whole = np.flatnonzero(following(self.vocabulary)[0][ids] == 0)
         return ids[: whole[-1] + 1] if len(whole) else ids[:0]
 
-    def _before(self, primer: Performance | ArrayLike | None) -> Ids:
+    def _before(self, primer: Primer | None) -> Ids:
         """Return the ids of a primer up to its end event, after which nothing could follow."""
         if primer is None:
             return np.empty(0, np.int32)
@@ -360,11 +392,17 @@ class Model:
         return ids[: ends[0]] if len(ends) else ids
 
 
-def _length(seconds: float | None, events: int | None, ending: str) -> dict[str, Any]:
-    """Return how much is generated and how it ends, with what holds if nothing is said."""
-    if seconds is None and events is None:
-        seconds = LONGEST_PIECE_S if ending == "own" else DEFAULT_SECONDS
-    return {"seconds": seconds, "events": events, "ending": ending}
+def _opened(
+    primer: Primer | None,
+    chord_names: str | None,
+    chord: Iterable[int] | None,
+    include: bool = False,
+) -> Performance | ArrayLike | None:
+    """Return the one primer that is given, and be sure that there is one to include."""
+    begin = opened(primer, chord_names, chord)
+    if include and begin is None:
+        raise GenerationError("there is no primer to include: give one")
+    return begin
 
 
 def _sooner(ids: Ids, steps: int, v: Vocabulary) -> Ids:
@@ -388,8 +426,10 @@ def bundled() -> tuple[str, ...]:
     return tuple(sorted(name.removesuffix(".onnx") for name in names if name.endswith(".onnx")))
 
 
-def load(model: str | os.PathLike[str]) -> Model:
+def load(model: str | os.PathLike[str] = DEFAULT_MODEL) -> Model:
     """Load a model: one that comes with the package by its name, any other by its path.
+
+    A model can be pickled, and used from several threads at once.
 
     Raises
     ------

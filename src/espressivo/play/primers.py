@@ -1,15 +1,31 @@
-"""Primers: performances to go on from, made of pitches or of the names of chords."""
+"""Primers: performances to go on from, made of pitches or of the names of chords, or read."""
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from espressivo import midi
 from espressivo.errors import GenerationError
-from espressivo.music import Performance, parse_chord
+from espressivo.music import CONTROL_DTYPE, PEDAL_THRESHOLD, SUSTAIN, Performance, parse_chord
 
-__all__ = ["CHORD_S", "VELOCITY", "chords", "pitches"]
+__all__ = [
+    "CHORD_S",
+    "VELOCITY",
+    "Primer",
+    "chords",
+    "continued",
+    "digest",
+    "opened",
+    "pitches",
+]
+
+Primer = Performance | ArrayLike | os.PathLike[str]
+"""What music can go on from: a performance, the path of a MIDI file, or a sequence of ids."""
 
 CHORD_S = 1.0
 """How long each chord lasts."""
@@ -58,6 +74,60 @@ def chords(names: str) -> Performance:
     if not words:
         raise GenerationError("a primer of chords needs at least one, like 'C Am F G'")
     return _performance([_chord(word) for word in words])
+
+
+def opened(
+    primer: Primer | None = None,
+    chord_names: str | None = None,
+    chord: Iterable[int] | None = None,
+) -> Performance | ArrayLike | None:
+    """Return the one primer that is given: as it is, read from its file, of `chords` or `pitches`.
+
+    Raises
+    ------
+    GenerationError
+        If there are several, or as in `chords` and `pitches`.
+    MidiError
+        If a file cannot be read.
+    """
+    if sum(given is not None for given in (primer, chord_names, chord)) > 1:
+        raise GenerationError("give one of primer, primer_chords and primer_pitches")
+    if chord_names is not None:
+        return chords(chord_names)
+    if chord is not None:
+        return pitches(chord)
+    return midi.read(primer) if isinstance(primer, str | os.PathLike) else primer
+
+
+def digest(primer: Performance) -> str:
+    """Return the SHA-256 of a primer's notes and pedal movements, whatever file holds them."""
+    fields = [
+        array[name] for array in (primer.notes, primer.controls) for name in array.dtype.names or ()
+    ]
+    return hashlib.sha256(b"".join(field.tobytes() for field in fields)).hexdigest()
+
+
+def continued(primer: Performance, more: Performance, begin_s: float) -> Performance:
+    """Return a primer as it is, and after it, from a second on, what a model went on with.
+
+    Pedals that the primer leaves down are lifted where its last sound and movement are over,
+    except for the sustain pedal if `more` begins with it down.
+    """
+    held = dict(primer.controls[["number", "value"]].tolist())
+    down = {number for number, value in held.items() if value >= PEDAL_THRESHOLD}
+    controls = more.controls.copy()
+    if SUSTAIN in down and controls[:1].tolist() == [(0.0, SUSTAIN, 127)]:
+        down.remove(SUSTAIN)
+        controls = controls[1:]
+    notes = more.notes.copy()
+    for times in (notes["onset_s"], notes["offset_s"], controls["time_s"]):
+        times += begin_s
+    end_s = max([begin_s, *primer.controls["time_s"][-1:]])
+    lifted = np.array([(end_s, number, 0) for number in sorted(down)], CONTROL_DTYPE)
+    return Performance(
+        np.concatenate((primer.notes, notes)),
+        np.concatenate((primer.controls, lifted, controls)),
+    )
 
 
 def _chord(name: str) -> list[int]:

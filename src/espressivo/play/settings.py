@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Any, TypedDict, Unpack
 
 from espressivo.codes import (
     CONTROLS,
@@ -17,6 +18,7 @@ from espressivo.codes import (
     Controls,
     Limits,
     Vocabulary,
+    key,
 )
 from espressivo.engine import Sampling
 from espressivo.errors import GenerationError
@@ -25,7 +27,11 @@ __all__ = ["Options", "Settings"]
 
 
 class Options(TypedDict, total=False):
-    """The fields of `Settings`, as keyword arguments of whatever plays; see there."""
+    """The fields of `Settings`, as keyword arguments of whatever plays; see there.
+
+    There is one more, `key`: the name of a key, such as ``"A minor"``, instead of the
+    `pitch_weights` that it stands for.
+    """
 
     temperature: float
     pitch_temperature: float | None
@@ -46,6 +52,7 @@ class Options(TypedDict, total=False):
     onset_rate: float | None
     composer: str | None
     guidance: float
+    key: str | None
 
 
 @dataclass(frozen=True)
@@ -133,6 +140,31 @@ class Settings:
                 problems.append(f"{name} must be above 0 and finite, not {value}")
         if problems:
             raise GenerationError("; ".join(problems))
+
+    def changed(self, **options: Unpack[Options]) -> Settings:
+        """Return these settings with some of them changed.
+
+        Raises
+        ------
+        GenerationError
+            If a value is out of range, or both a key and `pitch_weights` are given.
+        """
+        fields: dict[str, Any] = {**options}
+        if "key" in fields:
+            name = fields.pop("key")
+            if name is not None and fields.get("pitch_weights") is not None:
+                raise GenerationError("give a key or pitch_weights, not both")
+            if name is not None:
+                fields["pitch_weights"] = key(name)
+            else:  # none from now on
+                fields.setdefault("pitch_weights", None)
+        return dataclasses.replace(self, **fields)
+
+    @property
+    def certain(self) -> bool:
+        """Whether nothing is left to chance, since only the likeliest id is ever chosen."""
+        others = (self.pitch_temperature, self.time_temperature, self.velocity_temperature)
+        return self.top_k == 1 or (self.temperature == 0 and not any(others))
 
     @property
     def limits(self) -> Limits:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import threading
 import time
@@ -129,7 +128,7 @@ class Stream(Iterator[TimedEvent]):
             If they are out of range, or the model does not support them; then nothing changes.
         """
         with self._steering:
-            settings = dataclasses.replace(self._settings, **changes)
+            settings = self._settings.changed(**changes)
             self._player.check(settings)
             self._settings = settings
             self._commands.append(lambda: self._adopt(settings))

@@ -14,6 +14,7 @@ from espressivo.views.pictures import (
     training_log,
 )
 from espressivo.views.sound import (
+    FORMATS,
     SAMPLE_RATE,
     Audio,
     bundled,
@@ -24,6 +25,7 @@ from espressivo.views.sound import (
 )
 
 __all__ = [
+    "FORMATS",
     "SAMPLE_RATE",
     "Audio",
     "blank",

@@ -17,6 +17,7 @@ import io
 import math
 import os
 import wave
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,7 @@ def render(
     *,
     sample_rate: int = SAMPLE_RATE,
     soundfont: str | os.PathLike[str] | None = None,
+    progress: Callable[[float, float], object] | None = None,
 ) -> Audio:
     """Play a performance.
 
@@ -181,6 +183,8 @@ def render(
         for the bundled piano, take several times as long.
     soundfont : path, optional
         SF2 or SF3 file, of which bank 0, program 0 is played; by default the bundled piano.
+    progress : function, optional
+        Called with the number of notes that are done, and of all.
 
     Returns
     -------
@@ -209,6 +213,8 @@ def render(
         piano = _Piano(path, sample_rate)  # anew, as symusic keeps every sample that it shifted
         for touch in np.unique(touches[notes["pitch"] == pitch]).tolist():
             _strike(sound, notes[(notes["pitch"] == pitch) & (touches == touch)], piano)
+        if progress is not None:
+            progress(int((notes["pitch"] <= pitch).sum()), len(notes))
     if not sound.any():
         raise AudioError(f"{path}: holds no sound of a piano (bank 0, program 0)")
     _add_room(sound, sample_rate)

@@ -1,0 +1,348 @@
+"""The command that generates. It needs no torch."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from espressivo import midi
+from espressivo.cli.options import (
+    JSON,
+    MIDI,
+    MODEL,
+    ONE_BASED,
+    PATH,
+    PRIMER_EVENTS,
+    Change,
+    Example,
+    Numbers,
+    Output,
+    given,
+)
+from espressivo.cli.options import primer_events as events_to_begin_with
+from espressivo.codes import COMPOSERS, LONGEST_KEY_S, LONGEST_NOTE_S
+from espressivo.errors import GenerationError
+from espressivo.music import Performance, parse_key
+from espressivo.play import (
+    ENDINGS,
+    Model,
+    Options,
+    Settings,
+    arguments_of,
+    bundled,
+    load,
+    opened,
+    provenance_of,
+)
+from espressivo.progress import Console, counted
+from espressivo.views import FORMATS, check_path, is_sound
+
+__all__ = ["COMMANDS"]
+
+_SIDE_BY_SIDE = 16  # takes; more are hardly faster, and the files come later
+_WITH_AGAIN = {"again", "output", "primer", "model_name", "as_json"}
+
+_SEARCH = {"beam", "stochastic", "take"}
+_PRIMERS = ("primer", "primer_chords", "primer_pitches")
+
+Arguments = dict[str, Any]
+"""Those of `provenance_of`."""
+
+Take = tuple[int, Arguments, Performance]
+"""A performance, with its seed and arguments."""
+
+
+@click.command(
+    cls=Example,
+    epilog="""
+    espressivo generate --seconds 30 --temperature 1.0 --seed 7 -o out.mid
+    espressivo generate --key "A minor" --notes 200 -o minor.mid
+    espressivo generate --primer mine.mid --seconds 60 --include-primer -o continued.mid
+    espressivo generate --primer-events "60,216,148,62,200,150" --one-based --model seed -o out.mid
+    espressivo generate --primer-chords "C Am F G" --seconds 60 -o song.mid
+    espressivo generate --events 200 --beam 8 -o likeliest.mid
+    espressivo generate --count 10 --seed 1 -o take.mid
+    espressivo generate --again take-3.mid -o same.mid
+    espressivo generate --seconds 30 -o out.wav
+    """,
+)
+@MODEL
+@click.option(
+    "--seconds", type=click.FloatRange(0, min_open=True), help="Length; 30 if none is given."
+)
+@click.option("--events", type=click.IntRange(1), help="Length in events instead.")
+@click.option("--notes", type=click.IntRange(1), help="Length in notes instead.")
+@click.option(
+    "--ending",
+    type=click.Choice(ENDINGS),
+    help="natural, the default: come to a close in the last seconds; cut: stop after exactly "
+    "--seconds; own: until the model ends the piece, within --seconds.",
+)
+@click.option(
+    "--temperature",
+    type=click.FloatRange(0),
+    default=1.0,
+    help="Below 1 plays safer, above 1 wilder; 0 always takes the likeliest event.",
+)
+@click.option("--pitch-temperature", type=click.FloatRange(0), help="For the choice of pitches.")
+@click.option("--time-temperature", type=click.FloatRange(0), help="For the lengths of time.")
+@click.option("--velocity-temperature", type=click.FloatRange(0), help="For the loudness.")
+@click.option("--top-k", type=click.IntRange(1), help="Choose among the k likeliest events.")
+@click.option(
+    "--top-p", type=click.FloatRange(0, 1, min_open=True), help="Choose among the likeliest p."
+)
+@click.option(
+    "--min-p",
+    type=click.FloatRange(0, 1),
+    help="Choose among events at least this part as likely as the likeliest.",
+)
+@click.option("--lowest-pitch", type=click.IntRange(0, 127), default=0, help="MIDI pitch.")
+@click.option("--highest-pitch", type=click.IntRange(0, 127), default=127, help="MIDI pitch.")
+@click.option("--polyphony", type=click.IntRange(1), help="Most notes that sound at once.")
+@click.option(
+    "--longest-note",
+    "longest_note_s",
+    type=click.FloatRange(0, min_open=True),
+    help=f"Seconds after which a note is ended, instead of {LONGEST_NOTE_S:g}, or "
+    f"{LONGEST_KEY_S:g} where the model plays the pedal.",
+)
+@click.option(
+    "--longest-rest",
+    "longest_rest_s",
+    type=click.FloatRange(0, min_open=True),
+    help="Seconds of silence after which a note is struck.",
+)
+@click.option("--avoid-loops/--no-avoid-loops", default=False, help="Break loops of notes.")
+@click.option("--density", type=click.FloatRange(0), help="Ask for so many notes a second.")
+@click.option(
+    "--onset-rate",
+    type=click.FloatRange(0),
+    help="Ask for so many onsets a second, a chord being one.",
+)
+@click.option("--loudness", type=click.FloatRange(1, 127), help="Ask for this mean velocity.")
+@click.option("--key", help="Ask for the pitches of a key, like 'F# minor' or 'Bb'.")
+@click.option(
+    "--pitch-weights",
+    type=Numbers(),
+    help="Ask for pitch classes by 12 shares, from C upwards; 0 rules one out.",
+)
+@click.option(
+    "--composer",
+    type=click.Choice(COMPOSERS, case_sensitive=False),
+    hidden=True,  # no bundled model has learned it
+    help="Ask for the manner of a composer.",
+)
+@click.option(
+    "--guidance",
+    type=click.FloatRange(0),
+    default=1.0,
+    help="How strongly what is asked counts: 1 as learned, 2 or 3 for more.",
+)
+@click.option(
+    "--at",
+    "changes",
+    type=Change(),
+    multiple=True,
+    help="Change a control, guidance or temperature on the way: '20:density=12', '40:key=C major'.",
+)
+@click.option(
+    "--beam", type=click.IntRange(1), help="Search the likeliest --events, following so many lists."
+)
+@click.option("--stochastic", is_flag=True, help="With --beam, draw different lists by chance.")
+@click.option("--seed", type=click.IntRange(0), help="The same seed gives the same file.")
+@click.option("--primer", type=PATH, help="MIDI file to continue.")
+@PRIMER_EVENTS
+@click.option("--primer-pitches", type=Numbers(), help="A chord to begin with, like '60,64,67'.")
+@click.option("--primer-chords", help="Chords to begin with, a second each, like 'C Am F G7'.")
+@ONE_BASED
+@click.option(
+    "--include-primer/--no-include-primer", default=False, help="Write the primer too, or not."
+)
+@click.option("--count", type=click.IntRange(1), default=1, help="Files: out-1.mid, out-2.mid, ...")
+@click.option(
+    "--again",
+    type=PATH,
+    help="MIDI file of this command, to make the same once more; a primer of it by --primer.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=Output(*MIDI, *FORMATS),
+    help="File to write: MIDI (.mid, .midi, .kar) or sound (.wav, .flac, .ogg, .mp3); with --again "
+    "by default its name and -again.",
+)
+@JSON
+def generate(
+    model_name: str,
+    again: Path | None,
+    output: Path | None,
+    as_json: bool,
+    count: int,
+    seed: int | None,
+    primer: Path | None,
+    primer_events: list[int] | None,
+    one_based: bool,
+    changes: tuple[tuple[float, Options], ...],
+    **arguments: Any,
+) -> None:
+    """Play: generate a performance, from nothing or as the continuation of a primer.
+
+    With --count, take number n is played with the seed plus n - 1, or is the n-th that --beam
+    found. Without --seed one is drawn. A MIDI file says how it was made: `espressivo info` shows
+    it, and --again makes the same once more.
+    """
+    ctx = click.get_current_context()
+    on_line = given(ctx)
+    if again is not None:
+        others = [p.opts[0] for p in ctx.command.params if p.name in on_line - _WITH_AGAIN]
+        if others:
+            raise click.UsageError(f"--again says all by itself: leave out {', '.join(others)}")
+        output = output or again.with_name(f"{again.stem}-again.mid")
+    elif output is None:
+        raise click.MissingParameter(param=_option(ctx, "output"))
+    if is_sound(output):
+        check_path(output)  # before the work, not after it
+    takes: Iterable[Take]
+    rows, unit = [], "takes"
+    if count == 1:
+        unit = next((name for name in ("events", "notes") if arguments[name]), "seconds")
+    with counted(Console(sys.stderr), unit, "generate") as tell:
+        if again is not None:
+            model, takes = _again(again, model_name if "model_name" in on_line else None, primer)
+        else:
+            model = load(model_name)
+            _check(arguments, changes, count, on_line)
+            if primer is not None and primer_events is not None:
+                raise click.UsageError("give one of --primer and --primer-events")
+            ids = events_to_begin_with(primer_events, model.vocabulary, one_based)
+            arguments["primer"] = ids if primer is None else midi.read(primer)
+            seed = secrets.randbelow(2**31) if seed is None else seed
+            takes = _takes(model, count, seed, arguments, tell)
+        for number, take in enumerate(takes, 1):
+            name = f"{output.stem}-{number}{output.suffix}" if count > 1 else output.name
+            rows.append(_write(output.with_name(name), model, take))
+    if as_json:
+        click.echo(json.dumps({"model": model.card["name"], "takes": rows}))
+        return
+    for row in rows:
+        click.echo("{file}: {notes} notes, {seconds:.1f} s, seed {seed}".format(**row))
+
+
+def _option(ctx: click.Context, name: str) -> click.Parameter:
+    return next(parameter for parameter in ctx.command.params if parameter.name == name)
+
+
+def _check(
+    arguments: Arguments,
+    changes: tuple[tuple[float, Options], ...],
+    count: int,
+    on_line: set[str],
+) -> None:
+    """Put the changes among the arguments, and refuse what would make no difference."""
+    beam, stochastic = arguments["beam"], arguments["stochastic"]
+    arguments["changes"] = {}
+    for second, change in changes:
+        arguments["changes"].setdefault(second, {}).update(change)
+    if stochastic and beam is None:
+        raise click.UsageError("--stochastic goes with --beam")
+    if beam is not None:
+        for name in ("seconds", "notes", "ending", "at"):
+            if {"at": "changes"}.get(name, name) in on_line:
+                raise click.UsageError(f"--{name} does not go with --beam")
+        if arguments["events"] is None or count > beam:
+            raise click.UsageError("--beam goes with --events, and --count is at most --beam")
+        if "seed" in on_line and not stochastic:
+            raise click.UsageError("--seed goes with --beam only if it is --stochastic")
+    elif count > 1:
+        options = {name: arguments[name] for name in Options.__annotations__ if name in arguments}
+        settings = Settings().changed(**options)
+        if all(s.certain for s in (settings, *(settings.changed(**c) for _, c in changes))):
+            raise click.UsageError("--count makes the same take each time: nothing is drawn")
+
+
+def _takes(
+    model: Model, count: int, seed: int, arguments: Arguments, tell: Callable[[float, float], None]
+) -> Iterator[Take]:
+    """Play takes, some of them side by side; or search them."""
+    if arguments["beam"] is not None:
+        for number, performance in enumerate(_search(model, seed, arguments)[:count], 1):
+            yield seed, {**arguments, "take": number}, performance
+        return
+    piece = {name: value for name, value in arguments.items() if name not in _SEARCH}
+    if count == 1:
+        yield seed, arguments, model.generate(seed=seed, progress=tell, **piece)
+        return
+    for first in range(0, count, _SIDE_BY_SIDE):
+        size = min(_SIDE_BY_SIDE, count - first)
+        batch = model.generate_batch(size, seed=seed + first, **piece)
+        tell(first + size, count)
+        for number, performance in enumerate(batch, seed + first):
+            yield number, arguments, performance
+
+
+def _search(model: Model, seed: int, arguments: Arguments) -> list[Performance]:
+    """Return what a beam search finds, the best first."""
+    names = {*Options.__annotations__, *_PRIMERS, "events", "stochastic"}
+    search = {name: value for name, value in arguments.items() if name in names}
+    found = model.beam_search(width=arguments["beam"], seed=seed, **search)
+    begin = opened(*(arguments.get(name) for name in _PRIMERS))
+    include = arguments.get("include_primer", False)
+    if include and begin is None:
+        raise GenerationError("there is no primer to include: give one")
+    return [model.decode(result.ids, begin, include) for result in found]
+
+
+def _again(file: Path, model_name: str | None, primer: Path | None) -> tuple[Model, list[Take]]:
+    """Play again what a file says of itself."""
+    provenance = midi.read_provenance(file)
+    if provenance is None:
+        raise click.UsageError(f"{file}: does not say how it was made")
+    if model_name is None and provenance.model not in bundled():
+        raise click.UsageError(
+            f"{file}: give the file of its model {provenance.model!r} by --model"
+        )
+    model = load(model_name or provenance.model)
+    begin = None if primer is None else midi.read(primer)
+    try:
+        arguments = arguments_of(provenance, model, begin)
+        if "beam" in arguments:
+            performance = _search(model, provenance.seed, arguments)[arguments["take"] - 1]
+        else:
+            performance = model.generate(seed=provenance.seed, **arguments)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:  # a stranger wrote it
+        raise click.UsageError(f"{file}: cannot be made again: {error}") from None
+    return model, [(provenance.seed, arguments, performance)]
+
+
+def _write(path: Path, model: Model, take: Take) -> dict[str, Any]:
+    """Write a take, and return what is said of it."""
+    seed, arguments, performance = take
+    if is_sound(path):
+        performance.write(path)
+    else:
+        key = None if arguments.get("key") is None else parse_key(arguments["key"])
+        performance.write(
+            path,
+            provenance=provenance_of(model, seed, arguments),
+            key_signature=None if key is None else (key.sharps, key.mode == "minor"),
+        )
+    begin = opened(*(arguments.get(name) for name in _PRIMERS))
+    ended_s = performance.seconds
+    if arguments.get("include_primer") and isinstance(begin, Performance):
+        ended_s -= begin.seconds
+    for second in arguments.get("changes", {}):
+        if second >= ended_s:
+            click.echo(
+                f"espressivo: {path}: its last sound is before the change at {second:g} s", err=True
+            )
+    seconds = round(performance.seconds, 3)
+    return {"file": str(path), "seed": seed, "notes": len(performance), "seconds": seconds}
+
+
+COMMANDS = (generate,)
