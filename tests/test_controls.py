@@ -62,7 +62,11 @@ def struck(steps, pitches, v=V, velocities=None):
     """Short notes at some steps of the grid, as ids."""
     onset = np.array(steps) / v.steps_per_second
     velocities = [60] * len(steps) if velocities is None else velocities
-    return v.encode(Performance.from_arrays(onset, onset + 0.01, pitches, velocities))
+    return v.encode(
+        Performance.from_arrays(
+            onset_s=onset, offset_s=onset + 0.01, pitch=pitches, velocity=velocities
+        )
+    )
 
 
 @pytest.mark.parametrize("v", [V, dataclasses.replace(V, name="coarse", steps_per_second=25)])
@@ -194,6 +198,19 @@ def test_numbers(asked, part, expected):
     np.testing.assert_allclose(numbers[part], np.broadcast_to(expected, numbers[part].shape))
     numbers[part] = 0
     assert not numbers.any()
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "knots"),
+    [
+        ("density", DENSITY, [0, 2, 4, 6, 9, 13, 18, 25]),
+        ("loudness", LOUDNESS, [20, 32, 42, 52, 62, 72, 82, 95]),
+        ("onset_rate", PACE, [0, 1, 2, 3, 4.5, 6.5, 9, 13]),
+    ],
+)
+def test_each_knot_has_a_number_of_its_own(name, part, knots):
+    numbers = [Controls(**{name: knot}).numbers()[part] for knot in knots]
+    np.testing.assert_array_equal(numbers, np.eye(8))
 
 
 @pytest.mark.parametrize(
