@@ -238,13 +238,13 @@ def test_each_setting_ends_where_it_says(name, taken, refused):
             Sampling(**{name: value})
 
 
-def test_a_temperature_of_a_group_ends_where_others_do():
+def test_a_temperature_of_a_kind_ends_where_others_do():
     for value in (0, 1e300):
-        p = Sampling(groups=((0, 2, value),)).distribution(LOGITS)
+        p = Sampling(kinds=(2, 2), temperatures=(value, None)).distribution(LOGITS)
         assert p[:2].sum() == pytest.approx(0.5)
     for value in (np.nextafter(0, -1), math.inf, math.nan):
         with pytest.raises(GenerationError, match="temperature must be at least 0"):
-            Sampling(groups=((0, 1, 1.0), (1, 2, value)))
+            Sampling(kinds=(1, 3), temperatures=(1.0, value))
 
 
 def test_all_complaints_come_at_once():
@@ -252,7 +252,7 @@ def test_all_complaints_come_at_once():
         Sampling(-1, 0, 2)
 
 
-# --- groups and min_p -----------------------------------------------------------------------------
+# --- kinds and min_p -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -170,6 +170,8 @@ class EventDecoder(Followers):
             mask[at[TIME_SHIFT]] = every[TIME_SHIFT]
         if not self._notes and before != TIME_SHIFT:
             mask[at[END]] = every[END]
+        if 1 not in mask:  # all that could come is held by a person, so time passes
+            mask[at[TIME_SHIFT]] = every[TIME_SHIFT]
         return mask
 
     def completes(self, id_: int) -> bool:

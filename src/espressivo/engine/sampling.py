@@ -164,6 +164,8 @@ class Sampling:
         """
         bounds = self._weights(logits, allowed).cumsum(axis=-1)
         # From (0, 1], so the first bound at or above it always belongs to a possible id.
+        if bounds.ndim == 1:
+            return np.asarray(bounds.searchsorted((1.0 - shares) * bounds[-1]))
         reached = (1.0 - np.asarray(shares)) * bounds[..., -1]
         return np.asarray((bounds < reached[..., None]).sum(axis=-1))
 
@@ -172,7 +174,9 @@ class Sampling:
         x = logits.astype(np.float64)
         if allowed is None:
             allowed = np.ones(x.shape[-1:], bool)
-        p = None if self._singular else self._quick(x, allowed)
+        p = None
+        if not self._singular:
+            p = self._quick(x, allowed) if x.ndim > 1 else self._quick_alone(x, allowed)
         if p is None:
             p = self._careful(x, np.broadcast_to(allowed, x.shape))
         if not (self.top_k is None and self.top_p is None and self.min_p is None):
@@ -202,6 +206,38 @@ class Sampling:
         if lost.any() or not (rest > _LEAST).any(axis=-1).all():
             return None
         p *= np.take(whole / np.maximum(rest, _LEAST), kind, axis=-1)
+        return p
+
+    def _quick_alone(self, x: _Floats, allowed: NDArray[np.bool_]) -> _Floats | None:
+        """Do as `_quick` does for one row, to the last bit, and several times as fast."""
+        largest = x[x.argmax()]  # faster than max() for so few
+        if not math.isfinite(largest):
+            return None
+        p: _Floats = x - largest
+        if self.temperature != 1:
+            with np.errstate(over="ignore"):
+                p /= self.temperature
+        np.exp(p, out=p)
+        if not self.kinds:
+            p *= allowed
+            return p if p[p.argmax()] > _LEAST else None
+        first, kind = self._layout
+        whole = np.add.reduceat(p, first).tolist()
+        p *= allowed
+        rest = np.add.reduceat(p, first).tolist()
+        scale = [0.0] * len(rest)
+        begin, some = 0, False
+        for number, (all_of_it, left, count) in enumerate(
+            zip(whole, rest, self.kinds, strict=True)
+        ):
+            if left > _LEAST:
+                scale[number], some = all_of_it / left, True
+            elif all_of_it > _LEAST and allowed[begin : begin + count].any():
+                return None
+            begin += count
+        if not some:
+            return None
+        p *= np.array(scale)[kind]
         return p
 
     def _careful(self, x: _Floats, allowed: NDArray[np.bool_]) -> _Floats:
