@@ -66,8 +66,8 @@ def eager(network: Network, rows: int) -> Iterator[object]:
     if isinstance(network, Stack):
         ids, state = torch.full((rows,), network.size), network.initial_state(rows)
         while True:
-            logits, state = network.step(ids, state)
-            ids = torch.multinomial(torch.softmax(logits, 1), 1)[:, 0]
+            logits, state = network(ids[None], state)
+            ids = torch.multinomial(torch.softmax(logits[0], 1), 1)[:, 0]
             yield ids.tolist()
     rnn, output, size = network.rnn, network.output, network.size
     x, state = torch.zeros(1, rows, size), None

@@ -23,7 +23,8 @@ from torch.nn import functional
 import espressivo
 from espressivo.data.dataset import FORMAT, Cut, Dataset
 from espressivo.networks import NETWORKS
-from espressivo.training.checkpoint import Checkpoint, TrainingConfig
+from espressivo.training.checkpoint import Checkpoint
+from espressivo.training.config import TrainingConfig
 from espressivo.training.run import train
 
 

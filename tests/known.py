@@ -28,6 +28,9 @@ class Mock:
                 logits[t, b] = self.logits(*memory[0, b])
         return logits, (memory,)
 
+    def unchanged(self, id_):
+        return 0
+
     def step(self, id_, state, controls=None):
         logits, state = self.run(np.array([[id_]]), state)
         return logits[0, 0], state

@@ -131,7 +131,7 @@ def test_a_baseline_is_a_model_that_also_plays(dataset, name):
     first = model.generate(seconds=3, seed=1)
     assert first == model.generate(seconds=3, seed=1)
     assert first == model.generate_batch(2, seconds=3, seed=1)[0]
-    with pytest.raises(GenerationError, match="has not learned density"):
+    with pytest.raises(GenerationError, match="does not support density"):
         model.generate(density=3)
     state = model.state()
     state.feed([60, 61])

@@ -72,8 +72,8 @@ def test_all_rows_are_read_at_once_and_only_while_they_play():
     model.generate_batch(6, seed=0, **settings)
     beginning, *rows = engine.rows
     assert beginning == 1
-    # The last event of a list is read too.
-    assert rows == [sum(length >= n for length in lengths) for n in range(1, max(lengths) + 1)]
+    # The end event of a list is not read: nothing comes after it.
+    assert rows == [sum(length > n for length in lengths) for n in range(1, max(lengths))]
 
 
 def test_without_a_seed_each_batch_is_another():
@@ -87,7 +87,7 @@ def test_arguments_are_checked():
     model = Model(Mock(vocabulary("seed")))
     for arguments, words in (
         ({"count": 0}, "count must be at least 1, not 0"),
-        ({"count": 2, "seed": -1}, "seed must be at least 0"),
+        ({"count": 2, "seed": -1}, "seed must be within 0"),
         ({"count": 2, "seconds": 1, "events": 1}, "not both"),
         ({"count": 2, "temperature": -1}, "temperature"),
     ):

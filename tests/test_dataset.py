@@ -194,7 +194,7 @@ def test_segments_are_as_long_as_asked_with_what_they_restore(dataset):
     found = segments_of(one_round(dataset, CUTS["events"], seed=0))
     assert all(len(whole) <= 64 for _, whole in found)
     ends = {tuple(ids[-5:]) for ids in train_ids(dataset)}
-    least = 60 if dataset.vocabulary.notewise else 64  # steps of up to five ids stay together
+    least = 60 if dataset.vocabulary.notewise else 64  # events of up to five ids stay together
     assert all(len(whole) >= least for _, whole in found if tuple(whole[-5:]) not in ends)
 
 
@@ -296,27 +296,27 @@ def test_controls_do_not_depend_on_where_one_resumes(dataset):
         np.testing.assert_array_equal(expected.controls, actual.controls)
 
 
-def test_controls_and_steps_need_carried_windows(dataset):
+def test_controls_and_note_wise_networks_need_carried_windows(dataset):
     for wish in ({"controls": True}, {"notewise": True}):
         with pytest.raises(ValueError, match="carried"):
             next(batches(dataset, CUTS["events"], seed=0, **wish))
 
 
-def no_step(notes):
+def no_event(notes):
     return [notes.vocabulary.size, *[NO_ID] * 4]
 
 
-def in_steps(notes, split, first_events=None):
+def in_events(notes, split, first_events=None):
     pieces = (notes.ids(piece)[:first_events] for piece in notes.split(split))
     return [steps(ids, notes.vocabulary).tolist() for ids in pieces]
 
 
 @pytest.mark.parametrize("first_events", [None, 71])
-def test_whole_pieces_in_steps_score_every_id_once(notes, first_events):
+def test_whole_pieces_in_events_score_every_id_once(notes, first_events):
     cut = Cut(rows=4, events=50, carried=True)
     source = list(whole_pieces(notes, "train", cut, first_events, notewise=True))
-    expected = in_steps(notes, "train", first_events)
-    assert sorted(pieces_followed(source, no_step(notes))) == sorted(expected)
+    expected = in_events(notes, "train", first_events)
+    assert sorted(pieces_followed(source, no_event(notes))) == sorted(expected)
     ids = sum(len(ids[:first_events]) for ids in train_ids(notes))
     assert sum(batch.events for batch in source) == ids
 
@@ -327,19 +327,19 @@ def test_a_split_has_as_many_places_as_its_batches(notes):
         source = whole_pieces(notes, "train", cut, notewise=notewise)
         targets = [batch.targets.reshape(50 * 4, -1) for batch in source]
         count = sum(int((part != IGNORED).any(axis=1).sum()) for part in targets)
-        assert notes.places("train", notewise) == count
+        assert notes.count_events("train", notewise) == count
 
 
-def test_carried_steps_follow_every_piece_once_a_round(notes):
-    expected = in_steps(notes, "train")
+def test_carried_events_follow_every_piece_once_a_round(notes):
+    expected = in_events(notes, "train")
     source = batches(notes, CUTS["carried"], seed=3, notewise=True)
     enough = itertools.islice(source, sum(map(len, expected)) // 64)
-    followed = pieces_followed(enough, no_step(notes))[: len(LENGTHS)]
+    followed = pieces_followed(enough, no_event(notes))[: len(LENGTHS)]
     assert sorted(followed) == sorted(expected)
     assert followed != expected
 
 
-def test_steps_and_their_controls_do_not_depend_on_where_one_resumes(notes):
+def test_events_and_their_controls_do_not_depend_on_where_one_resumes(notes):
     settings = {"seed": 4, "controls": True, "notewise": True}
     first = list(itertools.islice(batches(notes, CUTS["carried"], Augmentation(), **settings), 30))
     for one, following in itertools.pairwise(first):
@@ -350,7 +350,7 @@ def test_steps_and_their_controls_do_not_depend_on_where_one_resumes(notes):
         np.testing.assert_array_equal(resumed.controls, following.controls)
 
 
-def test_controls_of_a_step_are_those_of_the_music_that_begins_with_it(notes):
+def test_controls_of_an_event_are_those_of_the_music_that_begins_with_it(notes):
     v = notes.vocabulary
     asked = 0
     source = batches(notes, CUTS["carried"], seed=0, controls=True, notewise=True)

@@ -8,9 +8,9 @@ from espressivo.codes import (
     SUSTAIN,
     TIME_SHIFT,
     VELOCITY,
+    decoder_of,
     vocabulary,
 )
-from espressivo.codes.grammar import grammar_of
 from espressivo.errors import GenerationError
 from espressivo.play.endings import (
     CLOSE_S,
@@ -26,73 +26,84 @@ V = vocabulary("seed")
 ON, OFF, SHIFT, LOUD = 39, V.first[NOTE_OFF] + 39, V.first[TIME_SHIFT], V.first[VELOCITY] + 20
 
 
-def fed(grammar, *ids):
+def fed(decoder, *ids):
     for id_ in ids:
-        grammar.feed(id_)
+        decoder.feed(id_)
 
 
-def passed(grammar, steps):
+def passed(decoder, steps):
     while steps > 0:
-        grammar.feed(SHIFT + min(steps, 100) - 1)
+        decoder.feed(SHIFT + min(steps, 100) - 1)
         steps -= 100
 
 
 def begun(v=V):
     """A note sounds until a second before the close of a piece of 30 s begins."""
-    grammar = grammar_of(v)
-    close = Close(grammar, 3000)
-    fed(grammar, v.first[VELOCITY] + 20, ON)
-    passed(grammar, 3000 - round(100 * CLOSE_S) - 1)
-    return grammar, close
+    decoder = decoder_of(v)
+    close = Close(decoder, 3000)
+    fed(decoder, v.first[VELOCITY] + 20, ON)
+    passed(decoder, 3000 - round(100 * CLOSE_S) - 1)
+    return decoder, close
+
+
+def ruled_out(close, decoder):
+    close.look(decoder)
+    return close.ruled_out(decoder)
+
+
+def over(close, decoder):
+    close.look(decoder)
+    return close.closed and not decoder.sounding
 
 
 def test_before_its_time_nothing_is_ruled_out():
-    _, close = begun()
-    assert close.without() == [] and not close.over
+    decoder, close = begun()
+    assert ruled_out(close, decoder) == [] and not over(close, decoder)
 
 
 def test_it_closes_when_nothing_sounds_or_no_note_has_begun_for_a_while():
-    grammar, close = begun()
-    passed(grammar, 1)
-    assert {ON, LOUD} <= set(close.without()) and not close.over  # it began long before
-    fed(grammar, OFF)
-    assert close.over
+    decoder, close = begun()
+    passed(decoder, 1)
+    assert {ON, LOUD} <= set(ruled_out(close, decoder))  # the note began long before
+    assert not over(close, decoder)
+    fed(decoder, OFF)
+    assert over(close, decoder)
 
-    grammar, close = begun()
-    fed(grammar, ON + 1)
-    passed(grammar, round(100 * PAUSE_S) - 1)
-    assert ON not in close.without()
-    passed(grammar, 1)
-    assert ON in close.without()
+    decoder, close = begun()
+    fed(decoder, ON + 1)
+    passed(decoder, round(100 * PAUSE_S) - 1)
+    assert ON not in ruled_out(close, decoder)
+    passed(decoder, 1)
+    assert ON in ruled_out(close, decoder)
 
 
 def test_a_rest_that_began_before_the_close_does_not_end_the_piece():
-    grammar, close = begun()
-    fed(grammar, OFF)
-    passed(grammar, 1)
-    assert not close.over and ON in set(range(V.size)) - set(close.without())
-    fed(grammar, ON)
-    close.without()
-    fed(grammar, OFF)
-    passed(grammar, round(100 * PAUSE_S))
-    close.without()
-    assert close.over
+    decoder, close = begun()
+    fed(decoder, OFF)
+    passed(decoder, 1)
+    assert not over(close, decoder) and ON in set(range(V.size)) - set(ruled_out(close, decoder))
+    fed(decoder, ON)
+    ruled_out(close, decoder)
+    fed(decoder, OFF)
+    passed(decoder, round(100 * PAUSE_S))
+    ruled_out(close, decoder)
+    assert over(close, decoder)
 
 
 def test_it_grows_softer_until_it_closes_at_last():
-    grammar, close = begun()
+    decoder, close = begun()
     limits = []
     for step in range(round(100 * (CLOSE_S - RING_S))):
-        passed(grammar, 1)
-        grammar.feed(OFF if step % 2 else ON)
-        fed(grammar, ON + 1 + step % 40)  # a note on every step, so never a pause
-        without = close.without()
+        passed(decoder, 1)
+        decoder.feed(OFF if step % 2 else ON)
+        fed(decoder, ON + 1 + step % 40)  # a note on every step, so never a pause
+        without = ruled_out(close, decoder)
         assert ON not in without
         limits.append(without[0] - V.first[VELOCITY] - 1)  # the loudest that is left
     assert limits[0] == 20 and limits[-1] == round(20 * (1 - FADE))
     assert (np.diff(limits) <= 0).all()
-    passed(grammar, 1)
-    assert ON in close.without()
+    passed(decoder, 1)
+    assert ON in ruled_out(close, decoder)
 
 
 @pytest.mark.parametrize("name", ["seed", "pedal", "notes"])
@@ -108,9 +119,9 @@ def test_no_piece_is_longer_than_asked_and_the_last_notes_ring(name, seconds):
         if len(p):
             assert p.notes["onset_s"].max() < seconds - ring_s + 0.02
         assert model.generate(seconds=seconds, seed=seed) == p
-        grammar = grammar_of(v)
-        fed(grammar, *ids)
-        assert not grammar.closing()  # every note has its note-off, and the pedal is up
+        decoder = decoder_of(v)
+        fed(decoder, *ids)
+        assert not decoder.closing()  # every note has its note-off, and the pedal is up
         if v.counts[SUSTAIN] and len(p.controls):
             assert p.controls["value"][-1] == 0
 

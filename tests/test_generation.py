@@ -16,20 +16,20 @@ from espressivo.codes import (
     TIME_SHIFT,
     VELOCITY,
     Limits,
+    decoder_of,
     presets,
     vocabulary,
 )
 from espressivo.codes import SUSTAIN as PEDAL
-from espressivo.codes.grammar import grammar_of
 from espressivo.engine.engine import Engine, State
-from espressivo.engine.sampling import Sampling
+from espressivo.engine.sampling import Sampling, generator
 from espressivo.errors import CodecError, GenerationError, ModelError
 from espressivo.export.model_file import export
 from espressivo.midi import reading as midi
 from espressivo.music import CONTROL_DTYPE, NOTE_DTYPE, SUSTAIN, Performance
 from espressivo.networks import Recurrent, RecurrentConfig
 from espressivo.play import model as generation
-from espressivo.play import player
+from espressivo.play import pieces
 from espressivo.play.model import Model, bundled, load
 from espressivo.play.settings import Settings
 from known import CARD, Mock
@@ -155,14 +155,14 @@ def test_whatever_the_codec_writes_is_allowed(name):
     rng = np.random.default_rng(5)
     for _ in range(30):
         ids = v.encode(random_performance(rng))
-        grammar = grammar_of(v)
+        decoder = decoder_of(v)
         for position, id_ in enumerate(ids):
-            assert grammar.allowed()[id_], (position, v.describe(id_))
+            assert decoder.allowed()[id_], (position, v.describe(id_))
             if v.sustain == "events":  # the pedal lengthens no note beyond ten seconds
-                assert grammar.overdue() is None
-                assert grammar.cut(id_) == id_
-            grammar.feed(id_)
-        assert grammar.now == round(v.decode(ids).seconds * v.steps_per_second)
+                assert decoder.overdue() is None
+                assert decoder.cut(id_) == id_
+            decoder.feed(id_)
+        assert decoder.now == round(v.decode(ids).seconds * v.steps_per_second)
 
 
 def random_performance(rng, notes=60):
@@ -189,10 +189,10 @@ def test_the_rules_one_by_one():
     shift, full = v.first[TIME_SHIFT], v.first[TIME_SHIFT] + 99
 
     def after(*ids):
-        grammar = grammar_of(v)
+        decoder = decoder_of(v)
         for id_ in ids:
-            grammar.feed(id_)
-        return grammar.allowed()
+            decoder.feed(id_)
+        return decoder.allowed()
 
     assert np.flatnonzero(after()).tolist() == [start]
     begin = after(start)
@@ -225,10 +225,10 @@ def test_the_rules_one_by_one():
 
 def test_pitches_of_a_chord_may_stand_in_any_order_as_played():
     v = vocabulary("seed")
-    grammar = grammar_of(v)
+    decoder = decoder_of(v)
     for id_ in (v.first[VELOCITY], 40):
-        grammar.feed(id_)
-    assert grammar.allowed()[:88].sum() == 87
+        decoder.feed(id_)
+    assert decoder.allowed()[:88].sum() == 87
 
 
 def test_any_list_can_be_fed_and_leaves_a_way_on(models):
@@ -240,7 +240,7 @@ def test_any_list_can_be_fed_and_leaves_a_way_on(models):
             if v.boundaries:
                 ids = ids[ids != v.first[END]]
             more = list(model.generate_ids(primer=ids, events=50, seed=seed))
-            assert len(more) == 50
+            assert whole_events(more, v) == 50
     v = vocabulary("pedal")
     stuck = [v.first[VELOCITY], 87, v.first[VELOCITY] + 1]  # no higher pitch is left in this step
     assert len(list(models["pedal"].generate_ids(primer=stuck, events=50, seed=0))) == 50
@@ -251,24 +251,24 @@ def test_something_can_always_follow_but_after_the_end(name):
     v = vocabulary(name)
     rng = np.random.default_rng(3)
     for rules in ({}, {"polyphony": 1}, {"lowest_pitch": 60, "highest_pitch": 61}):
-        grammar = grammar_of(v, Limits(longest_rest_s=0.02, **rules))
-        assert grammar.allowed().any() and not grammar.ended
+        decoder = decoder_of(v, Limits(longest_rest_s=0.02, **rules))
+        assert decoder.allowed().any() and not decoder.ended
         for id_ in rng.integers(v.size, size=1000).tolist():
-            grammar.feed(id_)
-            assert grammar.ended == (v.kinds[id_] == END)
-            assert grammar.allowed().any() != grammar.ended
+            decoder.feed(id_)
+            assert decoder.ended == (v.kinds[id_] == END)
+            assert decoder.allowed().any() != decoder.ended
 
 
 def test_overlapping_notes_of_a_primer_end_one_by_one():
     v = vocabulary("seed")
-    grammar = grammar_of(v)
+    decoder = decoder_of(v)
     on, off = 39, v.first[NOTE_OFF] + 39
     for id_ in (v.first[VELOCITY], on, v.first[TIME_SHIFT], on, v.first[TIME_SHIFT], off):
-        grammar.feed(id_)
-    grammar.feed(v.first[TIME_SHIFT])
-    assert grammar.allowed()[off] and not grammar.allowed()[on]
-    grammar.feed(off)
-    assert grammar.allowed()[on] and not grammar.allowed()[off]
+        decoder.feed(id_)
+    decoder.feed(v.first[TIME_SHIFT])
+    assert decoder.allowed()[off] and not decoder.allowed()[on]
+    decoder.feed(off)
+    assert decoder.allowed()[on] and not decoder.allowed()[off]
 
 
 # --- no note hangs, and every request ends --------------------------------------------------------
@@ -284,6 +284,11 @@ def test_a_note_is_ended_after_ten_seconds():
     assert (v.first[NOTE_OFF] + 0) in ids
 
 
+def whole_events(ids, v):
+    decoder = decoder_of(v)
+    return sum(decoder.completes(id_) for id_ in ids)
+
+
 @pytest.mark.parametrize("name", presets())
 def test_silence_and_chatter_end_too(name):
     v = vocabulary(name)
@@ -292,7 +297,7 @@ def test_silence_and_chatter_end_too(name):
     for favour in (only_time, no_time):
         model = Model(Mock(v, favour))
         assert model.generate(seconds=0.2, seed=0).seconds <= 0.2
-        assert len(list(model.generate_ids(events=300, seed=0))) == 300
+        assert whole_events(list(model.generate_ids(events=300, seed=0)), v) == 300
     assert len(Model(Mock(v, only_time)).generate(seconds=20, seed=0)) < 5
 
 
@@ -314,26 +319,49 @@ def test_length_in_seconds(models, seconds):
 @pytest.mark.parametrize("name", presets())
 @pytest.mark.parametrize("start_s", [0.7, 1.0, 1.5])
 def test_without_a_primer_music_begins_soon(name, start_s, monkeypatch):
-    monkeypatch.setattr(player, "LONGEST_START_S", start_s)
+    monkeypatch.setattr(pieces, "LONGEST_START_S", start_s)
     v = vocabulary(name)
     model = Model(Mock(v, favour=[longest_shift(v)]))
     for arguments in ({}, {"longest_rest_s": 5.0}, {"ending": "cut"}):
         notes = model.generate(seconds=20, seed=0, **arguments).notes
         assert notes["onset_s"][0] == start_s
     assert model.generate(seconds=20, seed=0, longest_rest_s=0.5).notes["onset_s"][0] == 0.5
-    short = model.generate(seconds=start_s + 0.1, seed=0, ending="cut")
-    assert short.notes["onset_s"].tolist() == [start_s]
-    assert len(model.generate(seconds=start_s - 0.1, seed=0)) == 0
-    primer = [longest_shift(v)]  # a rest that goes on
-    assert len(model.generate(seconds=5, seed=0, primer=primer, ending="cut")) == 0
+    short = model.generate(seconds=1, seed=0, ending="cut")
+    assert short.notes["onset_s"].tolist() == [0.25]
+    primer = [longest_shift(v)]  # a rest that would go on
+    late = model.generate(seconds=5, seed=0, primer=primer, ending="cut")
+    assert late.notes["onset_s"][0] == 2.5
+
+
+@pytest.mark.parametrize("name", presets())
+@pytest.mark.parametrize("ending", ["natural", "cut"])
+def test_a_piece_of_a_second_is_never_empty(name, ending):
+    v = vocabulary(name)
+    for favour in ([longest_shift(v)], None):
+        model = Model(Mock(v, favour))
+        for seed in range(5):
+            for primer in (None, [longest_shift(v)]):
+                notes = model.generate(seconds=1, seed=seed, ending=ending, primer=primer).notes
+                assert len(notes) and notes["onset_s"][0] <= 0.5
 
 
 def test_length_in_events(models):
     for model in models.values():
         for seed in range(5):
             ids = list(model.generate_ids(events=77, seed=seed))
-            assert len(ids) == 77
+            assert whole_events(ids, model.vocabulary) == 77
             assert model.vocabulary.decode(ids) == model.generate(events=77, seed=seed)
+
+
+def test_length_in_notes(models):
+    for model in models.values():
+        for seed in range(5):
+            ids = list(model.generate_ids(notes=9, seed=seed))
+            assert kinds(ids, model.vocabulary).count(NOTE_ON) == 9
+            notes = model.vocabulary.decode(ids).notes
+            assert len(notes) == 9
+            ends_s = notes["offset_s"]  # the last note rings, and is not cut at its beginning
+            assert ends_s[-1] > notes["onset_s"][-1] + 0.005
 
 
 def test_the_end_of_a_piece_ends_it():
@@ -384,31 +412,31 @@ def test_events_are_drawn_from_the_masked_distribution(name, settings):
     mock = Mock(v)
     generated = list(islice(Model(mock).generate_ids(seed=9, **settings), 300))
     # Again, with the mock's formula and the history written out.
-    rng = np.random.Generator(np.random.PCG64(9))
-    grammar, mixed, drawn = grammar_of(v), v.size + 1, 0
+    rng = generator(9)
+    decoder, mixed, drawn = decoder_of(v), v.size + 1, 0
     for position, id_ in enumerate(generated):
-        if grammar.overdue() is None:
-            allowed = grammar.allowed()
-            allowed[v.kinds == END] &= grammar.onset is not None
+        if decoder.overdue() is None:
+            allowed = decoder.allowed()
+            allowed[v.kinds == END] &= decoder.onset is not None
             sampling, logits = (
                 Settings(**settings).sampling(v),
                 mock.logits(mixed % 1009, position + 1),
             )
             p = sampling.distribution(logits, allowed)
             chosen = int(np.searchsorted(p.cumsum(), (1 - rng.random()) * p.cumsum()[-1]))
-            assert id_ == grammar.cut(chosen)
+            assert id_ == decoder.cut(chosen)
             drawn += id_ == chosen
         mixed = (mixed % 1009) * 31 + id_ + 1
-        grammar.feed(id_)
+        decoder.feed(id_)
     assert drawn > 150
 
 
 def test_first_events_come_as_often_as_they_should():
     v = vocabulary("seed")
     mock, count = Mock(v), 3000
-    grammar = grammar_of(v)
+    decoder = decoder_of(v)
     first = [next(Model(mock).generate_ids(seed=seed)) for seed in range(count)]
-    expected = Sampling().distribution(mock.logits(v.size + 1, 1), grammar.allowed())
+    expected = Sampling().distribution(mock.logits(v.size + 1, 1), decoder.allowed())
     observed = np.bincount(first, minlength=v.size)
     common = expected * count > 5
     assert not observed[expected == 0].any()
@@ -443,8 +471,8 @@ def test_with_the_primer_the_result_is_one_performance(model):
     )
     whole = model.generate(seconds=3, seed=1, primer=primer, include_primer=True)
     more = list(model.generate_ids(seconds=3, seed=1, primer=primer))
-    assert whole == v.decode([*v.encode(primer), *more])
-    assert whole.notes[:2]["pitch"].tolist() == [60, 64]
+    assert v.quantise(whole) == v.decode([*v.encode(primer), *more])
+    assert whole.notes[:2].tolist() == primer.notes.tolist()
     assert 1.25 < whole.seconds <= 4.25
 
 
@@ -554,7 +582,7 @@ def test_the_likeliest_next_events(model):
         ({"seconds": float("inf")}, "seconds"),
         ({"seconds": float("nan")}, "seconds"),
         ({"events": 0}, "events must be at least 1, not 0"),
-        ({"seed": -1}, "seed must be at least 0, not -1"),
+        ({"seed": -1}, r"seed must be within 0\.\..*, not -1"),
         ({"temperature": -1}, "temperature"),
         ({"top_k": 0}, "top_k"),
         ({"top_p": 2}, "top_p"),
@@ -689,11 +717,11 @@ def test_real_performances_are_allowed(name):
     chosen = np.random.default_rng(0).permutation(len(files))[:30]
     allowed = total = 0
     for file in (files[number] for number in chosen):
-        grammar = grammar_of(v)
+        decoder = decoder_of(v)
         for id_ in v.encode(midi.read(file)).tolist():
-            allowed += bool(grammar.allowed()[id_])
+            allowed += bool(decoder.allowed()[id_])
             total += 1
-            grammar.feed(id_)
+            decoder.feed(id_)
     # The rest are notes of one pitch that overlap, mostly for the length of a step.
     assert total > 100_000
     assert allowed > 0.999 * total

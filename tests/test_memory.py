@@ -1,5 +1,4 @@
 import csv
-import io
 import os
 from pathlib import Path
 
@@ -13,18 +12,10 @@ from espressivo import (
     read,
 )
 from espressivo.codes import vocabulary
-from espressivo.errors import DataError
 from espressivo.evaluation.memorisation import SHORTEST, Memory
 from espressivo.evaluation.statistics import windows
-from espressivo.midi import write
+from espressivo.midi.writing import write
 from played import again, played
-
-
-def array_file():
-    file = io.BytesIO()
-    np.save(file, np.arange(3))
-    return file.getvalue()
-
 
 PIECES = [(f"piece {number}", played(number)) for number in range(12)]
 
@@ -99,9 +90,7 @@ def test_chords_struck_in_another_order_are_the_same():
     rolled_s = np.tile(np.arange(4) * 0.01, 30) + np.repeat(np.arange(30) * 0.4, 4)
 
     def struck(pitch):
-        return Performance.from_arrays(
-            onset_s=rolled_s, offset_s=rolled_s + 0.3, pitch=pitch.ravel(), velocity=[60] * 120
-        )
+        return Performance.from_arrays(rolled_s, rolled_s + 0.3, pitch.ravel(), [60] * 120)
 
     found = Memory.of([("chords", struck(chords))]).longest(struck(turned))
     assert (found.notes, found.here_s, found.there_s, found.semitones) == (120, 0, 0, 0)
@@ -112,9 +101,7 @@ def test_a_note_that_differs_ends_the_run(change):
     # Ascending far enough apart that nothing of it recurs, in any transposition.
     pitch = np.cumsum(np.random.default_rng(0).integers(1, 4, 50)) % 80 + 25
     onset_s = np.arange(50) * 0.2
-    original = Performance.from_arrays(
-        onset_s=onset_s, offset_s=onset_s + 0.1, pitch=pitch, velocity=[60] * 50
-    )
+    original = Performance.from_arrays(onset_s, onset_s + 0.1, pitch, [60] * 50)
     if change == "wrong":
         pitch = np.where(np.arange(50) == 30, pitch + 6, pitch)
     elif change == "transposed":  # from there on
@@ -123,9 +110,7 @@ def test_a_note_that_differs_ends_the_run(change):
         onset_s, pitch = np.delete(onset_s, 30), np.delete(pitch, 30)
     else:
         onset_s, pitch = np.insert(onset_s, 30, 5.9), np.insert(pitch, 30, 24)
-    sample = Performance.from_arrays(
-        onset_s=onset_s, offset_s=onset_s + 0.1, pitch=pitch, velocity=[60] * len(pitch)
-    )
+    sample = Performance.from_arrays(onset_s, onset_s + 0.1, pitch, [60] * len(pitch))
     assert Memory.of([("original", original)]).longest(sample).notes == 30
 
 
@@ -137,9 +122,7 @@ def test_no_run_goes_from_one_piece_into_the_next():
 
 def test_music_that_repeats_itself_is_searched_in_bounded_memory():
     onset_s = np.arange(1200) * 0.1
-    same = Performance.from_arrays(
-        onset_s=onset_s, offset_s=onset_s + 0.1, pitch=[60] * 1200, velocity=[60] * 1200
-    )
+    same = Performance.from_arrays(onset_s, onset_s + 0.1, [60] * 1200, [60] * 1200)
     assert Memory.of([("same", same)]).longest(same).notes == 1200
 
 
@@ -150,35 +133,6 @@ def test_what_is_too_short_shares_nothing(memory, notes):
     assert Memory.of([("short", short)]).longest(played(0)) is None
     assert Memory.of([]).longest(played(0)) is None
     assert Memory.of([("short", short), *PIECES]).longest(played(5)).piece == "piece 5"
-
-
-def test_a_saved_index_finds_the_same(memory, tmp_path):
-    memory.save(tmp_path / "index")
-    again_there = Memory.load(tmp_path / "index")
-    sample, _ = planted(played(200), PIECES[3][1], slice(100, 140))
-    assert again_there.longest(sample) == memory.longest(sample)
-    assert again_there.longest(played(5)).notes == 400
-
-
-@pytest.mark.parametrize(
-    "content", [None, b"", b"no index", b"PK\x03\x04" + bytes(50), array_file()]
-)
-def test_a_file_that_is_no_index_is_one_clear_error(tmp_path, content):
-    path = tmp_path / "index"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(DataError, match=r"index: not an index of pieces .*make it anew") as error:
-        Memory.load(path)
-    assert "\n" not in str(error.value)
-
-
-def test_an_index_of_another_version_is_refused(memory, tmp_path):
-    memory.save(tmp_path / "index")
-    with np.load(tmp_path / "index") as file:
-        arrays = dict(file)
-    np.savez(tmp_path / "other.npz", **{**arrays, "format": 9})
-    with pytest.raises(DataError, match="format 9, this version reads 1"):
-        Memory.load(tmp_path / "other.npz")
 
 
 def test_a_prepared_dataset_is_indexed_under_the_paths_of_its_pieces(tmp_path):

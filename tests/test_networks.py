@@ -144,16 +144,16 @@ def test_attention_sees_as_far_as_its_window():
 def test_controls_steer_and_nothing_asked_is_zeros():
     config = StackConfig("d", width=16, heads=2, controls=3)
     network, ids = made(config), sequences(10, 2)
-    asked = torch.ones(10, 2, 3)
-    asked[4:] = 0
+    controls = torch.ones(10, 2, 3)
+    controls[4:] = 0
     nothing = network(ids)[0]
     assert torch.equal(network(ids, None, torch.zeros(10, 2, 3))[0], nothing)
-    steered = network(ids, None, asked)[0]
+    steered = network(ids, None, controls)[0]
     assert not torch.allclose(steered[0], nothing[0], atol=1e-3)
     state = network.initial_state(2)
     for t, inputs in enumerate(ids):
-        logits, state = network.step(inputs, state, asked[t])
-        assert_close(logits, steered[t])
+        logits, state = network(inputs[None], state, controls[t : t + 1])
+        assert_close(logits[0], steered[t])
 
 
 def test_hidden_matrices_are_those_between_layers():
@@ -178,13 +178,13 @@ def test_sizes_are_plain_values_and_back(config):
 
 
 @torch.no_grad()
-def test_forward_equals_repeated_steps(network):
+def test_a_sequence_at_once_equals_its_events_one_by_one(network):
     ids = sequences(140, 2)  # the delta rule takes 64 at once
     whole, end = network(ids)
     state = network.initial_state(2)
     for t, inputs in enumerate(ids):
-        logits, state = network.step(inputs, state)
-        assert_close(logits, whole[t])
+        logits, state = network(inputs[None], state)
+        assert_close(logits[0], whole[t])
     assert_close(state, end)
 
 

@@ -1,4 +1,4 @@
-"""The network over the steps of a code of notes, and how far it is from what comes."""
+"""The note-wise network, and how far it is from what comes."""
 
 from __future__ import annotations
 
@@ -78,16 +78,16 @@ def sequences(length, rows, seed=0):
 
 def ids_of(*factors):
     """Tell for each id whether it belongs to one of these factors."""
-    kinds = [kind for factor in factors for kind in FIELDS[factor]]
+    kinds = [kind for field in factors for kind in FIELDS[field]]
     return torch.from_numpy(np.isin(V.kinds, kinds))
 
 
-def other(targets, factor):
-    """Give each step that has an id of a factor another one."""
-    mine = ids_of(factor).nonzero()[:, 0]
-    changed, here = targets.clone(), targets[..., factor] != NO_ID
-    place = (targets[..., factor][here][:, None] == mine).nonzero()[:, 1]
-    changed[..., factor][here] = mine[(place + 1) % len(mine)]
+def other(targets, field):
+    """Give each step that has an id of a field another one."""
+    mine = ids_of(field).nonzero()[:, 0]
+    changed, here = targets.clone(), targets[..., field] != NO_ID
+    place = (targets[..., field][here][:, None] == mine).nonzero()[:, 1]
+    changed[..., field][here] = mine[(place + 1) % len(mine)]
     return changed
 
 
@@ -110,7 +110,7 @@ def test_a_sequence_can_be_cut_anywhere(network):
 
 @torch.no_grad()
 @pytest.mark.parametrize("changed", [0, 7, 29])
-def test_a_step_changes_nothing_before_it_and_something_from_it_on(network, changed):
+def test_an_event_changes_nothing_before_it_and_something_from_it_on(network, changed):
     inputs, targets = sequences(30, 1)
     another = inputs.clone()
     another[changed] = sequences(1, 1)[1] if changed else targets[5]
@@ -121,18 +121,18 @@ def test_a_step_changes_nothing_before_it_and_something_from_it_on(network, chan
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("factor", range(len(FIELDS)))
-def test_each_id_of_a_step_is_foretold_from_those_before_it_alone(network, factor):
+@pytest.mark.parametrize("field", range(len(FIELDS)))
+def test_each_id_of_an_event_is_predicted_from_those_before_it_alone(network, field):
     inputs, targets = sequences(30, 2)
-    another = other(targets, factor)
+    another = other(targets, field)
     another[20:] = targets[20:]  # what comes elsewhere does not matter either
     here = (another != targets).any(-1)
     assert 10 < here.sum() < 50
     before, after = (network(inputs, None, None, t)[0] for t in (targets, another))
     apart = (before - after).abs()
     assert apart[~here].max() == 0
-    assert apart[..., ids_of(*range(factor + 1))].max() == 0
-    for later in range(factor + 1, len(FIELDS)):
+    assert apart[..., ids_of(*range(field + 1))].max() == 0
+    for later in range(field + 1, len(FIELDS)):
         assert (apart[here][:, ids_of(later)].amax(-1) > 1e-4).all()
 
 
@@ -150,7 +150,7 @@ def test_rows_do_not_touch_each_other(network):
 
 
 @torch.no_grad()
-def test_places_that_a_class_of_lengths_lacks_never_come(network):
+def test_fine_durations_that_a_class_lacks_never_come(network):
     inputs, targets = sequences(60, 2)
     logits = network(inputs, None, None, targets)[0]
     length = targets[..., 3]
@@ -190,26 +190,26 @@ def test_nats_are_those_of_each_id_among_its_own(network):
     targets[30:, 1] = IGNORED  # the piece has ended
     logits = network(inputs, None, None, targets)[0]
     expected, count = 0.0, 0
-    for factor in range(len(FIELDS)):
-        mine = ids_of(factor)
+    for field in range(len(FIELDS)):
+        mine = ids_of(field)
         chances = logits[..., mine].double().softmax(-1)
         first = int(mine.nonzero()[0])
-        for place in (targets[..., factor] != IGNORED).nonzero().tolist():
-            nth = int(mine[first : int(targets[(*place, factor)])].sum())
+        for place in (targets[..., field] != IGNORED).nonzero().tolist():
+            nth = int(mine[first : int(targets[(*place, field)])].sum())
             expected -= float(chances[(*place, nth)].log())
             count += 1
     assert count == (targets != IGNORED).sum()
     assert float(summed_nats(logits, targets, V)) == pytest.approx(expected, rel=1e-5)
 
 
-def test_what_is_to_be_foretold_must_be_given(network):
+def test_what_is_to_be_predicted_must_be_given(network):
     inputs, _ = sequences(5, 2)
     with pytest.raises(ValueError, match="give targets"):
         network(inputs)
 
 
-def test_a_code_of_events_is_refused():
-    with pytest.raises(TrainingError, match="needs a code of notes, which 'pedal' is not"):
+def test_an_event_wise_vocabulary_is_refused():
+    with pytest.raises(TrainingError, match="needs a note-wise vocabulary, which 'pedal' is not"):
         build(NETWORKS["notewise"], vocabulary("pedal"))
 
 

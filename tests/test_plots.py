@@ -86,7 +86,7 @@ def test_hours_fit_into_one_picture(tmp_path: Path) -> None:
     assert height < 12_000 and width < 5_000
 
 
-def test_pace_is_chords_a_second_also_at_the_ends() -> None:
+def test_the_onset_rate_is_chords_a_second_also_at_the_ends() -> None:
     onset_s = np.repeat(np.arange(0, 60, 0.25), 2)
     onset_s[1::2] += 0.01  # each chord a little broken
     pitch = np.tile([60, 64], len(onset_s) // 2)
@@ -98,7 +98,7 @@ def test_pace_is_chords_a_second_also_at_the_ends() -> None:
     assert np.abs(chords - 4).max() < 0.25
 
 
-def test_pace_and_dynamics_follow_what_is_played() -> None:
+def test_onset_rate_and_dynamics_follow_what_is_played() -> None:
     onset_s = np.concatenate([np.arange(0, 20, 0.5), np.arange(20, 40, 0.125)])
     velocity = np.where(onset_s < 20, 40, 100)
     played = Performance.from_arrays(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from espressivo.engine.sampling import Sampling
+from espressivo.engine.sampling import MAX_SEED, Sampling, generator
 from espressivo.errors import GenerationError
 
 P = np.array([0.4, 0.1, 0.3, 0.2])
@@ -252,27 +252,72 @@ def test_min_p_follows_the_temperature_and_every_cut_must_be_passed():
     assert_close(Sampling(top_p=0.5, min_p=0.1).distribution(LOGITS), [4 / 7, 0, 3 / 7, 0])
 
 
-def test_a_group_keeps_its_probability_and_shares_it_out_at_its_own_temperature():
+def test_a_kind_keeps_its_probability_and_shares_it_out_at_its_own_temperature():
     # Ids 0 and 1 have half of it, in the proportion 16 to 1; ids 2 and 3 as they were.
-    p = Sampling(groups=((0, 2, 0.5),)).distribution(LOGITS)
+    p = Sampling(kinds=(2, 2), temperatures=(0.5, None)).distribution(LOGITS)
     assert_close(p, [0.5 * 16 / 17, 0.5 / 17, 0.3, 0.2])
-    # The groups have their share at temperature 1/2: 17 and 13 of 30.
-    p = Sampling(0.5, groups=((0, 2, 1.0), (2, 4, 0.0))).distribution(LOGITS)
+    # The kinds have their share at temperature 1/2: 17 and 13 of 30.
+    p = Sampling(0.5, kinds=(2, 2), temperatures=(1.0, 0.0)).distribution(LOGITS)
     assert_close(p, [17 / 30 * 0.8, 17 / 30 * 0.2, 13 / 30, 0])
-    everywhere = Sampling(0.7, groups=((0, 1, 0.7), (1, 4, 0.7)))
+    everywhere = Sampling(0.7, kinds=(1, 3), temperatures=(0.7, 0.7))
     assert_close(everywhere.distribution(LOGITS), Sampling(0.7).distribution(LOGITS))
 
 
-def test_a_group_of_which_nothing_is_allowed_stays_at_nothing():
+def test_a_kind_of_which_nothing_is_allowed_stays_at_nothing():
     allowed = np.array([True, True, False, False])
-    p = Sampling(groups=((2, 4, 5.0),)).distribution(LOGITS, allowed)
+    p = Sampling(kinds=(2, 2), temperatures=(None, 5.0)).distribution(LOGITS, allowed)
     assert_close(p, [0.8, 0.2, 0, 0])
-    assert_close(Sampling(0, groups=((0, 4, 1.0),)).distribution(LOGITS), P)
+    assert_close(Sampling(0, kinds=(4,), temperatures=(1.0,)).distribution(LOGITS), P)
+
+
+@pytest.mark.parametrize("temperatures", [(), (None, 0.4)])
+def test_temperature_zero_is_the_limit(temperatures):
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        logits, allowed = rng.normal(size=9) * 5, rng.random(9) < 0.5
+        if not allowed.any():
+            continue
+        limit = Sampling(0, kinds=(4, 5), temperatures=temperatures)
+        cold = Sampling(1e-6, kinds=(4, 5), temperatures=temperatures)
+        assert_close(cold.distribution(logits, allowed), limit.distribution(logits, allowed))
 
 
 @pytest.mark.parametrize(
     "sampling",
-    [Sampling(min_p=0.2), Sampling(0.8, 8, 0.9, 0.1, ((0, 4, 2.0), (4, 9, 0.4), (9, 12, 1.3)))],
+    [
+        Sampling(),
+        Sampling(0.9, kinds=(100, 200, 124)),
+        Sampling(0.9, top_p=0.9, min_p=0.01, kinds=(100, 200, 124), temperatures=(None, 0.5, 2.0)),
+        Sampling(0, kinds=(100, 200, 124)),
+    ],
+)
+def test_rows_are_drawn_as_each_would_be_alone(sampling):
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(64, 424)).astype(np.float32) * 8
+    allowed, shares = rng.random((64, 424)) < 0.3, rng.random(64)
+    together = sampling.choose(logits, shares, allowed)
+    alone = [sampling.choose(logits[n], shares[n], allowed[n]) for n in range(64)]
+    assert together.tolist() == [int(id_) for id_ in alone]
+    assert allowed[np.arange(64), together].all()
+
+
+def test_a_seed_gives_its_numbers_whatever_else_is_drawn():
+    # The first numbers of Philox-4x64 with the key 7: a counter, and no hidden state.
+    bits = np.random.Philox(key=7).random_raw(3)
+    assert [generator(7).random()] == [(int(bits[0]) >> 11) / 2**53]
+    rng = generator(7)
+    assert [rng.random() for _ in range(3)] == [(int(b) >> 11) / 2**53 for b in bits]
+    assert generator(8).random() != generator(7).random()
+    assert generator(None).random() != generator(None).random()
+    generator(MAX_SEED)
+    for seed in (-1, MAX_SEED + 1):
+        with pytest.raises(GenerationError, match="seed must be within"):
+            generator(seed)
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [Sampling(min_p=0.2), Sampling(0.8, 8, 0.9, 0.1, (4, 5, 3), (2.0, 0.4, 1.3))],
 )
 def test_draws_follow_the_new_settings_too(sampling):
     test_draws_follow_the_distribution(sampling)
@@ -282,7 +327,7 @@ def test_the_new_settings_are_checked():
     for settings, words in (
         ({"min_p": -0.1}, "min_p must be within"),
         ({"min_p": float("nan")}, "min_p"),
-        ({"groups": ((0, 1, -1.0),)}, "temperature must be at least 0"),
+        ({"kinds": (4,), "temperatures": (-1.0,)}, "temperature must be at least 0"),
     ):
         with pytest.raises(GenerationError, match=words):
             Sampling(**settings)
@@ -323,6 +368,5 @@ def test_a_kind_of_which_next_to_nothing_is_left(gap):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         p = Sampling(kinds=(2, 1)).distribution(logits, np.array([False, True, True]))
-    first = gap < 670  # it keeps its kind's share only while it can be told from nothing
-    share = 1 / (1 + math.exp(-1)) if first else 0.0
+    share = 1 / (1 + math.exp(-1))  # it keeps its kind's share, however little of it is left
     assert_close(p, [0, share, 1 - share])

@@ -279,7 +279,7 @@ def test_steering_changes_what_is_played(talk, listener):
 
 def test_a_person_is_heard_by_the_model(talk, listener, monkeypatch):
     played = []
-    monkeypatch.setattr(session.Stream, "play", lambda self, *key: played.append(key))
+    monkeypatch.setattr(session.Stream, "hear", lambda self, *key: played.append(key))
     talk({"type": "play", "pitch": 60, "velocity": 64})
     talk(BEGIN)
     talk({"type": "play", "pitch": 61, "velocity": 65})

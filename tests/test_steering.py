@@ -87,7 +87,7 @@ def test_a_control_that_was_not_learned_is_refused_and_the_others_are_not(tmp_pa
     assert "composer" not in supported_controls(half.engine)
     assert len(supported_controls(half.engine)) == len(CONTROLS) - 1
     half.generate(events=3, density=3)
-    with pytest.raises(GenerationError, match="has not learned composer: "):
+    with pytest.raises(GenerationError, match="does not support composer: "):
         half.generate(events=3, density=3, composer="Bach")
     half.engine.card["not_learned"] = 5  # nonsense is as good as nothing
     assert supported_controls(half.engine) == CONTROLS
@@ -149,14 +149,14 @@ def test_a_stream_is_steered_while_it_plays(model):
 def test_settings_that_are_refused_change_nothing(model):
     nothing = np.empty(0, np.int32)
     player = Player(model.engine, Settings(), np.random.default_rng(1), nothing)
-    player.grammar.feed(V.first[START])
-    allowed = player.grammar.allowed()
+    player.decoder.feed(V.first[START])
+    allowed = player.decoder.allowed()
     with pytest.raises(GenerationError, match="no pitch within"):
         player.settings = Settings(density=20, highest_pitch=1)
-    assert player.grammar.allowed().tolist() == allowed.tolist()
+    assert player.decoder.allowed().tolist() == allowed.tolist()
     player.restart(nothing)
     assert player.settings == Settings()
-    assert player.state.asked is None
+    assert player.state.controls is None
 
 
 def test_beams_are_steered(model):
@@ -175,10 +175,10 @@ def test_a_model_that_has_learned_no_control_says_so(unsteered):
         lambda: unsteered.generate_batch(2, loudness=30),
         lambda: unsteered.beam_search(events=3, density=3),
     ):
-        with pytest.raises(GenerationError, match=r"has not learned .* it supports no controls"):
+        with pytest.raises(GenerationError, match=r"does not support .* it supports no controls"):
             play()
     stream = unsteered.stream(seed=1)
     before = stream.settings
-    with pytest.raises(GenerationError, match="has not learned density"):
+    with pytest.raises(GenerationError, match="does not support density"):
         stream.steer(density=3)
     assert stream.settings == before

@@ -99,7 +99,8 @@ def test_after_panic_nothing_sounds_and_nothing_comes():
     for count in range(1, 30):
         stream = opened(Model(Mock(vocabulary("pedal"))), seed=2)
         events = list(itertools.islice(stream, count))
-        last = stream.panic()
+        stream.panic()
+        last = list(stream)
         assert not sounding([*events, *last])
         pedal = [event.velocity for event in [*events, *last] if event.kind == "pedal"]
         assert pedal[-1:] in ([], [0])
@@ -144,7 +145,7 @@ def test_a_person_is_heard_at_the_time_and_is_not_played_back():
     clock = Clock()
     stream = opened(Model(Recorded(V)), clock, seed=1, lead_s=0.25)
     on, off = 60 - 21, V.first[NOTE_OFF] + 60 - 21
-    clock.at = {3.0: lambda: stream.play(60, 100), 4.0: lambda: stream.release(60)}
+    clock.at = {3.0: lambda: stream.hear(60, 100), 4.0: lambda: stream.release(60)}
     events = []
     for event in stream:
         events.append(event)
@@ -169,14 +170,14 @@ def test_what_a_person_plays_changes_what_follows():
     def with_notes(*pitches):
         clock = Clock()
         stream = opened(Model(Mock(V)), clock, seed=1)
-        clock.at = {1.0 + n: (lambda p=p: stream.play(p, 80)) for n, p in enumerate(pitches)}
+        clock.at = {1.0 + n: (lambda p=p: stream.hear(p, 80)) for n, p in enumerate(pitches)}
         return list(itertools.islice(stream, 300))
 
     assert with_notes() != with_notes(60) != with_notes(62)
     assert with_notes(10) == with_notes()  # not in the vocabulary
     stream = opened(Model(Mock(V)))
     with pytest.raises(GenerationError, match=r"within 0\.\.127"):
-        stream.play(60, 128)
+        stream.hear(60, 128)
 
 
 def longest_silence_s(events):
@@ -202,7 +203,7 @@ def test_it_recovers_from_silence():
 
 def test_it_recovers_from_loops_and_starts_afresh():
     favour = [40, V.first[NOTE_OFF] + 40, V.first[TIME_SHIFT] + 9]
-    stream = opened(Model(Mock(V, favour)), seed=0)
+    stream = opened(Model(Mock(V, favour)), seed=0, polyphony=1)
     events = list(itertools.islice(stream, 3000))
     assert stream.recoveries["loops"] > 3
     pitches = [pitch for _, pitch, _ in as_notes(events)]
@@ -238,7 +239,7 @@ def test_when_the_clock_has_run_away_the_notes_end_and_the_music_goes_on_from_th
     assert not sounding(before) and not sounding(after)
     pedals = [event.velocity for event in before if event.kind == "pedal"]
     assert pedals[-1:] in ([], [0])
-    assert after[0].time_s == pytest.approx(605.25, abs=1.1)
+    assert 605.25 <= after[0].time_s <= 606.5  # half a second after the jump at most
     assert len(as_notes(after)) > 20
     assert max(np.diff([event.time_s for event in after])) < 2
 
@@ -282,9 +283,9 @@ def test_nothing_in_it_grows():
     import pickle
 
     def size(stream):
-        parts = (stream._ready, stream._played, stream._held, stream._remembered, stream._troubles)
-        grammar = {k: v for k, v in vars(stream._player.grammar).items() if k != "vocabulary"}
-        return len(pickle.dumps((parts, grammar, vars(stream._player.loop_detector))))
+        parts = (stream._ready, stream._sounding, stream._remembered, stream._troubles)
+        decoder = {k: v for k, v in vars(stream._player.decoder).items() if k != "vocabulary"}
+        return len(pickle.dumps((parts, decoder, vars(stream._player.mask.loop_detector))))
 
     stream = opened(Model(Mock(V)), seed=0)
     sizes = []

@@ -25,7 +25,8 @@ from espressivo.errors import TrainingError
 from espressivo.networks import RecurrentConfig, StackConfig, build
 from espressivo.networks.pretrained import Pretrained
 from espressivo.progress import Silent
-from espressivo.training.checkpoint import Checkpoint, TrainingConfig, load_network
+from espressivo.training.checkpoint import Checkpoint, load_network
+from espressivo.training.config import TrainingConfig
 from espressivo.training.loss import validation_nats
 from espressivo.training.run import train
 
@@ -128,7 +129,7 @@ def test_a_tiny_network_learns_two_phrases_by_heart(dataset: Dataset, tmp_path: 
     state, heard = network.initial_state(1), []
     with torch.no_grad():
         for id_ in [v.size, *ids[:-1].tolist()]:
-            logits, state = network.step(torch.tensor([id_]), state)
+            logits, state = network(torch.tensor([[id_]]), state)
             heard.append(int(logits.argmax()))
     assert np.mean(np.array(heard[4:]) == ids[4:]) > 0.98
 
@@ -147,9 +148,9 @@ def test_a_network_over_notes_learns_two_phrases_by_heart(
     outcome = train(in_notes, tmp_path / "run", config, accelerator="cpu")
     assert outcome.ended == "finished"
     assert outcome.nats < 0.05
-    # Rounds are of steps, of which there are fewer than ids, and each step has several to learn.
-    assert outcome.steps == -(-60 * in_notes.places("train", notewise=True) // (4 * 16))
-    assert outcome.events > 3 * 60 * in_notes.places("train", notewise=True)
+    # Rounds are of events, of which there are fewer than ids: each event has several to learn.
+    assert outcome.steps == -(-60 * in_notes.count_events("train", notewise=True) // (4 * 16))
+    assert outcome.events > 3 * 60 * in_notes.count_events("train", notewise=True)
     network, checkpoint = load_network(tmp_path / "run" / "best.ckpt")
     again = validation_nats(network, in_notes)
     assert again == pytest.approx(checkpoint.best_nats, rel=1e-5)
@@ -351,7 +352,9 @@ def test_every_weight_of_a_stack_is_learned(
 
 def test_what_a_network_or_its_windows_cannot_do_is_said() -> None:
     for network in (StackConfig(controls=SIZE), StackConfig(notewise=True)):
-        with pytest.raises(ValueError, match="controls and steps of notes need carried windows"):
+        with pytest.raises(
+            ValueError, match="controls and note-wise networks need carried windows"
+        ):
             TrainingConfig(network=network)
     with pytest.raises(ValueError, match="muon needs a stack"):
         TrainingConfig(optimizer="muon")
@@ -359,7 +362,7 @@ def test_what_a_network_or_its_windows_cannot_do_is_said() -> None:
 
 def test_a_network_over_notes_refuses_data_in_events(dataset: Dataset, tmp_path: Path) -> None:
     config = dataclasses.replace(SMALL, network=OVER_NOTES)
-    with pytest.raises(TrainingError, match="needs a code of notes, which 'seed' is not"):
+    with pytest.raises(TrainingError, match="needs a note-wise vocabulary, which 'seed' is not"):
         train(dataset, tmp_path / "run", config, accelerator="cpu")
     assert not (tmp_path / "run").exists()
 

@@ -22,10 +22,13 @@ from espressivo.codes.controls import (
     key,
     measured,
 )
-from espressivo.codes.grammar import (
-    Grammar,
-    NoteGrammar,
-    grammar_of,
+from espressivo.codes.decoder import (
+    Decoder,
+    Event,
+    Message,
+)
+from espressivo.codes.decoders import (
+    decoder_of,
 )
 from espressivo.codes.layout import (
     DURATION,
@@ -71,15 +74,16 @@ __all__ = [
     "TIME_SHIFT",
     "VELOCITY",
     "Controls",
-    "Grammar",
+    "Decoder",
+    "Event",
     "Ids",
     "Limits",
-    "NoteGrammar",
+    "Message",
     "Vocabulary",
     "composer_of",
+    "decoder_of",
     "dropped",
     "following",
-    "grammar_of",
     "grid_steps",
     "insert_shifts",
     "key",

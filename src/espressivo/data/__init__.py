@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from espressivo.data.augment import (
-    Augmentation,
-)
+from espressivo.data.augment import Augmentation
 from espressivo.data.corpus import (
     SPLITS,
-    find,
-    match,
+    find_files,
+    match_rows,
     prepare,
     read_splits,
 )
@@ -20,12 +18,8 @@ from espressivo.data.dataset import (
     batches,
     whole_pieces,
 )
-from espressivo.data.fingerprint import (
-    mixed,
-)
-from espressivo.data.shards import (
-    processes,
-)
+from espressivo.data.fingerprint import mixed
+from espressivo.data.shards import processes
 
 __all__ = [
     "IGNORED",
@@ -35,8 +29,8 @@ __all__ = [
     "Cut",
     "Dataset",
     "batches",
-    "find",
-    "match",
+    "find_files",
+    "match_rows",
     "mixed",
     "prepare",
     "processes",

@@ -46,9 +46,9 @@ def stretch(ids: Ids, factor: float, vocabulary: Vocabulary) -> Ids:
     """Make a list last `factor` times as long; above 1 is slower.
 
     Times are scaled from the beginning of the list and rounded to the grid. Events that stood in
-    different steps stay in different steps, so no note vanishes; time after the last event that
-    is not a time-shift is dropped. In a code of notes, whose notes cannot vanish, beginnings and
-    ends are just rounded.
+    different grid steps stay in different ones, so no note vanishes; time after the last event
+    that is not a time-shift is dropped. In a note-wise vocabulary, whose notes cannot vanish,
+    onsets and ends are just rounded.
     """
     v = vocabulary
     if v.notewise:
@@ -60,7 +60,7 @@ def stretch(ids: Ids, factor: float, vocabulary: Vocabulary) -> Ids:
     new_step = step > np.concatenate(([0], step[:-1]))
     group = np.cumsum(new_step)  # 0 for events at the very beginning
     wanted = np.floor(step * factor + 0.5).astype(np.int64)
-    # Strictly increasing from group to group: never below the group before plus one step.
+    # Strictly increasing from group to group: never below the group before plus one grid step.
     scaled = np.maximum.accumulate(np.maximum(wanted, 0) - group) + group
     gap = np.diff(scaled, prepend=0)
     return insert_shifts(ids[event], gap, v)
@@ -100,7 +100,7 @@ class Augmentation:
     semitones : int
         Transpose by a whole number of semitones within ``-semitones .. semitones``.
     stretch : float
-        Stretch by a factor within ``1 - stretch .. 1 + stretch``, drawn from five equal steps as
+        Stretch by a factor within ``1 - stretch .. 1 + stretch``, drawn from five evenly spaced as
         Magenta's pipeline does ({0.95, 0.975, 1, 1.025, 1.05} for 0.05).
     loudness : int
         Play louder by a whole number of the vocabulary's loudnesses within

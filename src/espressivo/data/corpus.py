@@ -2,8 +2,8 @@
 
 The work is cut into shards (`espressivo.data`), which are made in parallel, each from its files
 and the settings alone. What depends on all files together, duplicates and splits, is decided at
-the end. So a run that was stopped, by whatever means, goes on from the shards that are there, and
-its result is the same, byte for byte, as if it had not been stopped.
+the end. So a run that was stopped, by whatever means, is resumed from the shards that are there,
+and its result is the same, byte for byte, as if it had not been stopped.
 
 Ids of duplicates stay in their shards without being listed as pieces: a corpus that is one third
 duplicates takes one third more space than it need, but no shard is ever written twice.
@@ -38,7 +38,16 @@ try:
 except ImportError:  # Windows: two runs on one folder are not kept apart
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["SPLITS", "Manifest", "Row", "Totals", "find", "match", "prepare", "read_splits"]
+__all__ = [
+    "SPLITS",
+    "Manifest",
+    "Row",
+    "Totals",
+    "find_files",
+    "match_rows",
+    "prepare",
+    "read_splits",
+]
 
 SPLITS = ("train", "validation", "test")
 
@@ -168,7 +177,7 @@ def prepare(
         Folder of the dataset; made if missing. A dataset there is replaced, and its shards are
         taken over where their files and settings are the same.
     vocabulary : Vocabulary
-        The code to write in.
+        The one to write in.
     splits : path, optional
         CSV that gives each file's split and composition: ``maestro-v3.0.0.csv``, or one with
         the columns ``path``, ``split`` and ``composition``. A row belongs to each file whose path
@@ -198,7 +207,7 @@ def prepare(
     if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
         raise DataError(f"fractions {fractions}: give three from 0 to 1 that add up to 1")
     out = Path(out)
-    files = find(folders)
+    files = find_files(folders)
     rows = None if splits is None else _rows(files, Path(splits))
     wanted = [file for file in files if rows is None or file[0] in rows]
     settings = {
@@ -228,7 +237,7 @@ def prepare(
     )
 
 
-def find(folders: Sequence[str | os.PathLike[str]]) -> list[tuple[str, Path]]:
+def find_files(folders: Sequence[str | os.PathLike[str]]) -> list[tuple[str, Path]]:
     """Return name and path of each MIDI file, by folder as given, then by name.
 
     A name begins with that of the folder. `DataError` if a folder is missing or none has any.
@@ -305,7 +314,7 @@ def read_splits(path: Path) -> dict[str, Row]:
     return table
 
 
-def match(files: list[tuple[str, Path]], table: dict[str, Row]) -> dict[str, str]:
+def match_rows(files: list[tuple[str, Path]], table: dict[str, Row]) -> dict[str, str]:
     """Return for each file that has a row the row's path: the longest in which the file's ends."""
     matched = {}
     for name, path in files:
@@ -319,7 +328,7 @@ def match(files: list[tuple[str, Path]], table: dict[str, Row]) -> dict[str, str
 def _rows(files: list[tuple[str, Path]], csv_path: Path) -> dict[str, Row]:
     """Return the row of each file that has one."""
     table = read_splits(csv_path)
-    rows = {name: table[row] for name, row in match(files, table).items()}
+    rows = {name: table[row] for name, row in match_rows(files, table).items()}
     if not rows:
         raise DataError(f"{csv_path}: no row of it is one of the {len(files)} MIDI files found")
     return rows

@@ -47,15 +47,18 @@ FORMAT = 1
 """Version of the layout of a prepared dataset."""
 
 IGNORED = NO_ID
-"""Target of places that are not scored: padding, events that only restore a state, and ids that a
-step lacks."""
+"""Target of positions that are not scored: padding, events that only restore a state, and fields
+that an event lacks."""
 
 _POOL = 256  # pieces whose segments are shuffled together
 
 
 @dataclass(frozen=True)
 class Piece:
-    """One performance of a prepared dataset: where its ids are, and what it is."""
+    """One performance of a prepared dataset: where its ids are, and what it is.
+
+    `events` is the number of its ids, whatever the vocabulary.
+    """
 
     path: str
     split: str
@@ -69,10 +72,10 @@ class Piece:
 
 @dataclass(frozen=True)
 class Batch:
-    """Windows of ids, time-major.
+    """Windows of events, time-major.
 
-    For a network over notes, a window is of steps, and its arrays have one more axis: the ids of
-    a step, as `espressivo.codes.steps` lays them out.
+    For a note-wise network, the arrays have one more axis: the fields of an event, as
+    `espressivo.codes.steps` lays them out.
 
     Parameters
     ----------
@@ -86,7 +89,7 @@ class Batch:
     position : list
         Plain numbers from which `batches` continues after this batch.
     controls : float32 array, shape (T, B, `espressivo.codes.SIZE`), optional
-        What is asked of the music that begins with each target.
+        What is requested of the music that begins with each target.
     """
 
     inputs: NDArray[np.int64]
@@ -97,7 +100,7 @@ class Batch:
 
     @cached_property
     def events(self) -> int:
-        """Number of targets that count."""
+        """Number of ids to predict that count."""
         return int((self.targets != IGNORED).sum())
 
 
@@ -110,7 +113,7 @@ class Cut:
     rows : int
         Windows in a batch.
     events : int
-        Events of a window or segment; steps, for a network over notes.
+        Events of a window or segment.
     seconds : float, optional
         Length of segments in seconds instead; the shorter ones of a batch are padded.
     carried : bool
@@ -185,8 +188,8 @@ class Dataset:
             raise DataError(f"{self.folder}: no piece is in the split {name!r}")
         return pieces
 
-    def places(self, split: str, notewise: bool = False) -> int:
-        """Count what there is to predict in a split: events, or steps of a code of notes."""
+    def count_events(self, split: str, notewise: bool = False) -> int:
+        """Count the events of a split: single ids, or whole ones for a note-wise network."""
         if not notewise:
             return sum(piece.events for piece in self.split(split))
         begins = self.vocabulary.kinds == TIME_SHIFT
@@ -222,13 +225,13 @@ def whole_pieces(
     first_events : int, optional
         Score only so many events from the beginning of each piece.
     notewise : bool
-        Whether windows are of steps.
+        Whether it is for a note-wise network.
     """
     pieces = sorted(dataset.split(split), key=lambda piece: -piece.events)
     v = dataset.vocabulary
-    source = (_Lane([], dataset.ids(piece)[:first_events], v, notewise) for piece in pieces)
-    lanes: list[_Lane | None] = [None] * min(cut.rows, len(pieces))
-    yield from _follow(source, lanes, cut.events, _nothing(v, notewise))
+    source = (_Row([], dataset.ids(piece)[:first_events], v, notewise) for piece in pieces)
+    rows: list[_Row | None] = [None] * min(cut.rows, len(pieces))
+    yield from _follow(source, rows, cut.events, _nothing(v, notewise))
 
 
 def batches(
@@ -255,7 +258,7 @@ def batches(
         Whether batches have controls, measured in the music and dropped at random; carried
         windows only.
     notewise : bool
-        Whether windows are of steps; carried windows only.
+        Whether they are for a note-wise network; carried windows only.
     part, parts : int
         This process and the number of processes that share each round's pieces.
     """
@@ -263,7 +266,7 @@ def batches(
     if cut.carried:
         yield from _carried(rounds, cut, position, controls)
     elif controls or notewise:
-        raise ValueError("controls and steps need carried windows")
+        raise ValueError("controls and note-wise networks need carried windows")
     else:
         yield from _segments(rounds, cut, position)
 
@@ -301,23 +304,23 @@ class _Rounds:
         rng = np.random.default_rng([self.seed, number, index])
         return self.augmentation(ids, self.dataset.vocabulary, rng)
 
-    def lane(self, number: int, place: int, index: int, at: int = 0) -> _Lane:
+    def row(self, number: int, position: int, index: int, at: int = 0) -> _Row:
         composer = composer_of(self.pieces[index].composition)
         ids, v = self.ids(number, index), self.dataset.vocabulary
-        return _Lane([number, place, index], ids, v, self.notewise, at, composer)
+        return _Row([number, position, index], ids, v, self.notewise, at, composer)
 
-    def walk(self, number: int, place: int) -> Iterator[_Lane]:
-        """Yield pieces without end from a place in a round on."""
+    def rows(self, number: int, begin: int) -> Iterator[_Row]:
+        """Yield pieces without end, from a position in a round on."""
         while True:
             order = self.order(number)
-            for at in range(place, len(order)):
-                yield self.lane(number, at, int(order[at]))
-            number, place = number + 1, 0
+            for position in range(begin, len(order)):
+                yield self.row(number, position, int(order[position]))
+            number, begin = number + 1, 0
 
 
 @dataclass
-class _Lane:
-    """A piece that one row of the batch is following; its key is (round, place, index)."""
+class _Row:
+    """A piece that a row of the batch follows; its key is (round, position in it, index)."""
 
     key: list[int]
     ids: Ids
@@ -327,8 +330,8 @@ class _Lane:
     composer: str | None = None
 
     @cached_property
-    def places(self) -> Ids:
-        """What windows are cut from: the ids, or the steps that they are."""
+    def events(self) -> Ids:
+        """What windows are cut from: single ids, or the whole events that they make."""
         return steps(self.ids, self.vocabulary) if self.notewise else self.ids
 
     @cached_property
@@ -338,69 +341,68 @@ class _Lane:
         return numbers[begins] if self.notewise else numbers
 
     def controls(self, length: int, seed: int) -> NDArray[np.float32]:
-        """Return what is asked of the next window, dropped by a chance of its own."""
+        """Return what is requested of the next window, dropped by a chance of its own."""
         rng = np.random.default_rng([seed, *self.key, self.at, 2])
         return dropped(self._measured[self.at : self.at + length], rng)
 
 
 def _follow(
-    source: Iterator[_Lane],
-    lanes: list[_Lane | None],
+    source: Iterator[_Row],
+    rows: list[_Row | None],
     length: int,
     nothing: NDArray[np.int64],
     steering_seed: int | None = None,
 ) -> Iterator[Batch]:
-    """Advance every lane by a window at a time, taking pieces from the source when one ends.
+    """Advance every row by a window at a time, taking pieces from the source when one ends.
 
     `nothing` is what stands for "no event yet". With a seed for it, batches have controls.
     """
-    shape, steered = (length, len(lanes), *nothing.shape), steering_seed is not None
+    shape, steered = (length, len(rows), *nothing.shape), steering_seed is not None
     while True:
         inputs = np.full(shape, nothing)
         targets = np.full(shape, IGNORED, np.int64)
-        fresh = np.zeros(len(lanes), bool)
-        controls = np.zeros((length, len(lanes), SIZE), np.float32) if steered else None
-        for row, lane in enumerate(lanes):
-            while lane is None or lane.at >= len(lane.places):
-                lane = next(source, None)
-                if lane is None:
+        fresh = np.zeros(len(rows), bool)
+        controls = np.zeros((length, len(rows), SIZE), np.float32) if steered else None
+        for column, row in enumerate(rows):
+            while row is None or row.at >= len(row.events):
+                row = next(source, None)
+                if row is None:
                     break
-                fresh[row] = True
-            lanes[row] = lane
-            if lane is None:
+                fresh[column] = True
+            rows[column] = row
+            if row is None:
                 continue
-            window = lane.places[lane.at : lane.at + length]
-            targets[: len(window), row] = window
-            inputs[1 : len(window), row] = window[:-1]
-            if lane.at:
-                inputs[0, row] = lane.places[lane.at - 1]
+            window = row.events[row.at : row.at + length]
+            targets[: len(window), column] = window
+            inputs[1 : len(window), column] = window[:-1]
+            if row.at:
+                inputs[0, column] = row.events[row.at - 1]
             if controls is not None and steering_seed is not None:
-                controls[: len(window), row] = lane.controls(length, steering_seed)
-            lane.at += length
-        if not any(lanes):
+                controls[: len(window), column] = row.controls(length, steering_seed)
+            row.at += length
+        if not any(rows):
             return
-        position = [[*lane.key, lane.at] for lane in lanes if lane is not None]
+        position = [[*row.key, row.at] for row in rows if row is not None]
         yield Batch(inputs, targets, fresh, position, controls)
 
 
 def _nothing(v: Vocabulary, notewise: bool) -> NDArray[np.int64]:
-    """Return what stands for "no event yet", or for "no step yet"."""
-    step = [v.size, *[NO_ID] * (len(FIELDS) - 1)]
-    return np.array(step if notewise else v.size)
+    """Return what stands for "no event yet"."""
+    return np.array([v.size, *[NO_ID] * (len(FIELDS) - 1)] if notewise else v.size)
 
 
 def _carried(
     rounds: _Rounds, cut: Cut, position: list[Any] | None, controls: bool
 ) -> Iterator[Batch]:
-    lanes: list[_Lane | None] = [None] * cut.rows
-    number, place = 0, 0
+    rows: list[_Row | None] = [None] * cut.rows
+    number, begin = 0, 0
     if position is not None:
-        lanes = [rounds.lane(*place) for place in position]
-        number, place = max((n, p) for n, p, _, _ in position)  # the piece taken last
-        place += 1
+        rows = [rounds.row(*of_row) for of_row in position]
+        number, taken = max((n, p) for n, p, _, _ in position)  # the last piece taken
+        begin = taken + 1
     nothing = _nothing(rounds.dataset.vocabulary, rounds.notewise)
     steering_seed = rounds.seed if controls else None
-    yield from _follow(rounds.walk(number, place), lanes, cut.events, nothing, steering_seed)
+    yield from _follow(rounds.rows(number, begin), rows, cut.events, nothing, steering_seed)
 
 
 def _segments(rounds: _Rounds, cut: Cut, position: list[Any] | None) -> Iterator[Batch]:
@@ -427,7 +429,7 @@ def _cut(ids: Ids, cut: Cut, v: Vocabulary) -> Iterator[tuple[Ids, int]]:
     """Cut a piece into segments; yields each with the number of its events that only restore."""
     begin, state = 0, ids[:0]
     step, ends = grid_steps(ids, v), np.arange(len(ids) + 1)
-    if v.notewise:  # what is written as one step stays together
+    if v.notewise:  # the ids of an event stay together
         ends = np.append(np.flatnonzero(v.kinds[ids] == TIME_SHIFT), len(ids))
     while begin < len(ids):
         if cut.seconds is None:

@@ -35,7 +35,7 @@ _PERFORMANCE_SHARE = 0.4  # MAESTRO and ASAP: copies are above 0.85, other pairs
 _LEAST_SHARED = 3  # of so few landmarks that chance would decide, nothing is concluded
 _TOLERANCE_MS = 8.0
 _NEIGHBOURS = 100  # files with which a file is compared for each landmark; bounds the cost
-_REPEATS = 64  # places of a step in one file that are looked at; bounds the cost
+_REPEATS = 64  # occurrences of a pair in one file that are looked at; bounds the cost
 
 
 def sketch(performance: Performance) -> Sketch:
@@ -76,25 +76,26 @@ def same_performance(one: Sketch, other: Sketch) -> bool:
     """Tell whether one file is a copy of the other, or of a part of it.
 
     The tempo between the two is the median ratio of the times from landmark to landmark; then
-    at least 40 % of the steps of the shorter file must recur in the longer to 8 ms.
+    at least 40 % of the pairs of successive landmarks of the shorter file must recur in the
+    longer, to 8 ms.
     """
     shorter, longer = sorted((one, other), key=len)
     if len(shorter) <= _LEAST_SHARED:
         return False
-    (step, length_ms), (step_in_longer, length_in_longer_ms) = _steps(shorter), _steps(longer)
-    order = np.argsort(step_in_longer, kind="stable")
-    begin = np.searchsorted(step_in_longer, step, "left", sorter=order)
-    end = np.searchsorted(step_in_longer, step, "right", sorter=order)
+    (pair, lasts_ms), (pair_in_longer, lasts_in_longer_ms) = _pairs(shorter), _pairs(longer)
+    order = np.argsort(pair_in_longer, kind="stable")
+    begin = np.searchsorted(pair_in_longer, pair, "left", sorter=order)
+    end = np.searchsorted(pair_in_longer, pair, "right", sorter=order)
     found = np.minimum(end - begin, _REPEATS)
-    needed = max(_PERFORMANCE_SHARE * len(step), _LEAST_SHARED)
+    needed = max(_PERFORMANCE_SHARE * len(pair), _LEAST_SHARED)
     if np.count_nonzero(found) < needed:
         return False
-    # All pairs of a step in the shorter file and the same step, as often as it stands, in the
-    # longer; repeats in the music make several.
-    mine = np.repeat(np.arange(len(step)), found)
+    # Each pair of the shorter file beside the same pair, as often as it stands, in the longer;
+    # repeats in the music make several.
+    mine = np.repeat(np.arange(len(pair)), found)
     rank = np.arange(len(mine)) - np.repeat(np.cumsum(found) - found, found)
     theirs = order[np.repeat(begin, found) + rank]
-    a_ms, b_ms = length_ms[mine], length_in_longer_ms[theirs]
+    a_ms, b_ms = lasts_ms[mine], lasts_in_longer_ms[theirs]
     lasting = a_ms > 0
     if not lasting.any():
         return False
@@ -119,7 +120,7 @@ def groups(count: int, pairs: Sequence[tuple[int, int]]) -> list[int]:
     return [find(index) for index in range(count)]
 
 
-def _steps(landmarks: Sketch) -> tuple[NDArray[np.uint64], NDArray[np.float64]]:
+def _pairs(landmarks: Sketch) -> tuple[NDArray[np.uint64], NDArray[np.float64]]:
     """Return for each pair of successive landmarks a hash of the two and the milliseconds."""
     hashed, time_ms = landmarks[:, 0].astype(np.uint64), landmarks[:, 1].astype(np.float64)
     return (hashed[:-1] << np.uint64(32)) | hashed[1:], np.diff(time_ms)

@@ -45,9 +45,9 @@ _FILES = 64  # at most so many to a shard, on average
 class Entry:
     """A row of the manifest: what became of a file.
 
-    ``reason`` is empty for a file that is kept, ``start`` and ``events`` are its place in the
-    shard, ``outside`` counts notes that the vocabulary has no ids for, and ``landmarks`` is its
-    fingerprint (`espressivo.data.Sketch`, little-endian, base64).
+    ``reason`` is empty for a file that is kept, ``start`` and ``events`` are the position in the
+    shard and the number of its ids, ``outside`` counts notes that the vocabulary has no ids for,
+    and ``landmarks`` is its fingerprint (`Sketch`, little-endian, base64).
     """
 
     path: str
@@ -140,7 +140,7 @@ def make_all(
 
 
 def processes(workers: int | None = None) -> ProcessPoolExecutor:
-    """Return processes to work in, one for each core if not told how many.
+    """Return processes to work in, one for each core by default.
 
     They start anew rather than as copies of this process, leave an interrupt from the keyboard to
     it, and end with it even when it is killed.

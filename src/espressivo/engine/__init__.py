@@ -10,14 +10,18 @@ from espressivo.engine.engine import (
     State,
 )
 from espressivo.engine.sampling import (
+    MAX_SEED,
     Sampling,
+    generator,
 )
 
 __all__ = [
     "FORMAT",
+    "MAX_SEED",
     "METADATA_KEY",
     "Arrays",
     "Engine",
     "Sampling",
     "State",
+    "generator",
 ]

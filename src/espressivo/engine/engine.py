@@ -95,16 +95,17 @@ class Engine:
             if node.name.startswith("state_")
         }
         self._try(name)
-        same = np.zeros(self.vocabulary.size + 1, np.int64)
+        unchanged = np.zeros(self.vocabulary.size + 1, np.int64)
         if notewise:  # the last three states are of the step that is being read
-            same[following(self.vocabulary)[0] > 0] = max(len(self._shapes) - 3, 0)
+            unchanged[following(self.vocabulary)[0] > 0] = max(len(self._shapes) - 3, 0)
+        self._unchanged = unchanged.tolist()
         self._step = _Step(
             self._session,
             self.vocabulary.size,
             self.initial_state(),
             self._format,
             self.controls,
-            same.tolist(),
+            self._unchanged,
         )
 
     def __reduce__(self) -> tuple[Callable[[bytes, int], Engine], tuple[bytes, int]]:
@@ -139,7 +140,7 @@ class Engine:
         state : tuple of float32 arrays, each (layers, B, ...)
             As left by earlier ids; not changed.
         controls : float32 array, shape (B, `controls`), optional
-            What is asked of all of them; nothing by default, as a model without controls needs.
+            What is requested of all of them; nothing by default, as a model without controls needs.
 
         Returns
         -------
@@ -157,6 +158,13 @@ class Engine:
         for t, row in enumerate(ids):
             logits[t], state = self._run({**inputs, "ids": row}, state)
         return logits, state
+
+    def unchanged(self, id_: int) -> int:
+        """Return how many of the first states an id leaves as they are, and does not read.
+
+        Those of the blocks, where an id is followed by others in its event.
+        """
+        return self._unchanged[id_]
 
     def step(
         self, id_: int, state: Arrays, controls: NDArray[np.float32] | None = None
@@ -259,13 +267,13 @@ class State:
     ----------
     engine : Engine
         May serve any number of states.
-    asked : float32 array, shape (engine.controls,), optional
-        What is asked of the music to come, as `espressivo.codes` makes it. Can be set at any
+    controls : float32 array, shape (engine.controls,), optional
+        What is requested of the music to come, as `espressivo.codes` makes it. Can be set at any
         time; it counts from the next id fed on, in a code of notes from the next step completed.
     """
 
-    def __init__(self, engine: Engine, asked: NDArray[np.float32] | None = None) -> None:
-        self._engine, self.asked = engine, asked
+    def __init__(self, engine: Engine, controls: NDArray[np.float32] | None = None) -> None:
+        self._engine, self.controls = engine, controls
         self._arrays = engine.initial_state()
         self._logits: NDArray[np.float32]
         self._read(engine.vocabulary.size)
@@ -300,7 +308,7 @@ class State:
     def copy(self) -> State:
         """Return a state that goes its own way from here."""
         other = State.__new__(State)
-        other._engine, other.asked = self._engine, self.asked
+        other._engine, other.controls = self._engine, self.controls
         other._arrays, other._logits = self._arrays, self._logits  # never written to
         return other
 
@@ -326,7 +334,7 @@ class State:
         self._arrays = tuple(copies[f"state_{n}"] for n in range(len(copies)))
 
     def _read(self, id_: int) -> None:
-        self._logits, self._arrays = self._engine.step(id_, self._arrays, self.asked)
+        self._logits, self._arrays = self._engine.step(id_, self._arrays, self.controls)
         self._logits.flags.writeable = False
 
 

@@ -11,20 +11,49 @@ from numpy.typing import NDArray
 
 from espressivo.errors import GenerationError
 
-__all__ = ["Sampling"]
+__all__ = ["MAX_SEED", "Sampling", "generator"]
 
-_LEAST = 1e-290  # of the likeliest id's: a kind of which less is left gives way to the others
+MAX_SEED = (1 << 64) - 1
+"""Greatest seed of a `generator`."""
+
+_LEAST = 1e-290  # less than this may be the remains of an underflow
+
+_Floats = NDArray[np.float64]
+
+
+def generator(seed: int | None) -> np.random.Generator:
+    """Return a generator of random numbers, another one each time if there is no seed.
+
+    It is Philox-4x64 (Salmon et al. 2011, "Parallel Random Numbers: As Easy as 1, 2, 3") with the
+    seed as its key and a counter from 0, and each decision takes one number of it. So the n-th
+    decision of a piece depends on the seed and n alone, in whatever order pieces are played.
+
+    Raises
+    ------
+    GenerationError
+        If the seed is not within 0..`MAX_SEED`.
+    """
+    if seed is None:
+        return np.random.Generator(np.random.Philox())
+    if not 0 <= seed <= MAX_SEED:
+        raise GenerationError(f"seed must be within 0..{MAX_SEED}, not {seed}")
+    return np.random.Generator(np.random.Philox(key=seed))
 
 
 @dataclass(frozen=True)
 class Sampling:
     """How an id is drawn. The cuts are made after the temperatures; an id must pass all of them.
 
+    Ids are of several kinds, as pitches or velocities are. First it is decided how likely each kind
+    is, then which of its ids: what is ruled out leaves its probability to the rest of its kind, as
+    long as something of it can be drawn.
+
     Parameters
     ----------
     temperature : float
         Finite, at least 0. Logits are divided by it: below 1 the likely become likelier, above 1
-        all become more alike. 0 takes the likeliest, the lowest id of several.
+        all become more alike. 0 is the limit: the likeliest kind, and in it the likeliest id; of
+        equals, the lowest id.
     top_k : int, optional
         Only the so many likeliest ids can be drawn, at least 1; of equals, the lower ids stay.
     top_p : float, optional
@@ -33,24 +62,27 @@ class Sampling:
     min_p : float, optional
         Only ids can be drawn that have at least this part of the likeliest id's probability,
         ``0 <= min_p <= 1`` (Nguyen et al. 2024).
-    groups : tuple of (first, end, temperature)
-        Ranges of ids, ``first <= id < end``, that have a temperature of their own. How likely a
-        group is as a whole is decided by `temperature`, which of its ids by the group's.
     kinds : tuple of int
-        How many ids each kind has, in the order of the ids. What is ruled out leaves its
-        probability to the rest of its kind; without kinds, to all that is left.
+        How many ids each kind has, in the order of the ids; by default all are of one kind.
+    temperatures : tuple of (float or None)
+        For each kind the temperature of the choice among its ids, where it has one of its own. How
+        likely the kind is as a whole is decided by `temperature`.
 
     Raises
     ------
     GenerationError
-        If a value is out of range; it is a `ValueError`.
+        If a value is out of range.
 
     Examples
     --------
-    >>> logits = np.log([0.5, 0.3, 0.2])
-    >>> Sampling(top_k=2).distribution(logits).round(3).tolist()
-    [0.625, 0.375, 0.0]
-    >>> Sampling(groups=((1, 3, 0.0),)).distribution(logits).round(3).tolist()
+    >>> import numpy as np
+    >>> logits = np.log([0.5, 0.25, 0.25])
+    >>> Sampling(top_k=1).distribution(logits).tolist()
+    [1.0, 0.0, 0.0]
+    >>> allowed = np.array([True, False, True])
+    >>> Sampling(kinds=(2, 1)).distribution(logits, allowed).round(3).tolist()
+    [0.75, 0.0, 0.25]
+    >>> Sampling(kinds=(1, 2), temperatures=(None, 0.0)).distribution(logits).round(3).tolist()
     [0.5, 0.5, 0.0]
     """
 
@@ -58,13 +90,13 @@ class Sampling:
     top_k: int | None = None
     top_p: float | None = None
     min_p: float | None = None
-    groups: tuple[tuple[int, int, float], ...] = ()
     kinds: tuple[int, ...] = ()
+    temperatures: tuple[float | None, ...] = ()
 
     def __post_init__(self) -> None:
         problems = []
-        for temperature in (self.temperature, *(group[2] for group in self.groups)):
-            if not (math.isfinite(temperature) and temperature >= 0):
+        for temperature in (self.temperature, *self.temperatures):
+            if temperature is not None and not (math.isfinite(temperature) and temperature >= 0):
                 problems.append(f"temperature must be at least 0 and finite, not {temperature}")
         if self.top_k is not None and self.top_k < 1:
             problems.append(f"top_k must be at least 1, not {self.top_k}")
@@ -77,20 +109,20 @@ class Sampling:
 
     def distribution(
         self, logits: NDArray[np.floating], allowed: NDArray[np.bool_] | None = None
-    ) -> NDArray[np.float64]:
+    ) -> _Floats:
         """Return the probability with which each id is drawn.
 
         Parameters
         ----------
-        logits : float array, shape (size,)
+        logits : float array, shape (..., size)
             Logarithms of probabilities up to a constant. ``-inf`` is impossible.
-        allowed : bool array, shape (size,), optional
-            Ids that can be drawn at all; what the others had goes to these, see `kinds`.
+        allowed : bool array, shape (..., size), optional
+            Ids that can be drawn at all; what the others had goes to the rest of their kinds.
 
         Returns
         -------
-        float64 array, shape (size,)
-            Its sum is 1.
+        float64 array, shape (..., size)
+            Its sums over ids are 1.
 
         Raises
         ------
@@ -98,7 +130,7 @@ class Sampling:
             If no id is possible, or a logit is not a number or infinite.
         """
         p = self._weights(logits, allowed)
-        p /= p.sum()
+        p /= p.sum(axis=-1, keepdims=True)
         return p
 
     def draw(
@@ -108,53 +140,117 @@ class Sampling:
         allowed: NDArray[np.bool_] | None = None,
     ) -> int:
         """Draw an id from `distribution`; takes one number from the generator."""
-        bounds = self._weights(logits, allowed).cumsum()
+        return int(self.choose(logits, rng.random(), allowed))
+
+    def choose(
+        self,
+        logits: NDArray[np.floating],
+        shares: NDArray[np.float64] | float,
+        allowed: NDArray[np.bool_] | None = None,
+    ) -> NDArray[np.intp]:
+        """Return the ids that random numbers stand for in the `distribution`.
+
+        Parameters
+        ----------
+        logits, allowed
+            As in `distribution`.
+        shares : float array, shape (...), or float
+            Random numbers within 0 (included) and 1 (excluded), one for each id.
+
+        Returns
+        -------
+        int array, shape (...)
+            The same for each row, whatever the others are.
+        """
+        bounds = self._weights(logits, allowed).cumsum(axis=-1)
         # From (0, 1], so the first bound at or above it always belongs to a possible id.
-        share = 1.0 - rng.random()
-        return int(bounds.searchsorted(share * bounds[-1]))
+        reached = (1.0 - np.asarray(shares)) * bounds[..., -1]
+        return np.asarray((bounds < reached[..., None]).sum(axis=-1))
 
-    def _weights(
-        self, logits: NDArray[np.floating], allowed: NDArray[np.bool_] | None
-    ) -> NDArray[np.float64]:
+    def _weights(self, logits: NDArray[np.floating], allowed: NDArray[np.bool_] | None) -> _Floats:
         """Return numbers in proportion to which ids are drawn; the greatest is above 0."""
-        x, temperature, p = logits.astype(np.float64), self.temperature or 1.0, None
-        if self.kinds and allowed is not None:
-            p = self._within_kinds(_exponentials(x, temperature), allowed)
-        if allowed is not None and (p is None or self.groups):
-            x[~allowed] = -np.inf
+        x = logits.astype(np.float64)
+        if allowed is None:
+            allowed = np.ones(x.shape[-1:], bool)
+        p = None if self._singular else self._quick(x, allowed)
         if p is None:
-            p = _exponentials(x, temperature)
-        if self.temperature == 0:
-            p = _likeliest(p)
-        for first, end, own in self.groups:
-            if p[first:end].any():
-                within = _exponentials(x[first:end], own)
-                p[first:end] = p[first:end].sum() * within / within.sum()
+            p = self._careful(x, np.broadcast_to(allowed, x.shape))
         if not (self.top_k is None and self.top_p is None and self.min_p is None):
-            p[self._cut(p)] = 0.0
+            for row in p.reshape(-1, p.shape[-1]):
+                row[self._cut(row)] = 0.0
         return p
 
-    def _within_kinds(
-        self, p: NDArray[np.float64], allowed: NDArray[np.bool_]
-    ) -> NDArray[np.float64] | None:
-        """Rule ids out, leaving their share to the rest of their kind; None if nothing is left."""
-        first, kind = self._places
-        whole = np.add.reduceat(p, first)
-        p *= allowed
-        rest = np.add.reduceat(p, first)
-        if _largest(rest) < _LEAST:
+    def _quick(self, x: _Floats, allowed: NDArray[np.bool_]) -> _Floats | None:
+        """Return weights where exponentials serve, and None where they would underflow."""
+        largest = x.max(axis=-1, keepdims=True)
+        if not np.isfinite(largest).all():
             return None
-        p *= (whole / np.maximum(rest, _LEAST))[kind]
+        p: _Floats = x - largest
+        if self.temperature != 1:
+            with np.errstate(over="ignore"):  # to -inf, for a tiny temperature
+                p /= self.temperature
+        np.exp(p, out=p)
+        if not self.kinds:
+            p *= allowed
+            return p if p.max(axis=-1).min() > _LEAST else None
+        first, kind = self._layout
+        whole = np.add.reduceat(p, first, axis=-1)
+        p *= allowed
+        rest = np.add.reduceat(p, first, axis=-1)
+        drawable = np.logical_or.reduceat(allowed, first, axis=-1)
+        lost = (rest < _LEAST) & drawable & (whole > _LEAST)
+        if lost.any() or not (rest > _LEAST).any(axis=-1).all():
+            return None
+        p *= np.take(whole / np.maximum(rest, _LEAST), kind, axis=-1)
         return p
+
+    def _careful(self, x: _Floats, allowed: NDArray[np.bool_]) -> _Floats:
+        """Return weights at any temperature, 0 included, and with temperatures of kinds."""
+        first, kind = self._layout if self.kinds else ([0], np.zeros(x.shape[-1], np.intp))
+        left = np.where(allowed, x, -np.inf)
+        highest = np.maximum.reduceat(x, first, axis=-1)  # of each kind, what is ruled out included
+        best = np.maximum.reduceat(left, first, axis=-1)
+        drawable = best > -np.inf
+        if not drawable.any(axis=-1).all() or not (highest < np.inf).all():  # also refuses NaN
+            raise GenerationError(
+                "no id can be drawn: none is allowed, or the model gave no numbers"
+            )
+        share = np.where(drawable, highest, -np.inf)
+        share -= share.max(axis=-1, keepdims=True)
+        if self.temperature == 0:
+            share = _first_of_the_largest(share)
+        else:
+            with np.errstate(invalid="ignore", over="ignore"):
+                each = np.exp((x - np.take(highest, kind, axis=-1)) / self.temperature)
+                share = np.exp(share / self.temperature)
+            share *= np.add.reduceat(np.nan_to_num(each), first, axis=-1)
+        within = left - np.take(np.where(drawable, best, 0.0), kind, axis=-1)
+        begins = [*np.asarray(first).tolist(), x.shape[-1]]
+        own = self.temperatures or (None,) * (len(begins) - 1)
+        for begin, end, temperature in zip(begins, begins[1:], own, strict=False):
+            chosen = self.temperature if temperature is None else temperature
+            if chosen == 0:
+                within[..., begin:end] = _first_of_the_largest(within[..., begin:end])
+            else:
+                with np.errstate(over="ignore"):
+                    within[..., begin:end] = np.exp(within[..., begin:end] / chosen)
+        total = np.add.reduceat(within, first, axis=-1)
+        scale = np.where(drawable, share / np.where(total > 0, total, 1.0), 0.0)
+        return np.asarray(within * np.take(scale, kind, axis=-1))
 
     @cached_property
-    def _places(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    def _singular(self) -> bool:
+        """Whether a temperature is 0, or a kind has one of its own."""
+        return self.temperature == 0 or any(own is not None for own in self.temperatures)
+
+    @cached_property
+    def _layout(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """The first id of each kind, and the kind of each id."""
         counts = np.array(self.kinds)
         return np.cumsum(counts) - counts, np.repeat(np.arange(len(counts)), counts)
 
-    def _cut(self, p: NDArray[np.float64]) -> NDArray[np.intp]:
-        """Return the ids that are cut off: all after some place in the order of likelihood."""
+    def _cut(self, p: _Floats) -> NDArray[np.intp]:
+        """Return the ids that are cut off: all after some position in the order of likelihood."""
         order = np.argsort(-p, kind="stable")
         kept = len(p) if self.top_k is None else min(self.top_k, len(p))
         if self.top_p is not None:
@@ -165,31 +261,8 @@ class Sampling:
         return order[kept:]
 
 
-def _exponentials(x: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
-    """Return ``exp(x / temperature)``, scaled so that the greatest is 1.
-
-    `GenerationError` if there is no greatest.
-    """
-    largest = _largest(x)
-    if not math.isfinite(largest):
-        raise GenerationError("no id can be drawn: none is allowed, or the model gave no numbers")
-    if temperature == 0:
-        return _likeliest(x)
-    p: NDArray[np.float64] = x - largest
-    if temperature != 1:
-        with np.errstate(over="ignore"):  # to -inf, for a tiny temperature
-            p /= temperature
-    np.exp(p, out=p)
+def _first_of_the_largest(x: _Floats) -> _Floats:
+    """Return 1 for the greatest of each row, the first of several, and 0 for all others."""
+    p = np.zeros(x.shape)
+    np.put_along_axis(p, x.argmax(axis=-1)[..., None], 1.0, axis=-1)
     return p
-
-
-def _likeliest(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return 1 for the greatest, the first of several, and 0 for all others."""
-    p = np.zeros(len(x))
-    p[x.argmax()] = 1.0
-    return p
-
-
-def _largest(x: NDArray[np.float64]) -> float:
-    """Return what ``x.max()`` does; for so few numbers `argmax` finds it in a fifth of the time."""
-    return float(x[x.argmax()])

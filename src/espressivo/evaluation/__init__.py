@@ -1,22 +1,15 @@
 """Evaluation: how good a model is, in figures that reproduce.
 
-``pieces`` finds what is measured on, ``likelihood`` measures how well each event is foretold,
+``pieces`` finds what is measured on, ``likelihood`` measures how well each event is predicted,
 ``music`` compares what a model plays with what people play, ``report`` puts the figures together,
 ``page`` draws them for a reader, and ``comparison`` puts several reports side by side.
 """
 
 from __future__ import annotations
 
-from espressivo.evaluation.comparison import (
-    compare,
-)
-from espressivo.evaluation.page import (
-    write_comparison,
-    write_page,
-)
-from espressivo.evaluation.report import (
-    evaluate,
-)
+from espressivo.evaluation.comparison import compare
+from espressivo.evaluation.page import write_comparison, write_page
+from espressivo.evaluation.report import evaluate
 
 __all__ = [
     "compare",

@@ -75,12 +75,12 @@ class _Counts:
     def mix(self, keys: _Keys, p: NDArray[np.float32], strength: float) -> None:
         """Turn distributions given shorter contexts, shape (N, size), into those given `keys`."""
         contexts, starts = self._contexts
-        place, known = _find(contexts, keys)
-        rows, place = np.flatnonzero(known), place[known]
-        followers = starts[place + 1] - starts[place]
-        whole = self._totals[place] + strength * followers
+        position, seen_before = _find(contexts, keys)
+        rows, position = np.flatnonzero(seen_before), position[seen_before]
+        followers = starts[position + 1] - starts[position]
+        whole = self._totals[position] + strength * followers
         p[rows] *= (strength * followers / whole).astype(np.float32)[:, None]
-        first = np.repeat(starts[place] - (np.cumsum(followers) - followers), followers)
+        first = np.repeat(starts[position] - (np.cumsum(followers) - followers), followers)
         entries = first + np.arange(len(first))
         ids = self.grams[entries] & ((1 << self.bits) - 1)
         flat = np.repeat(rows * p.shape[1], followers) + ids
@@ -90,12 +90,12 @@ class _Counts:
         self, keys: _Keys, p: NDArray[np.float64]
     ) -> tuple[float, NDArray[np.float64]]:
         """Choose the strength that makes n-grams likeliest; return their probabilities too."""
-        place, known = _find(self.grams, keys)
-        count = np.where(known, self.seen[place], 0)
+        position, seen_before = _find(self.grams, keys)
+        count = np.where(seen_before, self.seen[position], 0)
         contexts, starts = self._contexts
-        place, known = _find(contexts, keys >> self.bits)
-        total = np.where(known, self._totals[place], 0)
-        followers = np.where(known, np.diff(starts)[place], 1)  # an unknown one changes nothing
+        position, seen_before = _find(contexts, keys >> self.bits)
+        total = np.where(seen_before, self._totals[position], 0)
+        followers = np.where(seen_before, np.diff(starts)[position], 1)  # else it changes nothing
         tried = {k: (count + k * followers * p) / (total + k * followers) for k in _STRENGTHS}
         best = max(tried, key=lambda k: float(np.log(tried[k]).sum()))
         return best, tried[best]
@@ -116,7 +116,7 @@ class NGram:
     """
 
     controls = 0
-    """It cannot be steered; what is asked is not read."""
+    """It cannot be steered; controls are not read."""
 
     def __init__(
         self, sequences: list[Ids], vocabulary: Vocabulary, *, order: int, card: dict[str, Any]
@@ -138,6 +138,10 @@ class NGram:
     def initial_state(self, rows: int = 1) -> Arrays:
         """Return the state before any event: the last events, of which there are none."""
         return (np.full((1, rows, self._context), self.vocabulary.size, np.float32),)
+
+    def unchanged(self, id_: int) -> int:
+        """Return 0: every id changes what is remembered."""
+        return 0
 
     def run(
         self, ids: NDArray[np.int64], state: Arrays, controls: None = None
@@ -231,6 +235,6 @@ def opened(source: str) -> Model:
 
 
 def _find(ascending: _Keys, keys: _Keys) -> tuple[_Keys, NDArray[np.bool_]]:
-    """Return the place of each key, and whether it is there."""
-    place = np.minimum(np.searchsorted(ascending, keys), len(ascending) - 1)
-    return place, ascending[place] == keys
+    """Return the position of each key, and whether it is there."""
+    position = np.minimum(np.searchsorted(ascending, keys), len(ascending) - 1)
+    return position, ascending[position] == keys

@@ -33,9 +33,9 @@ def bars(rows: Sequence[Row], label: str) -> str:
     axes = figure.subplots()
     values = [row.nats.value for row in rows]
     axes.barh([row.name.replace("_", " ") for row in rows], values, color=COLOURS["model"])
-    for place, row in enumerate(rows):
+    for position, row in enumerate(rows):
         if row.nats.low is not None and row.nats.high is not None:
-            axes.plot([row.nats.low, row.nats.high], [place, place], color=_INK, lw=2)
+            axes.plot([row.nats.low, row.nats.high], [position, position], color=_INK, lw=2)
     axes.invert_yaxis()
     axes.set_xlabel(label)
     return _svg(figure)

@@ -129,7 +129,7 @@ class Likelihood:
         Share of events that were the likeliest, or among the five likeliest. Of equally likely
         ones that with the lower id comes first.
     by_class, by_position : tuple of Row
-        The same by kind of event, and by place in the piece.
+        The same by kind of event, and by position in the piece.
     """
 
     pieces: int

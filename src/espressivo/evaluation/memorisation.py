@@ -6,25 +6,20 @@ in the order of pitch first, and eight successive notes are compared as a set, s
 matter in which order the notes of a chord are struck. A note more, less or wrong ends a run.
 
 The index holds a hash of every eight successive notes, transposed to begin at 0. Two performances
-share a run where their hashes agree in one place after another.
+share a run where their hashes agree at one position after another.
 """
 
 from __future__ import annotations
 
-import os
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from espressivo.codes import NOTE_ON, grid_steps
 from espressivo.data import Dataset, mixed
-from espressivo.errors import DataError
-from espressivo.files import replacing
 from espressivo.music import Performance, in_order
 from espressivo.progress import Progress, Silent
 
@@ -36,11 +31,10 @@ SHORTEST = 8
 _Times = NDArray[np.float32]
 _Notes = tuple[str, NDArray[np.float64], NDArray[np.uint8]]  # a name, onsets, pitches
 
-_FORMAT = 1  # of the file
 _TEMPO = 0.06  # the share by which a time may be longer or shorter
 _JITTER_S = 0.04  # and the time on top of that
-_BLOCK = 256  # places looked up at a time; bounds the memory used for music that repeats itself
-_HIGH = np.uint64(32)  # a key is a hash in the upper bits, a place in the lower
+_BLOCK = 256  # positions looked up at a time; bounds the memory used for music that repeats itself
+_HIGH = np.uint64(32)  # a key is a hash in the upper bits, a position in the lower
 _LOW = np.uint64(0xFFFFFFFF)
 _SPREAD = mixed(np.arange(1, 129, dtype=np.uint64))
 
@@ -73,14 +67,14 @@ class Run:
 
 @dataclass(frozen=True, eq=False)
 class Memory:
-    """The notes of many pieces, indexed; made by `of_dataset`, `of` or `load`.
+    """The notes of many pieces, indexed; made by `of_dataset` or `of`.
 
     Parameters
     ----------
     names : tuple of str
         Name of each piece.
     first : int64 array, shape (pieces,)
-        The place of each piece's first note.
+        The position of each piece's first note.
     time_s : float32 array, shape (notes,)
         When the chord of each note begins, in seconds of its piece.
     pitch : uint8 array, shape (notes,)
@@ -135,41 +129,9 @@ class Memory:
         first = np.cumsum([len(array) for array in times])[:-1]
         return cls(tuple(names), first, np.concatenate(times), np.concatenate(pitches))
 
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Memory:
-        """Read what `save` wrote.
-
-        Raises
-        ------
-        DataError
-            If the file is missing, damaged, or of another version.
-        """
-        try:
-            with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-                if file["format"] != _FORMAT:
-                    raise DataError(
-                        f"{path}: format {file['format']}, this version reads {_FORMAT}"
-                    )
-                names = tuple(file["names"].tolist())
-                return cls(names, file["first"], file["time_s"], file["pitch"])
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-            raise DataError(f"{path}: not an index of pieces ({error}); make it anew") from error
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything but the hashes to a file, about 5 bytes a note."""
-        with replacing(path) as temporary, temporary.open("wb") as file:
-            np.savez(
-                file,
-                format=_FORMAT,
-                names=np.array(self.names),
-                first=self.first,
-                time_s=self.time_s,
-                pitch=self.pitch,
-            )
-
     @cached_property
     def _eights(self) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
-        """Keys (hash, then place) of every eight notes of one piece, ascending; lowest pitches."""
+        """Keys (hash, position) of every eight notes of one piece, ascending; lowest pitches."""
         hashed, lowest = _hashes(self.pitch)
         inside = np.ones(len(hashed), bool)
         for end in (*self.first[1:].tolist(), len(self.pitch)):
@@ -219,7 +181,7 @@ class Memory:
     def _matches(
         self, time_s: _Times, pitch: NDArray[np.uint8]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Return all pairs of places, here and there, with the same eight notes, and semitones."""
+        """Return pairs of positions, here and there, with the same eight notes, and semitones."""
         keys, lowest_there = self._eights
         hashed, lowest = _hashes(pitch)
         begin = np.searchsorted(keys, hashed << _HIGH)

@@ -180,7 +180,7 @@ def listen(
         The model's, of so many seconds each; number `i` was made with ``seed + i``.
     pieces : sequence of Piece
     vocabulary : Vocabulary
-        The model's: human windows go through it too, so that no step of its clock tells them
+        The model's: human windows go through it too, so that no grid step tells them
         apart.
     memory : Memory, optional
         The training pieces; without it, copies are not looked for.

@@ -146,7 +146,7 @@ def _likelihood(report: Report) -> list[str]:
     parts = ["<h2>Likelihood</h2>"]
     for title, rows in (
         ("class of event", found.by_class),
-        ("place in the piece, in events", found.by_position),
+        ("position in the piece, in events", found.by_position),
     ):
         parts += [
             table((title, "events", "nats per event", "95 %", "top 1", "top 5"), map(_row, rows)),

@@ -12,8 +12,8 @@ from espressivo import midi
 from espressivo.codes import NOTE_ON, Vocabulary
 from espressivo.data import (
     SPLITS,
-    find,
-    match,
+    find_files,
+    match_rows,
     read_splits,
 )
 from espressivo.errors import DataError, MidiError
@@ -95,7 +95,7 @@ def collect(
     paths : sequence of Path
         Files, and folders that are searched with all their subfolders.
     vocabulary : Vocabulary
-        The code of the model.
+        The model's.
     csv : Path, optional
         Table that gives each file its split, as for `espressivo.data.prepare`. Files without a
         row in the split are not looked at.
@@ -140,7 +140,7 @@ _Survey = tuple[Path, str, int, int]  # path, hash, events, notes outside the vo
 def _files(path: Path) -> list[_File]:
     if not path.exists():
         raise DataError(f"{path}: no such file or folder")
-    return [(path.name, path.resolve())] if path.is_file() else find([path])
+    return [(path.name, path.resolve())] if path.is_file() else find_files([path])
 
 
 def _of_split(
@@ -154,7 +154,7 @@ def _of_split(
         if named.setdefault(name, path) != path:
             raise DataError(f"{path}: {named[name]} is also called {name}: measure them apart")
     table = read_splits(csv)
-    rows = {name: row for name, row in match(files, table).items() if table[row][0] == split}
+    rows = {name: row for name, row in match_rows(files, table).items() if table[row][0] == split}
     if not rows:
         raise DataError(
             f"{csv}: none of the {len(files)} MIDI files found is in its split {split!r}"

@@ -67,7 +67,7 @@ class Report:
     scores : tuple of Score
         The same piece by piece.
     music : Music, optional
-        Where it was asked to play.
+        Where samples were requested.
     """
 
     model: dict[str, Any]
@@ -157,7 +157,7 @@ def evaluate(
     quick : bool
         Score only the first 500 events of each piece, and play at most 4 samples.
     command : str, optional
-        How this was asked for, to be kept in the report.
+        What the user typed, to be kept in the report.
     executor : concurrent.futures.Executor, optional
         Where the work is done; by default in this process.
     workers : int

@@ -45,7 +45,7 @@ _Numbers = NDArray[np.float64]
 _POINTS = 512  # at which a density is known
 _REACH = 4.0  # standard deviations of a kernel that count
 _LEAST = 1e-9  # a probability below this is taken for this, so that a divergence is finite
-_LEAST_STEP = 1e-6  # between points; distances that differ by less are the same
+_LEAST_APART = 1e-6  # between points; distances that differ by less are the same
 _LEAST_WINDOWS = 3  # among which distances have a spread
 _PEDAL = ("pedal_down", "pedal_changes")
 
@@ -103,15 +103,15 @@ def flat(performance: Performance) -> Performance:
     """Take all expression out of a performance.
 
     Onsets and ends go to the nearest multiple of `GRID_S`, so the notes of a chord begin
-    together; every note lasts at least one step and is struck with `FLAT_VELOCITY`; pedals are
+    together; every note lasts at least one grid step and is struck with `FLAT_VELOCITY`; pedals are
     left out. Of notes of one pitch that fall together the longest remains.
     """
     notes = performance.notes
     start = np.round(notes["onset_s"] / GRID_S)
     end = np.maximum(np.round(notes["offset_s"] / GRID_S), start + 1)
     order = np.lexsort((-end, notes["pitch"], start))
-    place = start[order] * 128 + notes["pitch"][order]
-    kept = order[np.diff(place, prepend=-1) > 0]
+    key = start[order] * 128 + notes["pitch"][order]
+    kept = order[np.diff(key, prepend=-1) > 0]
     score = np.empty(len(kept), NOTE_DTYPE)
     score["onset_s"], score["offset_s"] = start[kept] * GRID_S, end[kept] * GRID_S
     score["pitch"], score["velocity"] = notes["pitch"][kept], FLAT_VELOCITY
@@ -131,7 +131,7 @@ def compare(ours: Sequence[Features], theirs: Sequence[Features]) -> dict[str, C
         What is judged, such as a model's windows.
     theirs : sequence of Features
         What it is held against: human windows. Both should have gone through the same vocabulary
-        (`espressivo.codes.quantise`): a step of 10 ms is a difference too.
+        (`espressivo.codes.quantise`): a grid step of 10 ms is a difference too.
     """
     found = {}
     for name in FEATURES:
@@ -228,14 +228,14 @@ def _densities(values: _Numbers, others: _Numbers) -> tuple[_Numbers, _Numbers]:
     width, other_width = (each.std(ddof=1) * len(each) ** -0.2 for each in (values, others))
     both, room = np.concatenate((values, others)), _REACH * max(width, other_width)
     low, high = both.min() - room, both.max() + room
-    step = max((high - low) / (_POINTS - 1), _LEAST_STEP)
-    return _smooth(values, low, step, width), _smooth(others, low, step, other_width)
+    spacing = max((high - low) / (_POINTS - 1), _LEAST_APART)
+    return _smooth(values, low, spacing, width), _smooth(others, low, spacing, other_width)
 
 
-def _smooth(values: _Numbers, low: float, step: float, width: float) -> _Numbers:
+def _smooth(values: _Numbers, low: float, spacing: float, width: float) -> _Numbers:
     """Return the probabilities of points from `low` on, with a Gaussian kernel of a width."""
-    counts = np.bincount(np.round((values - low) / step).astype(int), minlength=_POINTS)
-    apart = np.arange(1 - _POINTS, _POINTS) * step / max(width, step)
+    counts = np.bincount(np.round((values - low) / spacing).astype(int), minlength=_POINTS)
+    apart = np.arange(1 - _POINTS, _POINTS) * spacing / max(width, spacing)
     density = np.convolve(np.exp(-0.5 * apart**2), counts, "valid")
     return np.asarray(density / density.sum())
 

@@ -2,14 +2,6 @@
 
 from __future__ import annotations
 
-from espressivo.export.graphs import (
-    step_graph,
-)
-from espressivo.export.model_file import (
-    export,
-)
+from espressivo.export.model_file import export
 
-__all__ = [
-    "export",
-    "step_graph",
-]
+__all__ = ["export"]

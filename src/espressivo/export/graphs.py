@@ -1,9 +1,9 @@
-"""Graphs: the step of each network in standard ONNX operators.
+"""Graphs: each network, one read of an id at a time, in standard ONNX operators.
 
 A graph reads an id in each row and carries the network's state::
 
     ids       int64   (B)              the size of the vocabulary stands for "nothing yet"
-    controls  float32 (B, controls)    what is asked, for a network that can be steered
+    controls  float32 (B, controls)    what is requested, for a network that can be steered
     state_0   float32 (layers, B, ...) what the network remembers; zeros before any id
     state_1   ...                      as many as the network has
     ->
@@ -15,8 +15,8 @@ multiply is rounded to 8 bits too, so sums are of whole numbers, exact in any or
 states of a GRU and of an LSTM lie within -1..1 and are rounded by one fixed scale; what runs
 through a stack is rounded by the largest number of its row. So no row changes another.
 
-A notewise network reads whole steps, yet its graph reads their ids one by one: the blocks run only
-where an id completes a step in some row, and the other rows keep what they remember.
+A note-wise network reads whole events, yet its graph reads their ids one by one: the blocks run
+only where an id completes an event in some row, and the other rows keep what they remember.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class _Graph:
         return self.add("Reshape", x, self.constant(name, np.array(shape)))
 
     def floats(self, name: str, array: NDArray[np.float32]) -> str:
-        """Add weights, in 16 bits unless told; the cast is folded when the file is loaded."""
+        """Add weights, in 16 bits unless all are in 32; loading folds the cast."""
         if self.weights == "fp32":
             return self.constant(name, array)
         stored = self.constant(f"{name}_half", array.astype(np.float16))
@@ -189,7 +189,7 @@ def _float(name: str, shape: list[int | str]) -> onnx.ValueInfoProto:
 
 
 def _recurrent(g: _Graph, arrays: Arrays, cell: str, layers: int) -> _Shapes:
-    """Add the step of a `Recurrent`; return the shapes of its states."""
+    """Add a `Recurrent`, reading one id; return the shapes of its states."""
     hidden = arrays["output.weight"].shape[1]
     if cell == "gru":
         g.constant("split_last", np.array([2 * hidden, hidden]))
@@ -208,8 +208,8 @@ def _recurrent(g: _Graph, arrays: Arrays, cell: str, layers: int) -> _Shapes:
         weight = arrays[f"rnn.weight_hh_l{layer}"].T
         bias = arrays[f"rnn.bias_hh_l{layer}"]
         gates_h = g.linear(f"hidden_{layer}", before[0], weight, bias, bounded=True)
-        cell_step = {"gru": _gru, "lstm": _lstm}[cell]
-        ends.append(cell_step(g, gates_x, gates_h, before[-1]))
+        add_cell = {"gru": _gru, "lstm": _lstm}[cell]
+        ends.append(add_cell(g, gates_x, gates_h, before[-1]))
         x = ends[-1][0]
     logits = g.linear("output", x, arrays["output.weight"].T, arrays["output.bias"], bounded=True)
     g.add("Squeeze", logits, g.constant("first_axis", np.array([0])), name="logits")
@@ -219,7 +219,7 @@ def _recurrent(g: _Graph, arrays: Arrays, cell: str, layers: int) -> _Shapes:
 
 
 def _gru(g: _Graph, gates_x: str, gates_h: str, h: str) -> list[str]:
-    """Add a GRU step as `torch.nn.GRU` defines it: gates r, z, n, the reset after the product."""
+    """Add a GRU cell as `torch.nn.GRU` defines it: gates r, z, n, the reset after the product."""
     x_rz, x_n = g.add_many("Split", gates_x, "split_last", outputs=2, axis=-1)
     h_rz, h_n = g.add_many("Split", gates_h, "split_last", outputs=2, axis=-1)
     rz = g.add("Sigmoid", g.add("Add", x_rz, h_rz))
@@ -229,7 +229,7 @@ def _gru(g: _Graph, gates_x: str, gates_h: str, h: str) -> list[str]:
 
 
 def _lstm(g: _Graph, gates_x: str, gates_h: str, c: str) -> list[str]:
-    """Add an LSTM step as `torch.nn.LSTM` defines it: gates i, f, g, o."""
+    """Add an LSTM cell as `torch.nn.LSTM` defines it: gates i, f, g, o."""
     gates = g.add("Add", gates_x, gates_h)
     a_i, a_f, a_g, a_o = g.add_many("Split", gates, outputs=4, axis=-1)
     i, f, o = (g.add("Sigmoid", a) for a in (a_i, a_f, a_o))
@@ -241,7 +241,7 @@ def _lstm(g: _Graph, gates_x: str, gates_h: str, c: str) -> list[str]:
 
 
 def _stack(g: _Graph, arrays: Arrays, c: StackConfig) -> _Shapes:
-    """Add the step of a `Stack`; return the shapes of its states."""
+    """Add a `Stack`, reading one id; return the shapes of its states."""
     x = g.add("Gather", g.floats("embedding", arrays["embedding.weight"]), "ids")  # (B, width)
     made = _blocks(g, arrays, x, c)
     logits = g.linear("output", made, arrays["output.weight"].T, arrays["output.bias"])
@@ -253,7 +253,7 @@ def _block_states(c: StackConfig) -> _Shapes:
     """Return the shapes of what the blocks remember.
 
     Each block has states of its own, two of them, so that nothing need be cut or put together.
-    After them comes the number of real places of all attention, if there is any.
+    After them comes the number of real positions of all attention, if there is any.
     """
     each = c.width // c.heads
     memory: list[int | str] = [1, "B", c.heads, each, each]
@@ -348,19 +348,19 @@ def _attention(
     g: _Graph, name: str, x: str, states: list[int], real: str, w: Arrays, c: StackConfig
 ) -> str:
     """Add attention over the window, (B, width), with states of these numbers."""
-    heads, each, places = c.heads, c.width // c.heads, c.window + 1
+    heads, each, positions = c.heads, c.width // c.heads, c.window + 1
     projected = g.linear(f"{name}_project", x, w["memory.project.weight"].T)
     q, k, v = g.add_many("Split", projected, outputs=3, axis=-1)
     keys, values = (
         g.add("Concat", f"state_{n}", g.reshape(new, 1, -1, 1, c.width), axis=2)
         for n, new in zip(states, (k, v), strict=True)
-    )  # (1, B, places, width)
+    )  # (1, B, positions, width)
     for n, cache in zip(states, (keys, values), strict=True):
         _forget_first(g, cache, n)
-    cos, sin = (part.numpy()[:, None] for part in rotation(places, each))  # (places, 1, D / 2)
+    cos, sin = (part.numpy()[:, None] for part in rotation(positions, each))  # (p, 1, D / 2)
     keys_turned = _turned(
         g,
-        g.reshape(keys, -1, places, heads, each),
+        g.reshape(keys, -1, positions, heads, each),
         g.constant("cos", cos),
         g.constant("sin", sin),
     )
@@ -374,26 +374,26 @@ def _attention(
         "MatMul",
         g.add("Transpose", q_turned, perm=[0, 2, 1, 3]),
         g.add("Transpose", keys_turned, perm=[0, 2, 3, 1]),
-    )  # (B, heads, 1, places)
+    )  # (B, heads, 1, positions)
     empty = g.add("Sub", g.constant("window", np.float32(c.window)), g.reshape(real, -1, 1))
-    place = g.constant("places", np.arange(places, dtype=np.float32))
-    seen = g.reshape(g.add("GreaterOrEqual", place, empty), -1, 1, 1, places)
+    position = g.constant("positions", np.arange(positions, dtype=np.float32))
+    seen = g.reshape(g.add("GreaterOrEqual", position, empty), -1, 1, 1, positions)
     scores = g.add("Where", seen, scores, g.constant("never", np.float32(-np.inf)))
     recalled = g.add(
         "MatMul",
         g.add("Softmax", scores, axis=-1),
-        g.add("Transpose", g.reshape(values, -1, places, heads, each), perm=[0, 2, 1, 3]),
+        g.add("Transpose", g.reshape(values, -1, positions, heads, each), perm=[0, 2, 1, 3]),
     )
     y = g.reshape(recalled, -1, c.width)
     return g.linear(f"{name}_output", y, w["memory.output.weight"].T)
 
 
-def _forget_first(g: _Graph, places: str, state: int) -> None:
-    """Leave the oldest place, of the third axis, out of what a state is next."""
+def _forget_first(g: _Graph, positions: str, state: int) -> None:
+    """Leave the oldest position, of the third axis, out of what a state is next."""
     begin, end = np.array([1]), np.array([np.iinfo(np.int64).max])
     moved = g.add(
         "Slice",
-        places,
+        positions,
         g.constant("from_second", begin),
         g.constant("to_end", end),
         g.constant("third_axis", np.array([2])),
@@ -425,29 +425,30 @@ def _silu(g: _Graph, x: str) -> str:
     return g.add("Mul", x, g.add("Sigmoid", x))
 
 
-# --- notewise -------------------------------------------------------------------------------------
+# --- note-wise ------------------------------------------------------------------------------------
 
 
 def _notewise(g: _Graph, arrays: Arrays, c: StackConfig, v: Vocabulary) -> _Shapes:
-    """Add the step of a `Notewise`, which reads one id; return the shapes of its states.
+    """Add a `Notewise`, reading one id; return the shapes of its states.
 
-    After those of the blocks come what the heads make of the past, (1, B, factors * width), and
-    the sums of the rows that the ids of the present step have among what is known and what is
-    read, each (1, B, width). An id that completes a step renews the first and clears the others.
+    After those of the blocks come what the heads make of the past, (1, B, fields * width), and
+    the sums of the rows that the ids of the present event have in the tables of the prefix and of
+    the embedding, each (1, B, width). An id that completes an event renews the first and clears
+    the others.
     """
     shapes = _block_states(c)
     count = len(shapes)
-    factor, follower = following(v)
-    goes_on = (factor > 0).astype(np.float32)[:, None]
-    waits = g.add("Gather", g.constant("goes_on", goes_on), "ids", name="waits")  # (B, 1)
+    field, follower = following(v)
+    incomplete = (field > 0).astype(np.float32)[:, None]  # after which an event is not complete
+    waits = g.add("Gather", g.constant("incomplete", incomplete), "ids", name="waits")  # (B, 1)
 
     row = g.add("Gather", g.floats("embedding", arrays["embedding.weight"]), "ids")
     read = g.add("Add", f"state_{count + 2}", row)  # (1, B, width)
     g.add("Mul", read, waits, name=f"next_{count + 2}")
-    rows = np.pad(arrays["known.weight"], ((0, 1), (0, 0))) * goes_on
-    row = g.add("Gather", g.floats("known", rows), "ids")
-    known = g.add("Mul", f"state_{count + 1}", waits)
-    g.add("Add", known, row, name=f"next_{count + 1}")
+    rows = np.pad(arrays["known.weight"], ((0, 1), (0, 0))) * incomplete
+    row = g.add("Gather", g.floats("prefix", rows), "ids")
+    prefix = g.add("Mul", f"state_{count + 1}", waits)
+    g.add("Add", prefix, row, name=f"next_{count + 1}")
 
     reading, waiting = _Graph(g.weights, "then_"), _Graph(g.weights, "else_")
     one = reading.constant("one", np.float32(1))
@@ -468,10 +469,10 @@ def _notewise(g: _Graph, arrays: Arrays, c: StackConfig, v: Vocabulary) -> _Shap
     shapes += [[1, "B", c.width]] * 2
 
     heads = g.reshape(f"next_{count}", -1, len(FIELDS), c.width)
-    number = g.add("Gather", g.constant("factor", factor[:, None]), "ids")  # (B, 1)
+    number = g.add("Gather", g.constant("field", field[:, None]), "ids")  # (B, 1)
     head = g.add("GatherND", heads, number, batch_dims=1)  # (B, width)
-    known = g.reshape(f"next_{count + 1}", -1, c.width)
-    hidden = _silu(g, g.add("Add", head, known))
+    prefix = g.reshape(f"next_{count + 1}", -1, c.width)
+    hidden = _silu(g, g.add("Add", head, prefix))
     logits = g.linear("output", hidden, arrays["output.weight"].T, arrays["output.bias"])
     masks, number_of_mask = np.unique(follower, axis=0, return_inverse=True)
     mask = g.add("Gather", g.constant("mask_number", number_of_mask), "ids")

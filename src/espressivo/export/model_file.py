@@ -47,7 +47,7 @@ def export(
     network : one of `espressivo.networks`
         Not changed; its dropout does not matter.
     vocabulary : Vocabulary
-        The code that the network was trained on.
+        The one that the network was trained with.
     path : path
         Replaced if it exists; the folder must exist.
     card : dict

@@ -1,10 +1,9 @@
 """The networks: torch modules that read events and predict the next one.
 
-Every network has ``forward(inputs, state) -> (logits, state)`` over a time-major sequence, and
-those over events ``step(inputs, state) -> (logits, state)`` for one of them, equal on logits. One
-that can be steered takes controls as a third argument; one over the steps of a code of notes takes
-what it is to predict as a fourth. A state is a tuple of tensors whose second axis is the rows of
-the batch; zeros before any event.
+Every network has ``forward(inputs, state) -> (logits, state)`` over a time-major sequence. One
+that can be steered takes controls as a third argument; a note-wise one takes the events that it is
+to predict as a fourth. A state is a tuple of tensors whose second axis is the rows of the batch;
+zeros before any event.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ NETWORKS: dict[str, NetworkConfig] = {
     "notewise": StackConfig("dddd", notewise=True),
 }
 """``gru`` is the post's network (Apisov 2018), ``lstm`` Magenta's (Simon & Oore 2017), ``delta``
-and ``notewise`` ours, the latter for codes of notes."""
+and ``notewise`` ours, the latter for note-wise vocabularies."""
 
 
 def build(config: NetworkConfig, vocabulary: Vocabulary) -> Network:
@@ -31,7 +31,7 @@ def build(config: NetworkConfig, vocabulary: Vocabulary) -> Network:
     Raises
     ------
     TrainingError
-        If the network is for codes of notes and the vocabulary is of events.
+        If the network is note-wise and the vocabulary is not.
     """
     if not isinstance(config, StackConfig):
         return Recurrent(config, vocabulary.size)
@@ -39,8 +39,8 @@ def build(config: NetworkConfig, vocabulary: Vocabulary) -> Network:
         return Stack(config, vocabulary.size)
     if not vocabulary.notewise:
         raise TrainingError(
-            f"a notewise network needs a code of notes, which {vocabulary.name!r} is not: prepare "
-            "the data in the vocabulary notes"
+            f"a note-wise network needs a note-wise vocabulary, which {vocabulary.name!r} is not: "
+            "prepare the data in the vocabulary 'notes'"
         )
     return Notewise(config, vocabulary)
 

@@ -1,8 +1,9 @@
-"""A stack over the steps of a code of notes, whose ids are predicted one after another.
+"""A stack over a note-wise vocabulary: the ids of an event are predicted one after another.
 
-The blocks read one step at a time, as the sum of what its ids mean, and so remember several times
-further than over events, at the same cost. Each kind of id in a step then has a small head of its
-own, which reads what the blocks made of the past and the ids of the step before its own.
+The blocks read a whole event at a time, as the sum of the embeddings of its ids, and so remember
+several times further than over single ids, at the same cost. Each field of an event (time, what
+happens, velocity, duration, fine duration) has a small head of its own, which reads what the blocks
+made of the past, and the prefix: the ids of the fields before its own in the event.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from espressivo.codes import FIELDS, NO_ID, Vocabulary
-from espressivo.networks.stack import Stack, StackConfig, State
+from espressivo.networks.recurrent import State
+from espressivo.networks.stack import Stack, StackConfig
 
 __all__ = ["NEVER", "Notewise"]
 
@@ -21,7 +23,7 @@ NEVER = -1e4
 
 
 class Notewise(Stack):
-    """A language model over the steps of a code of notes; see the module.
+    """A language model over the events of a note-wise vocabulary; see the module.
 
     Its state is that of a `Stack`.
 
@@ -30,23 +32,23 @@ class Notewise(Stack):
     config : StackConfig
         Its ``notewise`` is true.
     vocabulary : Vocabulary
-        A code of notes.
+        A note-wise one.
     """
 
     def __init__(self, config: StackConfig, vocabulary: Vocabulary) -> None:
         super().__init__(config, vocabulary.size)
         width, v = config.width, vocabulary
-        self.known = nn.Embedding(self.size, width)
+        self.known = nn.Embedding(self.size, width)  # of the prefix, as saved files name it
         self.heads = nn.ModuleList(nn.Linear(width, width) for _ in FIELDS)
         nn.init.normal_(self.embedding.weight, std=0.7 / len(FIELDS) ** 0.5)
         nn.init.normal_(self.known.weight, std=0.5)
         self._spans = tuple(
             tuple((v.first[kind], v.first[kind] + v.counts[kind]) for kind in kinds)
             for kinds in FIELDS
-        )  # first id and one past the last of each kind of id, for each factor
-        lengths = torch.from_numpy(v.durations_in_class)
-        self.register_buffer("_lengths", lengths, persistent=False)
-        self._lengths: Tensor
+        )  # first id and one past the last of each kind of id, for each field
+        fine_durations = torch.from_numpy(v.durations_in_class)
+        self.register_buffer("_fine_durations", fine_durations, persistent=False)
+        self._fine_durations: Tensor
 
     def forward(
         self,
@@ -55,40 +57,40 @@ class Notewise(Stack):
         controls: Tensor | None = None,
         targets: Tensor | None = None,
     ) -> tuple[Tensor, State]:
-        """Read sequences of steps and predict the ids of each step after.
+        """Read sequences of events and predict the ids of each event after.
 
         Parameters
         ----------
-        inputs : int64 tensor, (T, B, factors)
-            Ids of each step, `NO_ID` where it has none; `size` is "no step yet".
+        inputs : int64 tensor, (T, B, fields)
+            Ids of each event, `NO_ID` for fields that it lacks; `size` is "no event yet".
         state, controls
-            As a `Stack` takes them, by steps.
-        targets : int64 tensor, (T, B, factors)
-            Ids of the steps to predict: each is predicted given those before it in the step.
+            As a `Stack` takes them, by events.
+        targets : int64 tensor, (T, B, fields)
+            Ids of the events to predict: each is predicted given those before it in the event.
 
         Returns
         -------
         logits : tensor, (T, B, size)
-            For each factor among its own ids; `NEVER` for those that cannot follow.
+            Of each field among its own ids; `NEVER` for those that cannot follow.
         state : State
         """
         if targets is None:
-            raise ValueError("the ids of a step are predicted one after another: give targets")
+            raise ValueError("the ids of an event are predicted one after another: give targets")
         made, after = self.recall(_summed(self.embedding, inputs), state, controls)
-        known = torch.zeros_like(made)
-        found: dict[tuple[int, int], Tensor] = {}  # logits by the first id and one past the last
-        for factor, (spans, head) in enumerate(zip(self._spans, self.heads, strict=True)):
-            hidden = functional.silu(head(made) + known)
+        prefix = torch.zeros_like(made)
+        logits: dict[tuple[int, int], Tensor] = {}  # by the first id and one past the last
+        for field, (spans, head) in enumerate(zip(self._spans, self.heads, strict=True)):
+            hidden = functional.silu(head(made) + prefix)
             for begin, end in spans:
                 weight, bias = self.output.weight[begin:end], self.output.bias[begin:end]
-                found[begin, end] = functional.linear(hidden, weight, bias)
-            known = known + _summed(self.known, targets[..., factor : factor + 1])
-        ((first_length, _),), ((first_fine, end),) = self._spans[-2:]
-        number = (targets[..., -2] - first_length).clamp(min=0)
-        place = torch.arange(end - first_fine, device=targets.device)
-        inside = place < self._lengths[number][..., None]
-        found[first_fine, end] = torch.where(inside, found[first_fine, end], NEVER)
-        return torch.cat([found[span] for span in sorted(found)], -1), after
+                logits[begin, end] = functional.linear(hidden, weight, bias)
+            prefix = prefix + _summed(self.known, targets[..., field : field + 1])
+        ((first_duration, _),), ((first_fine, end),) = self._spans[-2:]
+        duration_class = (targets[..., -2] - first_duration).clamp(min=0)
+        number = torch.arange(end - first_fine, device=targets.device)
+        can_follow = number < self._fine_durations[duration_class][..., None]
+        logits[first_fine, end] = torch.where(can_follow, logits[first_fine, end], NEVER)
+        return torch.cat([logits[span] for span in sorted(logits)], -1), after
 
 
 def _summed(table: nn.Embedding, ids: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Pretrained networks: folders as users of Hugging Face know them, to go on training from.
+"""Pretrained networks: folders as users of Hugging Face know them, to fine-tune from.
 
 A folder holds ``model.safetensors``, the weights under their names in the network, and
 ``config.json``, written last: the kind and sizes of the network, its vocabulary and its card. To
@@ -51,7 +51,7 @@ def save_pretrained(
     ----------
     network : one of `espressivo.networks`
     vocabulary : Vocabulary
-        The code that the network was trained on.
+        The one that the network was trained with.
     folder : path
         What other files it holds is left alone.
     card : dict

@@ -41,7 +41,7 @@ class RecurrentConfig:
     """It cannot be steered."""
 
     notewise: ClassVar[bool] = False
-    """It reads events, of any code."""
+    """It reads id by id, in any vocabulary."""
 
     def __post_init__(self) -> None:
         if self.cell not in ("gru", "lstm"):
@@ -110,8 +110,3 @@ class Recurrent(nn.Module):
         hidden, after = self.rnn(one_hot.to(self.output.weight.dtype), before)  # (T, B, H)
         hidden = functional.dropout(hidden, self.config.dropout, self.training)
         return self.output(hidden), after if isinstance(after, tuple) else (after,)
-
-    def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
-        """Read one event per row, (B,); return logits (B, size) and the state after it."""
-        logits, state = self(inputs[None], state)
-        return logits[0], state

@@ -22,9 +22,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["EPSILON", "TAPS", "Stack", "StackConfig", "State", "hidden_matrices", "rotation"]
+from espressivo.networks.recurrent import State
 
-State = tuple[Tensor, ...]
+__all__ = ["EPSILON", "TAPS", "Stack", "StackConfig", "hidden_matrices", "rotation"]
 
 TAPS = 4
 """Events that the short convolution before the delta rule sees."""
@@ -53,7 +53,8 @@ class StackConfig:
     controls : int
         Numbers that steer the network, as `espressivo.codes` makes them; 0 for none.
     notewise : bool
-        Whether it reads the steps of a code of notes, as `espressivo.networks.Notewise` does.
+        Whether it reads the events of a note-wise vocabulary, as `espressivo.networks.Notewise`
+        does.
     dropout : float
         Share of each block's two contributions dropped in training.
     """
@@ -149,7 +150,7 @@ class Stack(nn.Module):
         state : State, optional
             As left by earlier events; before any by default.
         controls : tensor, (T, B, controls), optional
-            What is asked of the events predicted; nothing by default.
+            What is requested of the events predicted; nothing by default.
 
         Returns
         -------
@@ -184,14 +185,6 @@ class Stack(nn.Module):
         if after_a:
             new.append((state[-1] + length).clamp(max=self.config.window))
         return self.norm(x).transpose(0, 1), tuple(new)
-
-    def step(
-        self, inputs: Tensor, state: State, controls: Tensor | None = None
-    ) -> tuple[Tensor, State]:
-        """Read one event per row, (B,); return logits (B, size) and the state after it."""
-        asked = None if controls is None else controls[None]
-        logits, state = self(inputs[None], state, asked)
-        return logits[0], state
 
 
 def hidden_matrices(network: nn.Module) -> list[Tensor]:
@@ -311,7 +304,10 @@ def _delta_rule(
 
 
 class _Attention(nn.Module):
-    """Attention over a window. Keys are turned by their place in it when read, so places stay."""
+    """Attention over a window.
+
+    Keys are stored as they are, and turned by their position in the window when they are read.
+    """
 
     def __init__(self, config: StackConfig) -> None:
         super().__init__()
@@ -327,12 +323,12 @@ class _Attention(nn.Module):
         q, k, v = self.project(x).chunk(3, -1)
         keys = torch.cat((keys.to(k.dtype), k), 1)  # (B, window + T, width)
         values = torch.cat((values.to(v.dtype), v), 1)
-        place = torch.arange(self.window + length, device=x.device)
-        back = place[self.window :, None] - place  # (T, window + T), from each event
-        seen = (back >= 0) & (back <= self.window) & (place >= self.window - real[..., None])
+        position = torch.arange(self.window + length, device=x.device)
+        back = position[self.window :, None] - position  # (T, window + T), from each event
+        seen = (back >= 0) & (back <= self.window) & (position >= self.window - real[..., None])
         recalled = functional.scaled_dot_product_attention(
-            _turned(self._heads(q), place[self.window :]),
-            _turned(self._heads(keys), place),
+            _turned(self._heads(q), position[self.window :]),
+            _turned(self._heads(keys), position),
             self._heads(values),
             attn_mask=seen[:, None],
         )
@@ -343,15 +339,16 @@ class _Attention(nn.Module):
         return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
 
-def rotation(places: int, size: int) -> tuple[Tensor, Tensor]:
-    """Return cosines and sines, each (places, size // 2), by which a place turns a head's pairs."""
+def rotation(positions: int, size: int) -> tuple[Tensor, Tensor]:
+    """Return cosines and sines, each (positions, size // 2), that turn the pairs of a head."""
     speed = 10000.0 ** (-torch.arange(size // 2) / (size // 2))
-    angle = torch.arange(places)[:, None] * speed
+    angle = torch.arange(positions)[:, None] * speed
     return angle.cos(), angle.sin()
 
 
-def _turned(x: Tensor, place: Tensor) -> Tensor:
-    """Turn the pairs of (B, heads, T, D) by angles that grow with the place, (T,)."""
-    cos, sin = (part.to(x.device)[place] for part in rotation(int(place[-1]) + 1, x.shape[-1]))
+def _turned(x: Tensor, position: Tensor) -> Tensor:
+    """Turn the pairs of (B, heads, T, D) by angles that grow with the position, (T,)."""
+    turns = rotation(int(position[-1]) + 1, x.shape[-1])
+    cos, sin = (part.to(x.device)[position] for part in turns)
     one, two = x.chunk(2, -1)
     return torch.cat((one * cos - two * sin, one * sin + two * cos), -1).to(x.dtype)

@@ -16,6 +16,7 @@ from espressivo.play.model import (
     load,
 )
 from espressivo.play.player import (
+    requested,
     supported_controls,
 )
 from espressivo.play.primers import (
@@ -57,5 +58,6 @@ __all__ = [
     "opened",
     "pitches",
     "provenance_of",
+    "requested",
     "supported_controls",
 ]

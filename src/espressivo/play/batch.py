@@ -1,85 +1,173 @@
-"""Batch: pieces made side by side, so that the engine reads an event of each at once."""
+"""Batch: pieces made side by side, so that the engine reads an id of each at once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Sequence
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from espressivo.codes import Ids
-from espressivo.engine import Engine
+from espressivo.codes import Event, Ids
+from espressivo.engine import Arrays, Engine
+from espressivo.play.player import Choice
 
 __all__ = ["Row", "side_by_side"]
 
 
 class Row:
-    """A place in a batch, to a player what a `State` is; but it reads only when all rows do."""
+    """A row of a batch, to a player what a `State` is; but it reads only when other rows do."""
 
     def __init__(self) -> None:
-        self.asked: NDArray[np.float32] | None = None
+        self.controls: NDArray[np.float32] | None = None
         self.fed: int | None = None
-        """The event that is still to be read."""
+        """The id that is still to be read."""
         self.expected: NDArray[np.float32] = np.empty(0, np.float32)
 
     def feed(self, ids: ArrayLike) -> None:
-        """Take an event, to be read with those of the other rows."""
+        """Take an id, to be read with those of the other rows."""
         self.fed = int(np.asarray(ids))
 
     def logits(self) -> NDArray[np.float32]:
-        """Return the scores of the next event, shape (size,)."""
+        """Return the scores of the next id, shape (size,)."""
         return self.expected
+
+    def copy(self) -> Self:
+        """Return the row itself: in a batch nothing is taken back."""
+        return self
 
 
 def side_by_side(
-    engine: Engine, primer: Ids, rows: list[Row], streams: list[Iterator[int]]
+    engine: Engine,
+    primer: Ids,
+    rows: Sequence[Row],
+    pieces: Sequence[Generator[Choice | Event, int | None, None]],
 ) -> list[list[int]]:
-    """Let streams run to their ends, reading an event of each at a time.
+    """Let pieces play to their ends, and read an id of each at a time.
+
+    The ids within an event cost little to read, and that which completes an event much. So rows
+    that have completed theirs wait until all others have, and these ids are read together.
 
     Parameters
     ----------
     engine : Engine
     primer : ids
         What every row has read before.
-    rows : list of Row
-        What the streams feed their events to.
-    streams : list of iterators of ids
-        In the order of the rows; they feed all their ids but the last ones to their row.
+    rows : sequence of Row
+        What the players of the pieces feed their ids to.
+    pieces : sequence of generators
+        In the order of the rows; see `espressivo.play.pieces`.
 
     Returns
     -------
     list of list of ids
-        What each stream gave.
+        What each piece gave.
     """
-    given: list[list[int]] = [[] for _ in rows]
-    before = np.concatenate(([engine.vocabulary.size], primer)).astype(np.int64)
-    asked = _asked(engine, rows[:1])
-    read, state = engine.run(before[:, None], engine.initial_state(), asked)
-    logits = read[-1].repeat(len(rows), axis=0)  # (rows, size)
-    state = tuple(array.repeat(len(rows), axis=1) for array in state)
-    playing = list(range(len(rows)))
-    while playing:
-        for number, expected in zip(playing, logits, strict=True):
-            rows[number].fed, rows[number].expected = None, expected
-            for id_ in streams[number]:
-                given[number].append(id_)
-                if rows[number].fed is not None:
-                    break
-        left = [place for place, number in enumerate(playing) if rows[number].fed is not None]
-        if len(left) < len(playing):
-            playing = [playing[place] for place in left]
-            state = tuple(array[:, left] for array in state)
-        if playing:
-            asked = _asked(engine, [rows[number] for number in playing])
-            fed = np.array([[rows[number].fed for number in playing]])
-            after, state = engine.run(fed, state, asked)
-            logits = after[0]
-    return given
+    batch = _Batch(engine, primer, rows)
+    played: list[list[int]] = [[] for _ in rows]
+    choices: dict[int, Choice | None] = {}  # by row; None goes on without one
+
+    def go_on(row: int, drawn: int | None) -> None:
+        """Let a piece go on until it chooses, has something to read, or ends."""
+        try:
+            given = next(pieces[row]) if drawn is None else pieces[row].send(drawn)
+            while not isinstance(given, Choice):
+                played[row].extend(given)
+                if rows[row].fed is not None:
+                    choices[row] = None
+                    return
+                given = next(pieces[row])
+            choices[row] = given
+        except StopIteration:
+            batch.leave(row)
+
+    for row in range(len(rows)):
+        go_on(row, None)
+    while choices:
+        batch.read()  # what a row has to read comes before what it chooses
+        for row in [row for row, choice in choices.items() if choice is None]:
+            if rows[row].fed is None:
+                del choices[row]
+                go_on(row, None)
+        ready = {row: c for row, c in choices.items() if c is not None and rows[row].fed is None}
+        for row, id_ in _drawn(rows, ready).items():
+            del choices[row]
+            go_on(row, id_)
+    return played
 
 
-def _asked(engine: Engine, rows: list[Row]) -> NDArray[np.float32] | None:
-    """Return what is asked in each row, shape (rows, engine.controls)."""
-    if not engine.controls:
-        return None
-    nothing = np.zeros(engine.controls, np.float32)
-    return np.stack([nothing if row.asked is None else row.asked for row in rows])
+def _drawn(rows: Sequence[Row], choices: dict[int, Choice]) -> dict[int, int]:
+    """Return the id that each row draws; rows that sample alike draw at once."""
+    alike: dict[int, list[int]] = {}
+    for row, choice in choices.items():
+        alike.setdefault(id(choice.sampling), []).append(row)
+    drawn: dict[int, int] = {}
+    for group in alike.values():
+        ids = choices[group[0]].sampling.choose(
+            np.stack([rows[row].logits() for row in group]),
+            np.array([choices[row].share for row in group]),
+            np.stack([choices[row].allowed for row in group]),
+        )
+        drawn.update(zip(group, ids.tolist(), strict=True))
+    return drawn
+
+
+class _Batch:
+    """The states of all rows that play, in arrays that the engine reads at once."""
+
+    def __init__(self, engine: Engine, primer: Ids, rows: Sequence[Row]) -> None:
+        self._engine, self._rows = engine, rows
+        self._playing = list(range(len(rows)))  # rows in the order of the arrays
+        before = np.concatenate(([engine.vocabulary.size], primer)).astype(np.int64)
+        logits, state = engine.run(before[:, None], engine.initial_state(), self._controls([0]))
+        self._state: Arrays = tuple(array.repeat(len(rows), axis=1) for array in state)
+        for row in rows:
+            row.expected = logits[-1, 0]
+
+    def leave(self, row: int) -> None:
+        """Take a row out that has come to its end."""
+        self._rows[row].fed = None
+        position = self._playing.index(row)
+        self._playing.remove(row)
+        self._state = tuple(np.delete(array, position, axis=1) for array in self._state)
+
+    def read(self) -> None:
+        """Read what rows have been fed: what completes no event, or else everything."""
+        waiting = [n for n, row in enumerate(self._playing) if self._rows[row].fed is not None]
+        fed = {n: self._fed(n) for n in waiting}
+        within = [n for n in waiting if self._engine.unchanged(fed[n])]
+        if within:
+            kept = self._engine.unchanged(fed[within[0]])
+            some = self._engine.initial_state()[:kept] + tuple(
+                array[:, within] for array in self._state[kept:]
+            )
+        else:
+            within, kept = waiting, 0
+            every = len(waiting) == len(self._playing)
+            some = self._state if every else tuple(a[:, waiting] for a in self._state)
+        if not within:
+            return
+        ids = np.array([[fed[n] for n in within]])
+        controls = self._controls([self._playing[n] for n in within])
+        logits, after = self._engine.run(ids, some, controls)
+        if len(within) == len(self._playing):
+            self._state = self._state[:kept] + after[kept:]
+        else:
+            for array, new in zip(self._state[kept:], after[kept:], strict=True):
+                array[:, within] = new
+        for n, expected in zip(within, logits[0], strict=True):
+            row = self._rows[self._playing[n]]
+            row.fed, row.expected = None, expected
+
+    def _fed(self, position: int) -> int:
+        fed = self._rows[self._playing[position]].fed
+        assert fed is not None  # noqa: S101 - only rows that have been fed are asked
+        return fed
+
+    def _controls(self, rows: Sequence[int]) -> NDArray[np.float32] | None:
+        """Return what is requested in rows, shape (rows, engine.controls)."""
+        if not self._engine.controls:
+            return None
+        nothing = np.zeros(self._engine.controls, np.float32)
+        wanted = [self._rows[row].controls for row in rows]
+        return np.stack([nothing if controls is None else controls for controls in wanted])

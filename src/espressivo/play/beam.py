@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from espressivo.codes import TIME_SHIFT, Grammar, Ids, grammar_of
+from espressivo.codes import TIME_SHIFT, Ids
 from espressivo.engine import Engine, Sampling, State
 from espressivo.errors import GenerationError
-from espressivo.play.player import asked
+from espressivo.play.pieces import LONGEST_START_S
+from espressivo.play.player import Mask, requested
 from espressivo.play.settings import Settings
 
 __all__ = ["BeamResult", "search"]
@@ -25,6 +27,7 @@ class BeamResult:
     Parameters
     ----------
     ids : int32 array
+        Those of whole events.
     log_probability : float
         Natural logarithm of the probability with which sampling would give it.
     score : float
@@ -40,11 +43,23 @@ class BeamResult:
 class _Beam:
     """One of the lists that are followed at once; `key` is what it is kept by."""
 
-    grammar: Grammar
+    mask: Mask
     ids: list[int]
+    events: int  # those begun
     log_p: float
     key: float
-    ended: bool = False
+
+    @property
+    def waits(self) -> bool:
+        """Whether its latest event is complete."""
+        return self.mask.decoder.between or self.ended
+
+    @property
+    def ended(self) -> bool:
+        return self.mask.decoder.ended
+
+    def score(self, length_penalty: float) -> float:
+        return float(self.log_p / max(self.events, 1) ** length_penalty)
 
 
 def search(
@@ -69,9 +84,9 @@ def search(
     engine : Engine
         Reads all lists as one batch.
     settings : Settings
-        Temperatures, cuts and rules as in sampling, but for the guard, which takes no part.
+        As in sampling.
     primer : ids
-        What comes before.
+        What comes before. Without one the first note begins within `LONGEST_START_S`.
     events : int
         Length of the lists, at least 1; one that comes to the end of the piece is shorter.
     width : int
@@ -88,86 +103,116 @@ def search(
     """
     if events < 1 or width < 1:
         raise GenerationError(f"events and width must be at least 1, not {events} and {width}")
-    sampling = settings.sampling(engine.vocabulary)
-    grammar = grammar_of(engine.vocabulary, settings.limits)
     if settings.guidance != 1:
-        raise GenerationError("a search follows what is asked as learned: leave guidance at 1")
-    steered = asked(engine, settings)
-    state = State(engine, steered)
+        raise GenerationError("a search follows what is requested as learned: leave guidance at 1")
+    sampling, controls = settings.sampling(engine.vocabulary), requested(engine, settings)
+    mask = Mask(engine.vocabulary, settings)
+    state = State(engine, controls)
     state.feed(primer)
     for id_ in primer.tolist():
-        grammar.feed(id_)
-    grammar.begin_here()
+        mask.feed(id_)
+    mask.decoder.begin_here()
+    if not len(primer):
+        mask.start = round(LONGEST_START_S * engine.vocabulary.steps_per_second)
     memory = state.memory
     logits = memory.pop("logits")[None]
     arrays = tuple(memory.values())
-    beams = [_Beam(grammar, [], 0.0, 0.0)]
-    for _ in range(events):
-        children = [_children(beam, row, sampling) for beam, row in zip(beams, logits, strict=True)]
-        log_p = np.concatenate(
-            [beam.log_p + child for beam, child in zip(beams, children, strict=True)]
-        )
-        if rng is None:
-            lengths = [len(beam.ids) + (not beam.ended) for beam in beams]
-            scale = np.repeat(np.maximum(lengths, 1), [len(child) for child in children])
-            key = log_p / scale**length_penalty
-        else:
-            key = np.concatenate(
-                [_gumbels(beam, c, rng) for beam, c in zip(beams, children, strict=True)]
-            )
-        best = np.argsort(-key, kind="stable")[:width]
-        best = best[key[best] > -np.inf]
-        first = np.cumsum([0, *(len(child) for child in children)])
-        parents = np.searchsorted(first, best, "right") - 1
-        beams = [
-            _child(
-                beams[parent], int(place - first[parent]), float(log_p[place]), float(key[place])
-            )
-            for parent, place in zip(parents, best, strict=True)
-        ]
+    beams = [_Beam(mask, [], 0, 0.0, 0.0)]
+    for event in range(1, events + 1):
+        while not all(beam.events == event and beam.waits for beam in beams if not beam.ended):
+            read = [beam.events == event and beam.waits for beam in beams]  # these wait
+            grown = [
+                np.zeros(1) if waits or beam.ended else _log_probabilities(beam, row, sampling)
+                for beam, row, waits in zip(beams, logits, read, strict=True)
+            ]
+            parents, ids, beams = _best(beams, grown, event, width, length_penalty, rng)
+            arrays = tuple(array[:, parents] for array in arrays)
+            logits = logits[parents]
+            new = [n for n, id_ in enumerate(ids) if id_ is not None]
+            if new:
+                fed = np.array([[ids[n] for n in new]], np.int64)
+                rows = None if controls is None else np.tile(controls, (len(new), 1))
+                after, states = engine.run(fed, tuple(a[:, new] for a in arrays), rows)
+                logits[new] = after[0]
+                for array, changed in zip(arrays, states, strict=True):
+                    array[:, new] = changed
         if all(beam.ended for beam in beams):
             break
-        inputs = np.array([[beam.ids[-1] for beam in beams]], np.int64)
-        rows = None if steered is None else np.tile(steered, (len(beams), 1))
-        after, arrays = engine.run(inputs, tuple(array[:, parents] for array in arrays), rows)
-        logits = after[0]
     return [
-        BeamResult(np.array(b.ids, np.int32), b.log_p, b.log_p / len(b.ids) ** length_penalty)
-        for b in beams
+        BeamResult(np.array(beam.ids, np.int32), beam.log_p, beam.score(length_penalty))
+        for beam in beams
     ]
 
 
-def _children(beam: _Beam, logits: NDArray[np.float32], sampling: Sampling) -> _Floats:
-    """Return the logarithm of each next event's probability; of one that has ended, its own."""
-    if beam.ended:
-        return np.zeros(1)
-    v, forced = beam.grammar.vocabulary, beam.grammar.overdue()
-    if forced is not None:
-        p = np.zeros(v.size)
-        p[forced] = 1.0
+def _best(
+    beams: Sequence[_Beam],
+    grown: Sequence[_Floats],
+    event: int,
+    width: int,
+    length_penalty: float,
+    rng: np.random.Generator | None,
+) -> tuple[list[int], list[int | None], list[_Beam]]:
+    """Return the best beams after one id more, the number of the beam before, and the id of each.
+
+    `grown` holds for each beam the logarithm of each next id's probability; one number, 0, for a
+    beam that stays as it is.
+    """
+    log_p = np.concatenate([beam.log_p + more for beam, more in zip(beams, grown, strict=True)])
+    if rng is None:
+        counts = [
+            beam.events if len(more) == 1 else event
+            for beam, more in zip(beams, grown, strict=True)
+        ]
+        scale = np.repeat(np.maximum(counts, 1), [len(more) for more in grown])
+        key = log_p / scale**length_penalty
     else:
-        p = sampling.distribution(logits, beam.grammar.allowed())
+        key = np.concatenate(
+            [_gumbels(beam, more, rng) for beam, more in zip(beams, grown, strict=True)]
+        )
+    order = np.argsort(-key, kind="stable")[:width]
+    order = order[key[order] > -np.inf]
+    first = np.cumsum([0, *(len(more) for more in grown)])
+    parents = (np.searchsorted(first, order, "right") - 1).tolist()
+    ids: list[int | None] = []
+    kept = []
+    for parent, position in zip(parents, order.tolist(), strict=True):
+        if len(grown[parent]) == 1:
+            ids.append(None)
+            kept.append(beams[parent])
+            continue
+        id_ = int(position - first[parent])
+        mask = beams[parent].mask.copy()
+        mask.feed(id_)
+        ids.append(id_)
+        kept.append(
+            _Beam(
+                mask, [*beams[parent].ids, id_], event, float(log_p[position]), float(key[position])
+            )
+        )
+    return parents, ids, kept
+
+
+def _log_probabilities(beam: _Beam, logits: NDArray[np.float32], sampling: Sampling) -> _Floats:
+    """Return the logarithm of each next id's probability."""
+    mask, decoder = beam.mask, beam.mask.decoder
+    v, overdue = decoder.vocabulary, decoder.overdue()
+    if overdue is not None:
+        p = np.zeros(v.size)
+        p[overdue] = 1.0
+    else:
+        p = sampling.distribution(logits, mask.allowed(decoder))
         # Time-shifts that would be cut to the same one are that one.
         last = v.first[TIME_SHIFT] + v.counts[TIME_SHIFT] - 1
-        longest = beam.grammar.cut(last)
+        longest = mask.cut(decoder, last)
         p[longest] = p[longest : last + 1].sum()
         p[longest + 1 : last + 1] = 0.0
     with np.errstate(divide="ignore"):
         return np.log(p)
 
 
-def _child(beam: _Beam, id_: int, log_p: float, key: float) -> _Beam:
-    """Return a beam after an event; one that has ended stays as it is."""
-    if beam.ended:
-        return beam
-    grammar = beam.grammar.copy()
-    grammar.feed(id_)
-    return _Beam(grammar, [*beam.ids, id_], log_p, key, grammar.ended)
-
-
 def _gumbels(beam: _Beam, children: _Floats, rng: np.random.Generator) -> _Floats:
     """Return Gumbel variables with these log-probabilities, whose maximum is the beam's own key."""
-    if beam.ended:
+    if len(children) == 1:
         return np.array([beam.key])
     free = beam.log_p + children + rng.gumbel(size=len(children))
     # The stable form in appendix B.3 of the paper.

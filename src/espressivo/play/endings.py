@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from espressivo.codes import NOTE_ON, SUSTAIN, VELOCITY, Grammar
+from espressivo.codes import NOTE_ON, SUSTAIN, VELOCITY, Decoder
 
 __all__ = ["CLOSE_S", "ENDINGS", "FADE", "PAUSE_S", "RING_S", "Close"]
 
@@ -34,43 +34,44 @@ class Close:
 
     Parameters
     ----------
-    grammar : Grammar
+    decoder : Decoder
         As it is at the beginning.
     end : int
         The step at which the time is over.
     """
 
-    def __init__(self, grammar: Grammar, end: int) -> None:
-        self._grammar, v = grammar, grammar.vocabulary
-        scale = min(1.0, (end - grammar.begin) / (2 * CLOSE_S * v.steps_per_second))
+    def __init__(self, decoder: Decoder, end: int) -> None:
+        v = decoder.vocabulary
+        scale = min(1.0, (end - decoder.begin) / (2 * CLOSE_S * v.steps_per_second))
         steps = scale * v.steps_per_second
         self._begin, self._latest = end - round(CLOSE_S * steps), end - round(RING_S * steps)
         self._pause = round(PAUSE_S * v.steps_per_second)
         self.closed = self._heard = False
+        """Whether no note begins any more."""
         self._loudest: int | None = None  # the velocity bin in force when the close began
         spans = zip(v.first, v.counts, strict=True)
         ids = [list(range(first, first + count)) for first, count in spans]
         self._velocities = ids[VELOCITY]
         self._beginnings = [*ids[NOTE_ON], *ids[VELOCITY], *ids[SUSTAIN][1:]]
 
-    @property
-    def over(self) -> bool:
-        """Whether the piece has closed and the last note has ended."""
-        return self.closed and not self._grammar.sounding
-
-    def without(self) -> list[int]:
-        """Return the events that cannot come now."""
-        now = self._grammar.now
+    def look(self, decoder: Decoder, gap: int = 0) -> None:
+        """Decide whether the piece closes, before a note that would begin so many steps later."""
+        now = decoder.now + gap
         if now < self._begin:
-            return []
-        onset, sounding = self._grammar.onset, self._grammar.sounding
-        self._heard = self._heard or bool(sounding)
-        resting = not sounding or (onset is not None and now - onset >= self._pause)
+            return
+        self._heard = self._heard or bool(decoder.sounding)
+        onset = decoder.onset
+        resting = not decoder.sounding or (onset is not None and now - onset >= self._pause)
         quiet = self._heard and resting  # a rest that began earlier is not the end of a phrase
         self.closed = self.closed or quiet or now >= self._latest
+        if self._loudest is None:
+            self._loudest = (decoder.velocity or self._velocities[-1]) - self._velocities[0]
+
+    def ruled_out(self, decoder: Decoder) -> list[int]:
+        """Return the ids that cannot come next: beginnings once it has closed, and what is loud."""
         if self.closed:
             return self._beginnings
-        if self._loudest is None:
-            self._loudest = (self._grammar.velocity or self._velocities[-1]) - self._velocities[0]
-        gone = (now - self._begin) / (self._latest - self._begin)  # 0..1, now being before latest
+        if decoder.now < self._begin or self._loudest is None:
+            return []
+        gone = min(1.0, (decoder.now - self._begin) / (self._latest - self._begin))
         return self._velocities[1 + round(self._loudest * (1 - FADE * gone)) :]

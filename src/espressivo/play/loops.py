@@ -30,6 +30,12 @@ class LoopDetector:
         self._recent.appendleft(pitch)
         self._forbidden = None
 
+    def copy(self) -> LoopDetector:
+        """Return a detector that goes its own way from here."""
+        other = LoopDetector()
+        other._recent, other._forbidden = self._recent.copy(), self._forbidden
+        return other
+
     @property
     def forbidden(self) -> frozenset[int]:
         """Pitches that would go on with what has been repeated too often; mostly none."""

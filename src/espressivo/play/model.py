@@ -18,10 +18,10 @@ from espressivo.codes import (
     Controls,
     Ids,
     Vocabulary,
+    decoder_of,
     following,
-    grammar_of,
 )
-from espressivo.engine import Engine, State
+from espressivo.engine import Engine, State, generator
 from espressivo.errors import GenerationError, ModelError
 from espressivo.music import Performance
 from espressivo.play.arguments import Changes, Length, ProgressCallback, length_of, told
@@ -30,12 +30,11 @@ from espressivo.play.pieces import (
     Plan,
     generate,
     generate_batch,
-    generator,
 )
 from espressivo.play.player import Player, supported_controls
 from espressivo.play.primers import Primer, continued, opened
 from espressivo.play.settings import Options, Settings
-from espressivo.play.stream import LONGEST_REST_S, Stream, stream_of
+from espressivo.play.stream import LONGEST_REST_S, Stream
 
 __all__ = ["DEFAULT_MODEL", "Model", "bundled", "load"]
 
@@ -259,7 +258,7 @@ class Model:
         self._support(chosen)
         begin = self._primer(_opened(primer, primer_chords, primer_pitches))
         player = Player(self.engine, chosen, generator(seed), begin)
-        return stream_of(player, lead_s=lead_s, clock=clock, sleep=sleep)
+        return Stream(player, lead_s=lead_s, clock=clock, sleep=sleep)
 
     def beam_search(
         self,
@@ -305,15 +304,15 @@ class Model:
         before, after = self._primer(begin), self.vocabulary.check(ids)
         if include_primer and not isinstance(begin, Performance):
             return self.vocabulary.decode(np.concatenate((before, after)))
-        grammar = grammar_of(self.vocabulary)
+        decoder = decoder_of(self.vocabulary)
         for id_ in before.tolist():
-            grammar.feed(id_)
-        grammar.begin_here()
-        standing = self.vocabulary.check(grammar.standing())
-        after = _sooner(after, grammar.begin - grammar.now, self.vocabulary)
+            decoder.feed(id_)
+        decoder.begin_here()
+        standing = self.vocabulary.check(decoder.standing())
+        after = _sooner(after, decoder.begin - decoder.now, self.vocabulary)
         alone = self.vocabulary.decode(np.concatenate((standing, after)))
         if include_primer and isinstance(begin, Performance):
-            return continued(begin, alone, grammar.begin / self.vocabulary.steps_per_second)
+            return continued(begin, alone, decoder.begin / self.vocabulary.steps_per_second)
         return alone
 
     def score(self, performance: Primer) -> NDArray[np.float64]:
@@ -372,7 +371,7 @@ class Model:
         return Plan(self.vocabulary, every[0], primer, changes=planned, **length)
 
     def _support(self, *every: Settings) -> None:
-        """Refuse settings that ask for controls which the model has not learned."""
+        """Refuse settings that ask for controls which the model does not support."""
         known = supported_controls(self.engine)
         unknown = [
             name
@@ -381,7 +380,7 @@ class Model:
         ]
         if unknown:
             raise GenerationError(
-                f"the model {self.card['name']!r} has not learned {', '.join(unknown)}: "
+                f"the model {self.card['name']!r} does not support {', '.join(unknown)}: "
                 f"it supports {', '.join(known) or 'no controls'}"
             )
 

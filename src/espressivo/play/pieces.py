@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from espressivo.codes import Ids, Vocabulary
-from espressivo.engine import Engine
+from espressivo.codes import Decoder, Event, Ids, Vocabulary
+from espressivo.engine import Engine, generator
 from espressivo.errors import GenerationError
 from espressivo.play.batch import Row, side_by_side
 from espressivo.play.endings import ENDINGS, Close
-from espressivo.play.player import Player, Reader
+from espressivo.play.player import Choice, Player, Reader
 from espressivo.play.settings import Settings
 
-__all__ = ["DEFAULT_SECONDS", "LONGEST_PIECE_S", "Plan", "generate", "generate_batch", "generator"]
+__all__ = [
+    "DEFAULT_SECONDS",
+    "LONGEST_PIECE_S",
+    "LONGEST_START_S",
+    "Plan",
+    "generate",
+    "generate_batch",
+]
 
 DEFAULT_SECONDS = 30.0
 """Length of what is generated when none is requested."""
 
 LONGEST_PIECE_S = 600.0
 """Greatest length of a piece that ends by itself when none is requested."""
+
+LONGEST_START_S = 1.0
+"""Without a primer the first note begins within this time, as in half of people's recordings."""
 
 
 @dataclass(frozen=True)
@@ -101,67 +110,98 @@ class Plan:
 
 def generate(engine: Engine, plan: Plan, seed: int | None) -> Iterator[int]:
     """Play by a plan; return ids one by one, as they are decided."""
-    return _ids(engine, plan, seed, None)
+    player = _player(engine, plan, seed, None)
+    return (id_ for event in _decided(player, _events(player, plan)) for id_ in event)
 
 
 def generate_batch(engine: Engine, plan: Plan, seeds: Sequence[int]) -> list[list[int]]:
-    """Play by a plan once with each seed, side by side; return the ids of each."""
+    """Play by a plan once with each seed, side by side; return the ids of each.
+
+    With guidance they are played one after another all the same.
+    """
     guided = [settings.guidance for settings in (plan.settings, *(c[1] for c in plan.changes))]
     if any(guidance != 1 for guidance in guided):
         return [list(generate(engine, plan, seed)) for seed in seeds]
     rows = [Row() for _ in seeds]
-    streams = [_ids(engine, plan, seed, row) for seed, row in zip(seeds, rows, strict=True)]
-    return side_by_side(engine, plan.primer, rows, streams)
+    players = [_player(engine, plan, seed, row) for seed, row in zip(seeds, rows, strict=True)]
+    return side_by_side(engine, plan.primer, rows, [_events(player, plan) for player in players])
 
 
-def generator(seed: int | None) -> np.random.Generator:
-    """Return a generator of random numbers: the same one for the same seed, at least 0."""
-    if seed is not None and seed < 0:
-        raise GenerationError(f"seed must be at least 0, not {seed}")
-    return np.random.Generator(np.random.PCG64(seed))
+Playing = Generator[Choice | Event, int | None, None]
+"""A piece in the making: gives choices, and takes the ids drawn; gives events as they happen."""
 
 
-def _ids(engine: Engine, plan: Plan, seed: int | None, state: Reader | None) -> Iterator[int]:
-    """Do what `generate` says, perhaps with a state that has read the primer."""
+def _player(engine: Engine, plan: Plan, seed: int | None, state: Reader | None) -> Player:
     player = Player(engine, plan.settings, generator(seed), plan.primer, state)
-    begin, rate = player.grammar.begin, plan.vocabulary.steps_per_second
-    end = None if plan.steps is None else begin + plan.steps
-    close = Close(player.grammar, end) if plan.ending == "natural" and end is not None else None
-    endless = end is None and plan.events is None
-    planned = [(begin + round(second * rate), settings) for second, settings in plan.changes]
-    return _events(player, end, plan.events, close, planned, endless or plan.ending == "own")
+    rate, steps = plan.vocabulary.steps_per_second, plan.steps
+    if not len(plan.primer):
+        start = round(LONGEST_START_S * rate)
+        player.start_by(start if steps is None else min(start, max(1, steps // 4)))
+    elif steps is not None and plan.ending != "own":
+        player.start_by(player.decoder.begin + max(1, steps // 2))
+    return player
 
 
-def _events(
-    player: Player,
-    end: int | None,
-    events: int | None,
-    close: Close | None,
-    planned: list[tuple[int, Settings]],
-    ending: bool,
-) -> Iterator[int]:
-    """Let a player play up to a step, a number of events or its close.
+def _decided(player: Player, playing: Playing) -> Iterator[Event]:
+    """Draw what a piece in the making chooses, from what its player expects; return its events."""
+    with contextlib.suppress(StopIteration):
+        given = next(playing)
+        while True:
+            if isinstance(given, Choice):
+                id_ = given.sampling.choose(player.logits(), given.share, given.allowed)
+                given = playing.send(int(id_))
+            else:
+                yield given
+                given = next(playing)
 
-    `planned` says from which step on it plays how, in order of time; `ending` whether the piece
-    can end by itself.
-    """
-    count = 0
-    while (end is None or player.grammar.now < end) and (events is None or count < events):
-        while planned and player.grammar.now >= planned[0][0]:
-            player.settings = planned.pop(0)[1]
-        without = [] if close is None else close.without()
-        if close is not None and close.over:
-            break
-        ringing = player.grammar.ring(end) if close is not None and close.closed else None
-        if ringing is not None:
-            player.grammar.feed(ringing)
-            yield ringing
-            continue
-        id_ = player.decide(end=end, without=without, ending=ending)
-        if id_ is None:
+
+def _events(player: Player, plan: Plan) -> Playing:
+    """Play up to the end of a plan."""
+    decoder = player.decoder
+    end = None if plan.steps is None else decoder.begin + plan.steps
+    close = Close(decoder, end) if plan.ending == "natural" and end is not None else None
+    endless = end is None and plan.events is None and plan.notes is None
+    ending, rate = endless or plan.ending == "own", plan.vocabulary.steps_per_second
+    changes = [(decoder.begin + round(s * rate), settings) for s, settings in plan.changes]
+    events = notes = 0
+    while (end is None or decoder.now < end) and (plan.events is None or events < plan.events):
+        while changes and decoder.now >= changes[0][0]:
+            player.settings = changes.pop(0)[1]
+        if close is not None:
+            close.look(decoder)
+        elif plan.notes is not None and notes == plan.notes:
+            close = Close(decoder, decoder.now)  # the last notes ring
+            close.closed = True
+        if close is not None and close.closed:
+            rings_until = decoder.rings_until
+            if rings_until is not None:
+                yield _passed(decoder, rings_until if end is None else min(rings_until, end))
+            if rings_until is not None or not decoder.sounding:
+                break
+        ruled_out = None if close is None else close.ruled_out
+        event = yield from player.choices(ruled_out=ruled_out, ending=ending)
+        if event is None:
             return
-        player.feed(id_)
-        count += 1
-        yield id_
+        gap, begins = decoder.gap(event), player.mask.begins_note(event)
+        if end is not None and decoder.now + gap >= end:
+            player.drop()
+            yield _passed(decoder, end)
+            break
+        if close is not None and begins and not close.closed:
+            close.look(decoder, gap)
+            if close.closed:  # before this note
+                player.drop()
+                continue
+        player.play(event)
+        events, notes = events + 1, notes + begins
+        yield event
     if close is not None:
-        yield from player.grammar.closing()
+        yield tuple(decoder.closing())
+
+
+def _passed(decoder: Decoder, until: int) -> Event:
+    """Let time pass up to a step, and return the ids that say so."""
+    ids = tuple(id_ for event in decoder.passing(until - decoder.now) for id_ in event)
+    for id_ in ids:
+        decoder.feed(id_)
+    return ids

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,47 +15,149 @@ from espressivo.codes import (
     NOTE_ON,
     TIME_SHIFT,
     Controls,
+    Decoder,
+    Event,
     Ids,
-    grammar_of,
+    Message,
+    Vocabulary,
+    decoder_of,
 )
-from espressivo.engine import Engine, State
+from espressivo.engine import Engine, Sampling, State
 from espressivo.errors import GenerationError
 from espressivo.play.loops import LoopDetector
 from espressivo.play.settings import Settings
 
-__all__ = ["LONGEST_START_S", "Player", "Reader", "asked", "supported_controls"]
-
-LONGEST_START_S = 1.0
-"""Without a primer the first note begins within this time, as in half of people's recordings."""
+__all__ = ["Choice", "Mask", "Player", "Reader", "requested", "supported_controls"]
 
 
 class Reader(Protocol):
     """What a player needs of a `State`."""
 
-    asked: NDArray[np.float32] | None
-    """What is asked of the music to come."""
+    controls: NDArray[np.float32] | None
+    """What is requested of the music to come."""
 
     def feed(self, ids: ArrayLike) -> None:
-        """Read an event or several."""
+        """Read an id or several."""
 
     def logits(self) -> NDArray[np.float32]:
-        """Return the scores of the next event, shape (size,)."""
+        """Return the scores of the next id, shape (size,)."""
+
+    def copy(self) -> Self:
+        """Return one that goes its own way from here."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An id that is to be drawn: from which ids, how, and by which random number in 0..1."""
+
+    allowed: NDArray[np.bool_]
+    sampling: Sampling
+    share: float
+
+
+RuledOut = Callable[[Decoder], Sequence[int]]
+"""Names ids that cannot come now, unless nothing else can."""
+
+
+class Mask:
+    """Which ids can come next, in a player and in each beam of a search.
+
+    What may follow, within the settings' limits; no pitch that would continue a loop; until a note
+    has begun no end, and no time beyond a given step.
+
+    Parameters
+    ----------
+    vocabulary : Vocabulary
+    settings : Settings
+        Can be replaced at any time by setting `settings`.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, settings: Settings) -> None:
+        self.decoder = decoder_of(vocabulary, settings.limits)
+        self.loop_detector = LoopDetector()
+        self.start: int | None = None
+        """Step by which the first note begins, until it has begun."""
+        v, self._settings = vocabulary, settings
+        self._kinds, self._values = v.kinds.tolist(), v.values.tolist()
+        self._first_key = v.first[NOTE_ON] - v.lowest_pitch
+        self._shifts = np.flatnonzero((v.kinds == TIME_SHIFT) & (v.values > 0)).tolist()
+        self._end = np.flatnonzero(v.kinds == END).tolist()
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self._settings
+
+    @settings.setter
+    def settings(self, settings: Settings) -> None:
+        self.decoder.limits = settings.limits
+        self._settings = settings
+
+    def allowed(
+        self, decoder: Decoder, ruled_out: Sequence[int] = (), ending: bool = True
+    ) -> NDArray[np.bool_]:
+        """Return for each id whether it can come next after what a decoder has been fed.
+
+        Parameters
+        ----------
+        decoder : Decoder
+            The mask's own, or a copy of it in the middle of an event.
+        ruled_out : sequence of ids
+            Left out, unless nothing else can follow.
+        ending : bool
+            Whether the piece can end.
+        """
+        allowed = decoder.allowed()
+        if self.start is not None or not ending:
+            allowed = _without(allowed, self._end)
+        if self.start is not None and decoder.now >= self.start:
+            allowed = _without(allowed, self._shifts)
+        if ruled_out:
+            allowed = _without(allowed, ruled_out)
+        if self._settings.avoid_loops and self.loop_detector.forbidden:
+            keys = [self._first_key + pitch for pitch in self.loop_detector.forbidden]
+            allowed = _without(allowed, keys)
+        return allowed
+
+    def cut(self, decoder: Decoder, id_: int) -> int:
+        """Shorten a time-shift that goes past the limits, or the start of the first note."""
+        begun = self.start is None or decoder.now >= self.start
+        return decoder.cut(id_, None if begun else self.start)
+
+    def feed(self, id_: int) -> list[Message]:
+        """Let an id happen, and return what is heard of it."""
+        if self._kinds[id_] == NOTE_ON:
+            self.loop_detector.feed(self._values[id_])
+            self.start = None
+        return self.decoder.feed(id_)
+
+    def begins_note(self, event: Event) -> bool:
+        """Tell whether a note begins with an event."""
+        return any(self._kinds[id_] == NOTE_ON for id_ in event)
+
+    def copy(self) -> Mask:
+        """Return a mask that goes its own way from here."""
+        other = Mask.__new__(Mask)
+        other.__dict__.update(self.__dict__)
+        other.decoder, other.loop_detector = self.decoder.copy(), self.loop_detector.copy()
+        return other
 
 
 class Player:
-    """A model's state, the grammar of what may follow, and a generator, kept in step.
+    """A model's state, what may follow, and random numbers, kept in step.
 
-    Without a primer no time passes after `LONGEST_START_S` until a note has begun, and there is no
-    end before it.
+    It decides whole events, a note with its velocity and duration being one, and lets them happen
+    in a second step: what has been decided can still be dropped.
 
     Parameters
     ----------
     engine : Engine
     settings : Settings
-        Can be changed at any time by setting `settings`.
+        Can be replaced at any time by setting `settings`.
     rng : numpy.random.Generator
-    primer : sequence of ids
-        What the model has read and the grammar knows before the first decision.
+        Each decision of an id takes one number of it.
+    primer : ids
+        What the model has read before the first decision, in whole events.
     state : Reader, optional
         One that has read the primer; by default a new `State`.
     """
@@ -69,14 +172,11 @@ class Player:
     ) -> None:
         self._engine, self._rng = engine, rng
         self.vocabulary = engine.vocabulary
-        self.grammar = grammar_of(self.vocabulary, settings.limits)
-        self.loop_detector = LoopDetector()
-        self._free: State | None = None  # reads along, asked nothing, for guidance
+        self.mask = Mask(self.vocabulary, settings)
+        self._free: State | None = None  # reads along, with nothing requested, for guidance
         self._adopt(settings)
-        v = self.vocabulary
-        self._start = None if len(primer) else round(LONGEST_START_S * v.steps_per_second)
-        self._shifts = np.flatnonzero((v.kinds == TIME_SHIFT) & (v.values > 0)).tolist()
-        self._end = np.flatnonzero(self.vocabulary.kinds == END).tolist()
+        self._drafted: Event | None = None  # decided, and all but its last id is read
+        self._before: tuple[Reader, State | None] | None = None  # the states before that
         self.state: Reader
         if state is None:
             self.restart(primer)
@@ -84,8 +184,13 @@ class Player:
             self.state = state
             self._steer()
         for id_ in primer.tolist():
-            self._note(id_)
-        self.grammar.begin_here()
+            self.mask.feed(id_)
+        self.decoder.begin_here()
+
+    @property
+    def decoder(self) -> Decoder:
+        """What has happened so far, and may follow."""
+        return self.mask.decoder
 
     @property
     def settings(self) -> Settings:
@@ -94,112 +199,169 @@ class Player:
 
     @settings.setter
     def settings(self, settings: Settings) -> None:
+        self.drop()
         self._adopt(settings)
         self._steer()
 
     def _adopt(self, settings: Settings) -> None:
-        steered = asked(self._engine, settings)
-        self.grammar.limits = settings.limits
+        controls = requested(self._engine, settings)
+        self.mask.settings = settings
         # Both may refuse the settings, so what is in force changes only now.
-        self._asked = steered
+        self._controls = controls
         self._sampling = settings.sampling(self.vocabulary)
         self._settings = settings
 
+    def check(self, settings: Settings) -> None:
+        """Refuse settings that could not be adopted, on any thread; nothing changes.
+
+        Raises
+        ------
+        GenerationError
+        """
+        requested(self._engine, settings)
+        settings.limits.keys(self.vocabulary)
+
+    def start_by(self, step: int) -> None:
+        """Let a note begin by a step: until then there is no end, and no time beyond it passes."""
+        self.mask.start = step
+
     def decide(
-        self, *, end: int | None = None, without: Sequence[int] = (), ending: bool = True
-    ) -> int | None:
-        """Return the next event, which is not yet fed; None after the end.
+        self,
+        *,
+        ruled_out: RuledOut | None = None,
+        ending: bool = True,
+        given: Event = (),
+    ) -> Event | None:
+        """Return the next event, which does not happen yet; None after the end.
 
         Parameters
         ----------
-        end : int, optional
-            A step later than now, past which no time-shift goes.
-        without : sequence of ids
-            Ruled out, unless nothing else can follow.
+        ruled_out : function, optional
+            Given a decoder that knows the ids of the event so far, it names ids that cannot come
+            next, unless nothing else can.
         ending : bool
             Whether the piece can end.
+        given : tuple of ids
+            What the event begins with.
         """
-        if self.grammar.ended:
-            return None
-        id_ = self.grammar.overdue()
-        if id_ is not None:
-            return id_
-        allowed = self.grammar.allowed()
-        start = self._start if self.grammar.onset is None else None
-        if start is not None or not ending:
-            allowed = _without(allowed, self._end)
-        if start is not None:
-            if self.grammar.now < start:
-                end = start if end is None else min(end, start)
-            else:
-                allowed = _without(allowed, self._shifts)
-        if without:
-            allowed = _without(allowed, without)
-        if self._settings.avoid_loops and self.loop_detector.forbidden:
-            first = self.vocabulary.first[NOTE_ON] - self.vocabulary.lowest_pitch
-            allowed = _without(allowed, [first + pitch for pitch in self.loop_detector.forbidden])
-        return self.grammar.cut(self._sampling.draw(self._logits(), self._rng, allowed), end)
+        choices = self.choices(ruled_out=ruled_out, ending=ending, given=given)
+        try:
+            choice = next(choices)
+            while True:
+                id_ = choice.sampling.choose(self.logits(), choice.share, choice.allowed)
+                choice = choices.send(int(id_))
+        except StopIteration as decided:
+            event: Event | None = decided.value
+            return event
 
-    def feed(self, id_: int) -> None:
-        """Let an event happen, decided here or elsewhere."""
-        self._note(id_)
-        self.state.feed(id_)
-        if self._free is not None:
-            self._free.feed(id_)
+    def choices(
+        self,
+        *,
+        ruled_out: RuledOut | None = None,
+        ending: bool = True,
+        given: Event = (),
+    ) -> Generator[Choice, int, Event | None]:
+        """Do what `decide` does, but let whoever runs it draw the ids, from `logits`."""
+        self.drop()
+        decoder = self.decoder
+        if decoder.ended:
+            return None
+        overdue = None if given else decoder.overdue()
+        if overdue is not None:
+            return (overdue,)
+        event: Event = ()
+        while True:
+            if len(event) < len(given):
+                id_ = given[len(event)]
+            else:
+                named = () if ruled_out is None else ruled_out(decoder)
+                allowed = self.mask.allowed(decoder, named, ending)
+                id_ = yield Choice(allowed, self._sampling, self._rng.random())
+                id_ = self.mask.cut(decoder, id_)
+            event = (*event, id_)
+            if decoder.completes(id_):
+                break
+            if self._before is None:
+                decoder = decoder.copy()
+                free = None if self._free is None else self._free.copy()
+                self._before = self.state.copy(), free
+            decoder.feed(id_)
+            self._read(id_)
+        self._drafted = event
+        return event
+
+    def play(self, event: Event) -> list[Message]:
+        """Let an event happen, decided here or elsewhere, and return what is heard of it."""
+        unread = event[-1:]
+        if event != self._drafted:
+            self.drop()
+            unread = event
+        self._drafted = self._before = None
+        heard = [message for id_ in event for message in self.mask.feed(id_)]
+        for id_ in unread:
+            self._read(id_)
+        return heard
+
+    def drop(self) -> None:
+        """Forget an event that has been decided and has not happened."""
+        if self._before is not None:
+            self.state, self._free = self._before
+        self._drafted = self._before = None
 
     def restart(self, ids: Ids) -> None:
-        """Make the model forget everything and read other events; what sounds goes on."""
-        state = State(self._engine, self._asked)
+        """Make the model forget everything and read other ids; what sounds goes on."""
+        state = State(self._engine, self._controls)
         state.feed(ids)
         self.state, self._free = state, None
+        self._drafted = self._before = None
         if self._guided:
             self._free = State(self._engine)
             self._free.feed(ids)
 
-    @property
-    def _guided(self) -> bool:
-        return self._asked is not None and self._settings.guidance != 1
-
-    def _steer(self) -> None:
-        """Tell the model what is asked of it."""
-        self.state.asked = self._asked
-        if not self._guided:
-            self._free = None
-        elif self._free is None and isinstance(self.state, State):
-            self._free = self.state.copy()
-            self._free.asked = None
-
-    def _logits(self) -> NDArray[np.float32]:
-        """Return the scores of the next event, moved further towards what is asked if need be."""
+    def logits(self) -> NDArray[np.float32]:
+        """Return the scores of the next id, moved further towards what is requested if need be."""
         logits = self.state.logits()
         if self._free is None:
             return logits
         free = self._free.logits()
         return free + np.float32(self._settings.guidance) * (logits - free)
 
-    def _note(self, id_: int) -> None:
-        self.grammar.feed(id_)
-        if self.vocabulary.kinds[id_] == NOTE_ON:
-            self.loop_detector.feed(int(self.vocabulary.values[id_]))
+    @property
+    def _guided(self) -> bool:
+        return self._controls is not None and self._settings.guidance != 1
+
+    def _steer(self) -> None:
+        """Tell the model what is requested of it; nothing is read again."""
+        self.state.controls = self._controls
+        if not self._guided:
+            self._free = None
+        elif self._free is None and isinstance(self.state, State):
+            self._free = self.state.copy()
+            self._free.controls = None
+
+    def _read(self, id_: int) -> None:
+        self.state.feed(id_)
+        if self._free is not None:
+            self._free.feed(id_)
 
 
-def asked(engine: Engine, settings: Settings) -> NDArray[np.float32] | None:
-    """Return what settings ask of a model, as it reads it; None if they ask nothing.
+def requested(engine: Engine, settings: Settings) -> NDArray[np.float32] | None:
+    """Return what settings request of a model, as it reads it; None if they request nothing.
 
     Raises
     ------
     GenerationError
-        If they ask for a control that the model has not learned.
+        If they request a control that the model does not support.
     """
     if settings.controls == Controls():
         return None
-    known = supported_controls(engine)
+    supported = supported_controls(engine)
     wanted = [name for name in CONTROLS if getattr(settings, name) is not None]
-    if not set(wanted) <= set(known):
-        unknown = ", ".join(name for name in CONTROLS if name not in known)
+    if not set(wanted) <= set(supported):
+        unknown = ", ".join(name for name in CONTROLS if name not in supported)
         raise GenerationError(
-            f"the model {engine.card['name']!r} has not learned {unknown}: "
-            "ask for none of them, or choose a model that has"
+            f"the model {engine.card['name']!r} does not support {unknown}: "
+            "request none of them, or choose a model that does"
         )
     return settings.controls.numbers()
 

@@ -191,19 +191,20 @@ class Settings:
         end a note, but is not sure which ones sound, then ends one all the same; were its wish
         spread over all kinds, notes would end too seldom and pile up.
         """
-        v = vocabulary
-        chosen = (
-            (NOTE_ON, self.pitch_temperature),
-            (NOTE_OFF, self.pitch_temperature),
-            (TIME_SHIFT, self.time_temperature),
-            (DURATION, self.time_temperature),
-            (FINE_DURATION, self.time_temperature),
-            (VELOCITY, self.velocity_temperature),
+        own = {
+            NOTE_ON: self.pitch_temperature,
+            NOTE_OFF: self.pitch_temperature,
+            TIME_SHIFT: self.time_temperature,
+            DURATION: self.time_temperature,
+            FINE_DURATION: self.time_temperature,
+            VELOCITY: self.velocity_temperature,
+        }
+        kinds = [(count, own.get(kind)) for kind, count in enumerate(vocabulary.counts) if count]
+        return Sampling(
+            self.temperature,
+            self.top_k,
+            self.top_p,
+            self.min_p,
+            kinds=tuple(count for count, _ in kinds),
+            temperatures=tuple(temperature for _, temperature in kinds),
         )
-        groups = tuple(
-            (v.first[kind], v.first[kind] + v.counts[kind], temperature)
-            for kind, temperature in chosen
-            if temperature is not None
-        )
-        kinds = tuple(count for count in v.counts if count)
-        return Sampling(self.temperature, self.top_k, self.top_p, self.min_p, groups, kinds)

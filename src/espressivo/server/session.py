@@ -97,7 +97,7 @@ class Session:
                 self._choose(message.name)
             case messages.Play():
                 if self._stream is not None:
-                    self._stream.play(message.pitch, message.velocity)
+                    self._stream.hear(message.pitch, message.velocity)
             case messages.Save():
                 self._send(midi.to_bytes(messages.performance(message.events)))
 

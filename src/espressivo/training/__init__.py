@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from espressivo.training.checkpoint import (
-    Checkpoint,
-    TrainingConfig,
-    load_network,
-)
-from espressivo.training.run import (
-    Outcome,
-    train,
-)
+from espressivo.training.checkpoint import Checkpoint, load_network
+from espressivo.training.config import TrainingConfig
+from espressivo.training.run import Outcome, train
 
 __all__ = [
     "Checkpoint",

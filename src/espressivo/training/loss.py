@@ -66,17 +66,17 @@ def read(
     state: State | None,
     controls: Tensor | None,
 ) -> tuple[Tensor, State]:
-    """Let a network read a batch; over notes it needs to be given what it is to predict."""
+    """Let a network read a batch; a note-wise one is also given what it is to predict."""
     more = (targets,) if targets.ndim == 3 else ()
-    asked = (controls,) if more or controls is not None else ()
-    logits, after = network(inputs, state, *asked, *more)
+    steering = (controls,) if more or controls is not None else ()
+    logits, after = network(inputs, state, *steering, *more)
     return logits, after
 
 
 def summed_nats(logits: Tensor, targets: Tensor, vocabulary: Vocabulary) -> Tensor:
     """Return the summed negative log-likelihood of the targets that count.
 
-    Targets have shape (T, B), or for a code of notes (T, B, factors).
+    Targets have shape (T, B), or for a note-wise network (T, B, fields).
     """
     logits = logits.float()
     if targets.ndim == 2:
@@ -84,11 +84,10 @@ def summed_nats(logits: Tensor, targets: Tensor, vocabulary: Vocabulary) -> Tens
             logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum"
         )
     v = vocabulary
-    whole = [
+    fields = [
         torch.cat([logits[..., v.first[k] : v.first[k] + v.counts[k]] for k in kinds], -1)
         for kinds in FIELDS
     ]
-    each = torch.stack([one.logsumexp(-1) for one in whole], -1) - logits.gather(
-        -1, targets.clamp(min=0)
-    )
-    return torch.where(targets == IGNORED, 0, each).sum()
+    total = torch.stack([field.logsumexp(-1) for field in fields], -1)
+    nats = total - logits.gather(-1, targets.clamp(min=0))
+    return torch.where(targets == IGNORED, 0, nats).sum()

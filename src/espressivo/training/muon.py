@@ -30,7 +30,7 @@ class Muon(torch.optim.Optimizer):
     lr : float
         Learning rate, on AdamW's scale.
     weight_decay : float
-        Times the learning rate, the share of a weight that each step takes away.
+        Times the learning rate, the share of a weight that each update takes away.
     momentum : float
         Nesterov's.
     """

@@ -4,13 +4,13 @@ A run is a folder::
 
     last.ckpt     everything needed to continue, as of the last checkpoint
     best.ckpt     the same, as of the best validation
-    log.csv       a row for every report: step, events, learning rate, loss, validation
+    log.csv       a row for every report: update (step), events, learning rate, loss, validation
     curves.png    the same as a picture (where matplotlib is installed)
     tensorboard/  the same for TensorBoard (where it is installed)
 
 The learning rate rises linearly, stays, and falls linearly to nothing over the last part of the
 run ("warm-up, stable, decay"; Hägele et al. 2024). A run that is stopped at any moment and resumed
-goes on from the last checkpoint and, on a CPU, ends with the same weights, bit for bit.
+goes on from its last checkpoint and, on a CPU, ends with the same weights, bit for bit.
 """
 
 from __future__ import annotations
@@ -34,21 +34,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from espressivo.data import (
-    Batch,
-    Dataset,
-    batches,
-)
+from espressivo.data import Batch, Dataset, batches
 from espressivo.errors import TrainingError
 from espressivo.files import replacing
-from espressivo.networks import (
-    Network,
-    State,
-    build,
-    hidden_matrices,
-)
+from espressivo.networks import Network, State, build, hidden_matrices
 from espressivo.progress import Progress, Silent
-from espressivo.training.checkpoint import Checkpoint, TrainingConfig
+from espressivo.training.checkpoint import Checkpoint
+from espressivo.training.config import TrainingConfig
 from espressivo.training.loss import cleared, read, summed_nats, tensors, validation_nats
 from espressivo.training.muon import Muon
 
@@ -59,14 +51,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Outcome", "train"]
 
-_REPORT_EVERY = 20  # steps between rows of the log
+_REPORT_EVERY = 20  # updates between rows of the log
 
 
 @dataclass(frozen=True)
 class Outcome:
     """How a run ended.
 
-    `ended` says why in words; `nats` is the best validation in nats per event, at `step`.
+    `ended` says why in words, `steps` is the number of updates, and `nats` the best validation in
+    nats per event, after `step` of them.
     """
 
     ended: str
@@ -96,10 +89,10 @@ def train(
     out : path
         Folder of the run; made if missing.
     resume : bool
-        Go on from ``last.ckpt``. The settings of the run stay, but for ``rounds``,
+        Resume from ``last.ckpt``. The settings of the run stay, but for ``rounds``,
         ``max_time_s``, ``patience``, ``validate_every`` and ``checkpoint_every_s``.
     start : Pretrained, optional
-        A network as in ``config.network``, whose weights are gone on from instead of new ones.
+        A network as in ``config.network``, to fine-tune its weights instead of drawing new ones.
     accelerator, devices, strategy
         As `lightning.fabric.Fabric` takes them. Without "ddp" or the like, one device is used.
 
@@ -107,7 +100,7 @@ def train(
     ------
     TrainingError
         If there is a run in the folder already, or none to resume, or one with other settings,
-        or Fabric does not take what is asked of it, or the network to start from was trained on
+        or Fabric refuses what is requested of it, or the network to start from was trained on
         another vocabulary.
     """
     if start is not None and start.vocabulary != dataset.vocabulary:
@@ -147,6 +140,8 @@ class _Run:
         progress: Progress,
     ) -> None:
         self.fabric, self.dataset, self.out, self.progress = fabric, dataset, out, progress
+        self.position: list[Any] | None = None
+        self.state: State | None = None
         last = out / "last.ckpt"
         if last.exists() and not resume:
             raise TrainingError(f"{out}: holds a run already; resume it, or choose another folder")
@@ -154,24 +149,16 @@ class _Run:
         network = build(config.network, dataset.vocabulary)
         out.mkdir(parents=True, exist_ok=True)
         optimizers = _optimizers(network, config)
-        per_step = config.cut.rows * config.cut.events * fabric.world_size
-        steps = math.ceil(
-            config.rounds * dataset.places("train", config.network.notewise) / per_step
-        )
+        per_update = config.cut.rows * config.cut.events * fabric.world_size
+        events = dataset.count_events("train", config.network.notewise)
+        updates = math.ceil(config.rounds * events / per_update)
         if resume:
             saved = Checkpoint.load(last).resumed(config, dataset.vocabulary, last)
-            network.load_state_dict(saved.network)
-            for optimizer, kept in zip(optimizers, saved.optimizers, strict=True):
-                optimizer.load_state_dict(kept)
             if config.max_time_s is None:
-                saved.steps = steps
-            if len(saved.positions) != fabric.world_size:
-                raise TrainingError(
-                    f"{last}: was trained by {len(saved.positions)} processes; resume with as many"
-                )
-            torch.set_rng_state(saved.rng[fabric.global_rank])
+                saved.steps = updates
+            self._restore(saved, network, optimizers, last)
         else:
-            saved = Checkpoint(config, dataset.vocabulary, {}, [], steps)
+            saved = Checkpoint(config, dataset.vocabulary, {}, [], updates)
             if start is not None:
                 network.load_state_dict(start.network.state_dict())
         self.saved, self.config = saved, config
@@ -186,15 +173,27 @@ class _Run:
                 self.average.n_averaged += saved.step
         made = fabric.setup_optimizers(*optimizers)
         self.optimizers = list(made) if isinstance(made, tuple) else [made]
-        self.position: list[Any] | None = None
-        self.state: State | None = None
-        if resume:
-            self.position = saved.positions[fabric.global_rank]
-            carried = saved.carried[fabric.global_rank]
-            self.state = tuple(part.to(fabric.device) for part in carried) or None
         self.board = _tensorboard(out, saved.step) if fabric.is_global_zero else None
         self.began = time.monotonic() - saved.seconds
         self.checkpointed = time.monotonic()
+
+    def _restore(
+        self,
+        saved: Checkpoint,
+        network: Network,
+        optimizers: list[torch.optim.Optimizer],
+        path: Path,
+    ) -> None:
+        """Put back what a checkpoint holds of this process."""
+        rank, processes = self.fabric.global_rank, len(saved.positions)
+        if processes != self.fabric.world_size:
+            raise TrainingError(f"{path}: {processes} processes trained it; resume with as many")
+        network.load_state_dict(saved.network)
+        for optimizer, kept in zip(optimizers, saved.optimizers, strict=True):
+            optimizer.load_state_dict(kept)
+        torch.set_rng_state(saved.rng[rank])
+        self.position = saved.positions[rank]
+        self.state = tuple(part.to(self.fabric.device) for part in saved.carried[rank]) or None
 
     def go(self) -> Outcome:
         saved, config = self.saved, self.config
@@ -210,14 +209,14 @@ class _Run:
             parts=self.fabric.world_size,
         )
         since = _Since(self.fabric.device)
-        self.progress.start(saved.steps, "steps", "training")
+        self.progress.start(saved.steps, "updates", "training")
         self.progress.advance(saved.step)
         self.network.train()
         with _stop_signals() as stop:
             ended = self._reason_to_stop(stop)
             while not ended:
                 batch = next(source)
-                since.add(self._step(batch), batch.events)
+                since.add(self._update(batch), batch.events)
                 self.position = batch.position
                 saved.step += 1
                 saved.events += batch.events * self.fabric.world_size
@@ -241,7 +240,7 @@ class _Run:
             ended, saved.step, saved.events, saved.seconds, saved.best_nats, saved.best_step
         )
 
-    def _step(self, batch: Batch) -> Tensor:
+    def _update(self, batch: Batch) -> Tensor:
         """Learn from one batch; return the summed nats."""
         rate = self.config.learning_rate_at(self.saved.step, self.saved.steps)
         for optimizer in self.optimizers:
@@ -282,7 +281,7 @@ class _Run:
             f"{nats:.3f} nats/event, {row['events_per_s']:.0f} events/s, {left_s / 60:.0f} min left"
         )
         if validate:
-            found = validation_nats(
+            measured = validation_nats(
                 self.network if self.average is None else self.average.module,
                 self.dataset,
                 "validation",
@@ -291,10 +290,10 @@ class _Run:
             )
             since.skip_time()
             saved.seconds = time.monotonic() - self.began
-            row["validation_nats"] = found
-            self._judge(found)
+            row["validation_nats"] = measured
+            self._judge(measured)
             self._plan()
-            self.progress.note(f"step {saved.step}: {note}, validation {found:.4f}")
+            self.progress.note(f"update {saved.step}: {note}, validation {measured:.4f}")
         saved.log.append(row)
         self.progress.advance(1, note)
         if self.fabric.is_global_zero:
@@ -314,20 +313,20 @@ class _Run:
             return
         saved.validations_since_best += 1
         self.progress.note(
-            f"warning: validation is {nats:.4f}, above its best, {saved.best_nats:.4f} at step "
+            f"warning: validation is {nats:.4f}, above its best, {saved.best_nats:.4f} at update "
             f"{saved.best_step}: the network may have begun to learn its pieces by heart"
         )
 
     def _plan(self) -> None:
-        """Fit the number of steps to the time left, as long as the learning rate stays."""
+        """Fit the number of updates to the time left, as long as the learning rate stays."""
         saved, config = self.saved, self.config
         if config.max_time_s is None or saved.step >= saved.steps * (1 - config.decay):
             return
         before = [row for row in saved.log if "validation_nats" in row][-1:]
-        step, seconds = (before[0]["step"], before[0]["seconds"]) if before else (0, 0.0)
-        rate = (saved.step - step) / (saved.seconds - seconds)  # since the validation before
-        steps = saved.step + max(int(rate * (config.max_time_s - saved.seconds)), 1)
-        saved.steps = int(self.fabric.broadcast(steps))
+        done, seconds = (before[0]["step"], before[0]["seconds"]) if before else (0, 0.0)
+        rate = (saved.step - done) / (saved.seconds - seconds)  # since the validation before
+        updates = saved.step + max(int(rate * (config.max_time_s - saved.seconds)), 1)
+        saved.steps = int(self.fabric.broadcast(updates))
         self.progress.expect(saved.steps)
 
     def _reason_to_stop(self, stop: list[str]) -> str:
@@ -345,7 +344,7 @@ class _Run:
 
     @property
     def _together(self) -> bool:
-        """Whether processes compare clocks and signals now; one by itself does at every step."""
+        """Whether processes compare clocks and signals now; one by itself does at every update."""
         return self.fabric.world_size == 1 or self.saved.step % _REPORT_EVERY == 0
 
     def _checkpoint_due(self) -> bool:
@@ -436,7 +435,7 @@ def _gathered(mine: Any, fabric: Fabric) -> list[Any]:
 
 @contextmanager
 def _stop_signals() -> Iterator[list[str]]:
-    """Collect interrupt and termination signals instead of dying of them in the middle of a step.
+    """Collect interrupt and termination signals instead of dying of them during an update.
 
     The second one of a kind acts as usual.
     """
@@ -457,13 +456,13 @@ def _stop_signals() -> Iterator[list[str]]:
             signal.signal(name, handler)
 
 
-def _tensorboard(out: Path, step: int) -> SummaryWriter | None:
-    """Open TensorBoard's log, forgetting what lies after `step`; None if it is not installed."""
+def _tensorboard(out: Path, update: int) -> SummaryWriter | None:
+    """Open TensorBoard's log, forgetting what lies after an update; None if it is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(out / "tensorboard", purge_step=step)
+    return SummaryWriter(out / "tensorboard", purge_step=update)
 
 
 def _write_log(out: Path, log: list[dict[str, float]]) -> None:

@@ -20,7 +20,7 @@ def html(performance: Performance) -> str:
     """Return HTML that shows and plays a performance, and needs nothing else.
 
     Of one that is longer than `SHOWN_S`, it is the beginning. What cannot be drawn or played is
-    told in a line instead.
+    said in a line instead.
     """
     begun = window(performance, 0.0, SHOWN_S)
     lines = [escape(repr(performance))]

@@ -33,7 +33,7 @@ __all__ = [
 
 _BLACK_KEYS = (1, 3, 6, 8, 10)
 _SMOOTHING_S = 1.5  # standard deviation of the window of the curves
-_STEP_S = 0.1
+_SPACING_S = 0.1
 
 # Colours of the page, of what lies on it, of writing; then of each of two performances.
 _PAGE, _PANEL, _BLACK_ROW, _GRID, _INK = "#0f1117", "#1b1f29", "#151821", "#2d3240", "#c9ccd6"
@@ -49,7 +49,7 @@ def piano_roll(
 ) -> None:
     """Draw a performance: time to the right, pitch upwards, loudness as colour.
 
-    The keys are on the left, and the grey lane below the notes is the sustain pedal. Long
+    The keys are on the left, and the grey row below the notes is the sustain pedal. Long
     performances take up to 16 rows, of 30 s or more, and then grow in width too. Of two
     performances the other is drawn in blue and green over the first.
 
@@ -114,8 +114,8 @@ def onset_rate(performance: Performance) -> tuple[NDArray[np.float64], NDArray[n
     tempo as far as the rhythm stays alike; there are no beats in a performance to measure it by.
     """
     onset_s = performance.notes["onset_s"]
-    struck = _smoothed(_per_step(performance, onset_s[chord_starts(onset_s)]))
-    return _times_s(performance), struck / (_smoothed(np.ones(len(struck))) * _STEP_S)
+    struck = _smoothed(_per_point(performance, onset_s[chord_starts(onset_s)]))
+    return _times_s(performance), struck / (_smoothed(np.ones(len(struck))) * _SPACING_S)
 
 
 def dynamics(performance: Performance) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -124,8 +124,8 @@ def dynamics(performance: Performance) -> tuple[NDArray[np.float64], NDArray[np.
     The mean is weighted by a Gaussian of 1.5 s; it is not a number where no note is within 6 s.
     """
     notes = performance.notes
-    total = _smoothed(_per_step(performance, notes["onset_s"]))
-    velocity = _smoothed(_per_step(performance, notes["onset_s"], notes["velocity"]))
+    total = _smoothed(_per_point(performance, notes["onset_s"]))
+    velocity = _smoothed(_per_point(performance, notes["onset_s"], notes["velocity"]))
     mean = np.full(len(total), np.nan)
     np.divide(velocity, total, out=mean, where=total > 0)
     return _times_s(performance), mean
@@ -199,8 +199,8 @@ def _roll(performances: Sequence[Performance]) -> Figure:
     rows = max(1, math.ceil(seconds / row_s - 1e-3))
     pitches = np.concatenate([one.notes["pitch"] for one in performances])
     low, high = int(pitches.min(initial=57)) - 2, int(pitches.max(initial=74)) + 2
-    lanes = [_pedal_intervals(one) for one in performances]
-    lanes = lanes if any(lanes) else []
+    pedals = [_pedal_intervals(one) for one in performances]
+    pedals = pedals if any(pedals) else []
     height = 0.7 + rows * float(np.clip(0.055 * (high - low), 1.8, 3.6))
     width = _WIDTH * float(np.clip(row_s / 45, 1, 2.5))
     figure = _figure(width, height)
@@ -213,25 +213,25 @@ def _roll(performances: Sequence[Performance]) -> Figure:
     for row in range(rows):
         axes = figure.add_subplot(grid[row, 1])
         begin_s = row * row_s
-        _lay_out(axes, low, high, len(lanes))
+        _lay_out(axes, low, high, len(pedals))
         for number, one in enumerate(performances):
             _draw_notes(axes, one, number, (begin_s, begin_s + row_s))
-        for number, down in enumerate(lanes):
+        for number, down in enumerate(pedals):
             colour = _PEDAL if number == 0 else _LINES[1]
             axes.broken_barh(down, (low - 2.4 - 1.9 * number, 1.3), color=colour, lw=0)
         axes.set_xlim(begin_s, begin_s + row_s)
-        _draw_keys(figure.add_subplot(grid[row, 0]), axes.get_ylim(), low, high, bool(lanes))
+        _draw_keys(figure.add_subplot(grid[row, 0]), axes.get_ylim(), low, high, bool(pedals))
     axes.set_xlabel("seconds", fontsize=9)
     _draw_scales(figure, len(performances))
     return figure
 
 
 def _row_seconds(seconds: float) -> float:
-    """Return the seconds in a row: 30, or so many, in steps of 15, that 16 rows are enough."""
+    """Return the seconds in a row: 30, or so many, in multiples of 15, that 16 rows are enough."""
     return seconds if seconds <= 30 else max(30.0, 15.0 * math.ceil(seconds / 16 / 15))
 
 
-def _lay_out(axes: Axes, low: int, high: int, lanes: int) -> None:
+def _lay_out(axes: Axes, low: int, high: int, pedals: int) -> None:
     """Make the ground that notes lie on: a stripe for each black key, a line below each C."""
     for pitch in range(low, high + 1):
         if pitch % 12 in _BLACK_KEYS:
@@ -240,7 +240,7 @@ def _lay_out(axes: Axes, low: int, high: int, lanes: int) -> None:
             axes.axhline(pitch - 0.5, color=_GRID, lw=0.8, zorder=0)
     axes.grid(axis="x", color=_GRID, lw=0.6, zorder=0)
     axes.set_axisbelow(True)
-    axes.set_ylim(low - 0.5 - (0.6 + 1.9 * lanes if lanes else 0), high + 0.5)
+    axes.set_ylim(low - 0.5 - (0.6 + 1.9 * pedals if pedals else 0), high + 0.5)
     axes.set_yticks([])
     _dress(axes)
 
@@ -349,21 +349,21 @@ def _save(figure: Figure, path: str | Path, kind: str) -> None:
 
 
 def _times_s(performance: Performance) -> NDArray[np.float64]:
-    return np.arange(int(performance.seconds / _STEP_S) + 1, dtype=np.float64) * _STEP_S
+    return np.arange(int(performance.seconds / _SPACING_S) + 1, dtype=np.float64) * _SPACING_S
 
 
-def _per_step(
+def _per_point(
     performance: Performance, onset_s: NDArray[np.float64], weights: NDArray[np.uint8] | None = None
 ) -> NDArray[np.float64]:
-    """Return the sum of the weights, or the number, of the notes that begin in each step."""
-    steps = len(_times_s(performance))
-    step = np.minimum(np.round(onset_s / _STEP_S).astype(int), steps - 1)
-    return np.bincount(step, weights, steps).astype(np.float64)
+    """Sum the weights of the notes that begin around each point, or count the notes."""
+    points = len(_times_s(performance))
+    nearest = np.minimum(np.round(onset_s / _SPACING_S).astype(int), points - 1)
+    return np.bincount(nearest, weights, points).astype(np.float64)
 
 
 def _smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    reach = round(4 * _SMOOTHING_S / _STEP_S)
-    window = np.exp(-0.5 * (np.arange(-reach, reach + 1) * _STEP_S / _SMOOTHING_S) ** 2)
+    reach = round(4 * _SMOOTHING_S / _SPACING_S)
+    window = np.exp(-0.5 * (np.arange(-reach, reach + 1) * _SPACING_S / _SMOOTHING_S) ** 2)
     smooth = np.convolve(values, window / window.sum()).astype(np.float64)
     return smooth[reach : reach + len(values)]
 

@@ -2,8 +2,8 @@
 
 symusic decodes the samples of a soundfont and shifts them to their pitch. Its synthesiser (0.5.8)
 can do no more for a piano: it plays every velocity of a layer equally loud, and stops a note within
-a millisecond of its release. So it is asked for each pitch and touch once, held, and the rest is
-done here: loudness, dampers, place in the stereo picture, and a little room.
+a millisecond of its release. So it plays each pitch and touch once, held, and the rest is
+done here: loudness, dampers, position in the stereo picture, and a little room.
 
 The bundled piano is Salamander Grand Piano V3 by Alexander Holm (CC BY 3.0), reduced to five layers
 by ``tools/piano.py``.
@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 SAMPLE_RATE = 44_100
-"""Samples a second, unless another rate is asked for."""
+"""Samples a second, by default."""
 
 LONGEST_S = 3600.0
 """Longer performances are not rendered: an hour takes more than a gigabyte."""
@@ -53,7 +53,7 @@ FORMATS = (".wav", ".flac", ".ogg", ".mp3")
 
 TOUCHES = (36, 53, 71, 92, 127)
 """Greatest velocity of each touch. The touches are the layers of the bundled piano, from soft to
-loud; a soundfont with other layers is heard at these five velocities."""
+loud; a soundfont with other layers plays at these five velocities."""
 
 _GAIN = 0.8  # most performances then peak between -10 dB and the ceiling
 _CEILING = 10 ** (-1 / 20)  # 1 dB below full scale
@@ -266,8 +266,8 @@ def _strike(sound: NDArray[np.float32], notes: NDArray[np.void], piano: _Piano) 
     longest_s = float((notes["offset_s"] - notes["onset_s"]).max()) + damping_s
     sample = piano.sample(pitch, int(notes["velocity"].max()), longest_s)
     damper = np.exp(np.linspace(0, _DAMPED, int(damping_s * rate), dtype=np.float32))
-    place = math.pi / 4 * (1 + _WIDTH * (pitch - 64.5) / 43.5)
-    sides = np.array([[math.cos(place)], [math.sin(place)]], np.float32)
+    angle = math.pi / 4 * (1 + _WIDTH * (pitch - 64.5) / 43.5)
+    sides = np.array([[math.cos(angle)], [math.sin(angle)]], np.float32)
     for velocity in np.unique(notes["velocity"]).tolist():
         alike = notes[notes["velocity"] == velocity]
         begin = np.rint(alike["onset_s"] * rate).astype(int)
@@ -290,11 +290,11 @@ def _add_room(sound: NDArray[np.float32], rate: int) -> None:
     """Add the sound of a small room: a diffuse decay, by convolution, block after block."""
     echo = _echo(rate)
     size = 1 << max(17, (2 * echo.shape[1]).bit_length())
-    step = size - echo.shape[1] + 1
+    block = size - echo.shape[1] + 1
     spectra = np.fft.rfft(echo, size)
     dry = sound.mean(axis=0)
-    for begin in range(0, len(dry), step):
-        wet = np.fft.irfft(np.fft.rfft(dry[begin : begin + step], size) * spectra, size)
+    for begin in range(0, len(dry), block):
+        wet = np.fft.irfft(np.fft.rfft(dry[begin : begin + block], size) * spectra, size)
         end = min(begin + size, len(dry))
         sound[:, begin:end] += wet[:, : end - begin]
 

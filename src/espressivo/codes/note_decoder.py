@@ -1,13 +1,14 @@
-"""The grammar of a code of notes."""
+"""The decoder of note-wise vocabularies, in which a note is one event of several ids."""
 
 from __future__ import annotations
 
-import copy
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from espressivo.codes.grammar_rules import Rules
+from espressivo.codes.codec import following
+from espressivo.codes.decoder import Event, Followers, Message
 from espressivo.codes.layout import (
     DURATION,
     END,
@@ -20,12 +21,12 @@ from espressivo.codes.layout import (
 )
 from espressivo.codes.limits import Limits
 
-__all__ = ["NoteGrammar"]
+__all__ = ["NoteDecoder"]
 
-_TIME, _WHAT, _LOUDNESS, _LENGTH, _FINE = range(5)  # which id of a step comes next
+_TIME, _WHAT, _LOUDNESS, _DURATION, _FINE = range(5)  # which id of an event comes next
 
 
-class NoteGrammar(Rules):
+class NoteDecoder(Followers):
     """Which ids can follow, in the lists that `espressivo.codes.encode` writes in a code of notes.
 
     After a time-shift comes a silent key, and within one step of the grid keys ascend; or before
@@ -45,17 +46,16 @@ class NoteGrammar(Rules):
     def __init__(self, vocabulary: Layout, limits: Limits) -> None:
         super().__init__(vocabulary, limits)
         v = vocabulary
-        self._shortest, self._places = v.shortest_durations.tolist(), v.durations_in_class.tolist()
+        self._shortest, self._positions = (
+            v.shortest_durations.tolist(),
+            v.durations_in_class.tolist(),
+        )
+        self._completing = (following(v)[0] == 0).tolist()
         self._times = range(v.first[TIME_SHIFT], v.first[TIME_SHIFT] + v.counts[TIME_SHIFT])
-        self.now = 0
-        """Steps since the beginning."""
-        self.onset: int | None = None
-        """Step of the latest note-on."""
-        self.begin = 0
-        """The step at which what follows a primer begins: nothing happens before."""
         self._expected = _TIME
         self._notes: list[tuple[int, int]] = []  # end and pitch of what sounds, oldest first
-        self._length = 0  # class of the latest note's length
+        self._queued: set[int] = set()  # pitches of those whose note-off has not been returned
+        self._class = 0  # class of the latest note's duration
         self._silent_from = 0  # the step, if nothing sounds
         self._velocity: int | None = None
         self._pedal_down = False
@@ -69,19 +69,9 @@ class NoteGrammar(Rules):
         return [pitch for _, pitch in self._notes]
 
     @property
-    def releases(self) -> list[tuple[int, int]]:
-        """Step at which each sounding note ends, the latest possible until known, and its pitch."""
-        return self._notes
-
-    @property
     def between(self) -> bool:
         """Whether the latest step is complete."""
         return self._expected == _TIME
-
-    @property
-    def deciding(self) -> bool:
-        """Whether a note has begun whose loudness and length are not complete."""
-        return self._expected > _WHAT
 
     @property
     def ended(self) -> bool:
@@ -93,21 +83,26 @@ class NoteGrammar(Rules):
         """The velocity of the latest note, as an id."""
         return self._velocity
 
-    @property
-    def resting_too_long(self) -> bool:
-        """Whether nothing has sounded for the longest rest."""
-        rest = self._longest_rest
-        return not self._notes and rest is not None and self.now >= self._silent_from + rest
+    def rests_too_long(self, gap: int = 0) -> bool:
+        """Tell whether so many steps from now nothing has sounded for the longest rest."""
+        rest, then = self._longest_rest, self.now + gap
+        if rest is None or then < self._silent_from + rest:
+            return False
+        return all(end <= then for end, _ in self._notes)
 
-    def feed(self, id_: int) -> None:
-        """Take note of an id; any id of the vocabulary, also one that is not allowed."""
+    def feed(self, id_: int) -> list[Message]:
+        """Take note of an id, and return what is heard of it; see `Decoder.feed`."""
         kind, value = self._kinds[id_], self._values[id_]
         self._expected, self._ended = _TIME, kind == END
+        heard: list[Message] = []
         if kind == TIME_SHIFT:
-            self._pass(value)
+            heard = self._pass(value)
             if id_ != self._times[-1]:
                 self._expected = _WHAT
         elif kind == NOTE_ON:
+            if value in self._queued:
+                self._queued.remove(value)
+                heard = [Message(self.now, "note_off", value, 0)]
             self._notes = [note for note in self._notes if note[1] != value]
             self._notes.append((self.now, value))
             self._end_latest(self.now + self.vocabulary.longest_note_steps)  # as the codec plays it
@@ -115,31 +110,84 @@ class NoteGrammar(Rules):
             self._expected = _LOUDNESS
         elif kind == VELOCITY:
             self._velocity = id_
-            self._expected = _LENGTH
+            if self._notes:
+                pitch = self._notes[-1][1]
+                self._queued.add(pitch)
+                heard = [Message(self.now, "note_on", pitch, value)]
+            self._expected = _DURATION
         elif kind == DURATION:
-            self._length = id_ - self.vocabulary.first[DURATION]
+            self._class = id_ - self.vocabulary.first[DURATION]
             self._end_latest(self.now + value)
-            if self._places[self._length] > 1:
+            if self._positions[self._class] > 1:
                 self._expected = _FINE
         elif kind == FINE_DURATION and self._notes:
-            self._end_latest(self.now + self._shortest[self._length] + value)
+            self._end_latest(self.now + self._shortest[self._class] + value)
         elif kind == SUSTAIN:
             self._pedal_down = self._pedal_pressed = value == 1
+            heard = [Message(self.now, "pedal", 0, 127 * value)]
+        return heard
 
-    def _pass(self, steps: int) -> None:
+    def _pass(self, steps: int) -> list[Message]:
         self.now += steps
-        if steps:
-            self._struck, self._pedal_pressed = self.vocabulary.lowest_pitch, False
-            self._notes = [note for note in self._notes if note[0] > self.now]
+        if not steps:
+            return []
+        self._struck, self._pedal_pressed = self.vocabulary.lowest_pitch, False
+        heard = self.release(self.now)
+        self._notes = [note for note in self._notes if note[0] > self.now]
+        return heard
 
     def _end_latest(self, step: int) -> None:
         if self._notes:
             self._notes[-1] = step, self._notes[-1][1]
             self._silent_from = max(end for end, _ in self._notes)
 
-    def silence(self) -> None:
-        """Let every note end now."""
+    def completes(self, id_: int) -> bool:
+        """Tell whether an event ends with an id."""
+        return bool(self._completing[id_])
+
+    def gap(self, event: Event) -> int:
+        """Return the grid steps that pass before what an event does."""
+        return sum(self._values[id_] for id_ in event if self._kinds[id_] == TIME_SHIFT)
+
+    @property
+    def due(self) -> int | None:
+        """Step at which the next note ends, of those whose note-off has not been returned."""
+        return min((end for end, pitch in self._notes if pitch in self._queued), default=None)
+
+    def release(self, until: int) -> list[Message]:
+        """Return the note-offs up to a step, that step included, each once, in order of time."""
+        if not self._queued:
+            return []
+        over = sorted(n for n in self._notes if n[0] <= until and n[1] in self._queued)
+        self._queued.difference_update(pitch for _, pitch in over)
+        return [Message(end, "note_off", pitch, 0) for end, pitch in over]
+
+    def struck(self, pitch: int, velocity: int, steps: int) -> list[Event]:
+        """Return the events by which a person strikes a key; the last lacks its duration."""
+        v = self.vocabulary
+        shift = steps % v.max_shift_steps
+        note = (
+            self._times[shift],
+            self._id(NOTE_ON, pitch - v.lowest_pitch),
+            self._id(VELOCITY, int(v.velocity_bins[velocity])),
+        )
+        return [*self.passing(steps - shift), note]
+
+    def lifted(self, pitch: int, steps: int) -> list[Event]:
+        """Return nothing: how long the note was expected to last stays as it is."""
+        return []
+
+    def hold(self, pitch: int) -> None:
+        """Leave a key to a person who holds it; see `Decoder.hold`."""
+        super().hold(pitch)
+        self._queued.discard(pitch)
+
+    def silence(self) -> list[Event]:
+        """Let every note end now; return the event that lifts the pedal, if it is down."""
         self._notes, self._silent_from = [], self.now
+        self._queued.clear()
+        closing = self.closing()
+        return [tuple(closing)] if closing else []
 
     def begin_here(self) -> None:
         """Let what follows begin when the notes so far have ended."""
@@ -149,7 +197,7 @@ class NoteGrammar(Rules):
         """Return for each id whether it can come next, shape (size,); none can after the end."""
         mask = bytearray(self.vocabulary.size)
         if not self._ended:
-            (self._time, self._what, self._loudness, self._lengths, self._fine)[self._expected](
+            (self._time, self._what, self._loudness, self._durations, self._fine)[self._expected](
                 mask
             )
         return np.frombuffer(mask, np.bool_)
@@ -157,7 +205,7 @@ class NoteGrammar(Rules):
     def _time(self, mask: bytearray) -> None:
         times = self._times
         least = max(self._next_chance(), self.begin) - self.now
-        if least <= 0 and self.resting_too_long:
+        if least <= 0 and self.rests_too_long():
             mask[times[0]] = True
             return
         first = min(max(least, 0), len(times) - 1)
@@ -166,7 +214,7 @@ class NoteGrammar(Rules):
     def _what(self, mask: bytearray) -> None:
         at, keys = self._slices, self._keys(self._struck)
         mask[at[NOTE_ON]] = keys
-        if 1 in keys and self.resting_too_long:
+        if 1 in keys and self.rests_too_long():
             return
         first = self._struck == self.vocabulary.lowest_pitch  # no note precedes the pedal
         if (
@@ -183,14 +231,14 @@ class NoteGrammar(Rules):
     def _loudness(self, mask: bytearray) -> None:
         mask[self._slices[VELOCITY]] = self._every[VELOCITY]
 
-    def _lengths(self, mask: bytearray) -> None:
+    def _durations(self, mask: bytearray) -> None:
         at = self._slices[DURATION]
         fit = sum(shortest <= self._longest_note for shortest in self._shortest)
         mask[at.start : at.start + fit] = b"\1" * fit
 
     def _fine(self, mask: bytearray) -> None:
-        at, number = self._slices[FINE_DURATION], self._length
-        fit = min(self._places[number], max(self._longest_note - self._shortest[number], 0) + 1)
+        at, number = self._slices[FINE_DURATION], self._class
+        fit = min(self._positions[number], max(self._longest_note - self._shortest[number], 0) + 1)
         mask[at.start : at.start + fit] = b"\1" * fit
 
     def _keys(self, lowest: int) -> bytearray:
@@ -201,6 +249,8 @@ class NoteGrammar(Rules):
             return bytearray(len(keys))
         keys[: lowest - low] = bytes(lowest - low)
         for _, pitch in self._notes:
+            keys[pitch - low] = 0
+        for pitch in self.held:
             keys[pitch - low] = 0
         return keys
 
@@ -223,15 +273,7 @@ class NoteGrammar(Rules):
         return None
 
     def cut(self, id_: int, end: int | None = None) -> int:
-        """Shorten a time-shift that goes past `end` or the end of the longest rest.
-
-        Parameters
-        ----------
-        id_ : int
-            Any id; all but time-shifts are returned as they are.
-        end : int, optional
-            A step later than now.
-        """
+        """Shorten a time-shift past `end` or the end of the longest rest; see `Decoder`."""
         if id_ not in self._times:
             return id_
         limits = [self._values[id_]]
@@ -243,16 +285,16 @@ class NoteGrammar(Rules):
                 limits.append(left)
         return self._times[int(min(limits))]
 
-    def ring(self, end: int | None = None) -> int | None:
-        """Return a time-shift towards the end of the last note, but not past `end`.
+    @property
+    def rings_until(self) -> int | None:
+        """Step at which the last note has ended, if any sounds."""
+        return max((end for end, _ in self._notes), default=None)
 
-        None if what sounds does not end by itself yet.
-        """
-        if self.deciding:
-            return None
-        last = max(step for step, _ in self._notes)
-        until = last if end is None else min(last, end)
-        return self._times[min(len(self._times) - 1, until - self.now)]
+    def passing(self, steps: int) -> list[Event]:
+        """Return the events with which so many steps pass; the last lacks what happens then."""
+        rests, rest = divmod(steps, self.vocabulary.max_shift_steps)
+        longest = self._times[self.vocabulary.max_shift_steps]
+        return [*[(longest,)] * rests, *[(self._times[rest],)] * (rest > 0)]
 
     def standing(self) -> list[int]:
         """Return the ids that set the pedal as it is now, at a beginning of a step."""
@@ -265,8 +307,8 @@ class NoteGrammar(Rules):
         up = self._slices[SUSTAIN].start
         return [up] if self._expected == _WHAT else [self._times[0], up]
 
-    def copy(self) -> NoteGrammar:
-        """Return a grammar that goes its own way from here."""
-        other = copy.copy(self)
-        other._notes = self._notes.copy()
+    def copy(self) -> Self:
+        """Return a decoder that goes its own way from here."""
+        other = self._copied()
+        other._notes, other._queued = self._notes.copy(), self._queued.copy()
         return other

@@ -1,14 +1,14 @@
-"""The grammar of a code of events."""
+"""The decoder of event-wise vocabularies, in which each id is an event."""
 
 from __future__ import annotations
 
-import copy
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from espressivo.codes.codec import DEFAULT_VELOCITY
-from espressivo.codes.grammar_rules import Rules
+from espressivo.codes.decoder import Event, Followers, Message
 from espressivo.codes.layout import (
     END,
     NOTE_OFF,
@@ -21,12 +21,12 @@ from espressivo.codes.layout import (
 )
 from espressivo.codes.limits import Limits
 
-__all__ = ["EventGrammar"]
+__all__ = ["EventDecoder"]
 
 _PEDAL, _OFFS, _ONS = range(3)  # the order of events within a step
 
 
-class EventGrammar(Rules):
+class EventDecoder(Followers):
     """Which events can follow, in the lists that `espressivo.codes.encode` writes.
 
     Within a step there are first movements of the pedal that change its state (also up and at
@@ -49,12 +49,6 @@ class EventGrammar(Rules):
         super().__init__(vocabulary, limits)
         v = vocabulary
         self._default_velocity = v.first[VELOCITY] + int(v.velocity_bins[DEFAULT_VELOCITY])
-        self.now = 0
-        """Steps since the beginning."""
-        self.onset: int | None = None
-        """Step of the latest note-on."""
-        self.begin = 0
-        """The step at which what follows a primer begins."""
         self._last: int | None = None  # the event before
         self._notes: list[tuple[int, int]] = []  # begin and pitch of what sounds, oldest first
         self._silent_since = 0  # the step, if nothing sounds
@@ -69,7 +63,7 @@ class EventGrammar(Rules):
 
     @property
     def between(self) -> bool:
-        """Whether the latest step is complete: an event always is."""
+        """Whether the latest event is complete: an event is one id."""
         return True
 
     @property
@@ -82,11 +76,10 @@ class EventGrammar(Rules):
         """The velocity event in force."""
         return self._velocity
 
-    @property
-    def resting_too_long(self) -> bool:
-        """Whether nothing has sounded for the longest rest."""
+    def rests_too_long(self, gap: int = 0) -> bool:
+        """Tell whether so many steps from now nothing has sounded for the longest rest."""
         left = self._rest_left()
-        return left is not None and left <= 0
+        return left is not None and left <= gap
 
     def _rest_left(self) -> int | None:
         """Return for how many steps more nothing may sound, or None if it does not matter."""
@@ -100,8 +93,8 @@ class EventGrammar(Rules):
         self._struck = self.vocabulary.lowest_pitch  # pitches below were struck in this step
         self._pedal_pressed = False  # in this step
 
-    def feed(self, id_: int) -> None:
-        """Take note of an event; any event of the vocabulary, also one that is not allowed."""
+    def feed(self, id_: int) -> list[Message]:
+        """Take note of an event, and return what is heard of it; see `Decoder.feed`."""
         kind, value = self._kinds[id_], self._values[id_]
         self._last = id_
         if kind == NOTE_ON:
@@ -112,14 +105,15 @@ class EventGrammar(Rules):
                 self._velocity = self._default_velocity
             if self.vocabulary.order == "pitch":
                 self._struck = value + 1
-        elif kind == NOTE_OFF:
+            return [Message(self.now, "note_on", value, self._values[self._velocity])]
+        if kind == NOTE_OFF:
             self._part = max(self._part, _OFFS)
             for number, (_, pitch) in enumerate(self._notes):
                 if pitch == value:
                     del self._notes[number]
                     self._released = number
                     self._silent_since = self.now
-                    break
+                    return [Message(self.now, "note_off", value, 0)]
         elif kind == TIME_SHIFT:
             self.now += value
             self._begin_step()
@@ -127,6 +121,8 @@ class EventGrammar(Rules):
             self._velocity = id_
         elif kind == SUSTAIN:
             self._pedal_down = self._pedal_pressed = value == 1
+            return [Message(self.now, "pedal", 0, 127 * value)]
+        return []
 
     def begin_here(self) -> None:
         """Let what follows begin now."""
@@ -164,34 +160,66 @@ class EventGrammar(Rules):
 
         if self._part < _ONS:
             for _, pitch in self._notes[self._released :]:
-                mask[at[NOTE_OFF].start + pitch - lowest] = True
+                mask[at[NOTE_OFF].start + pitch - lowest] = pitch not in self.held
         if self._part == _PEDAL and v.counts[SUSTAIN]:
             up = v.first[SUSTAIN]
             mask[up] = self._pedal_down and not self._pedal_pressed
             mask[up + 1] = not self._pedal_down
         rested = before == TIME_SHIFT and self._last != at[TIME_SHIFT].stop - 1
-        if not (rested or (can_strike and self.resting_too_long)):
+        if not (rested or (can_strike and self.rests_too_long())):
             mask[at[TIME_SHIFT]] = every[TIME_SHIFT]
         if not self._notes and before != TIME_SHIFT:
             mask[at[END]] = every[END]
         return mask
 
+    def completes(self, id_: int) -> bool:
+        """Return True: an event is one id."""
+        return True
+
+    def gap(self, event: Event) -> int:
+        """Return the grid steps that pass with an event."""
+        return self._values[event[0]] if self._kinds[event[0]] == TIME_SHIFT else 0
+
+    @property
+    def due(self) -> int | None:
+        """Return None: the end of a note is not known beforehand."""
+        return None
+
+    def release(self, until: int) -> list[Message]:
+        """Return nothing: see `due`."""
+        return []
+
+    def struck(self, pitch: int, velocity: int, steps: int) -> list[Event]:
+        """Return the events by which a person strikes a key; see `Decoder.struck`."""
+        v, events = self.vocabulary, self.passing(steps)
+        if pitch in self.sounding:
+            events.append((self._id(NOTE_OFF, pitch - v.lowest_pitch),))
+        loudness = self._id(VELOCITY, int(v.velocity_bins[velocity]))
+        if loudness != self._velocity:
+            events.append((loudness,))
+        return [*events, (self._id(NOTE_ON, pitch - v.lowest_pitch),)]
+
+    def lifted(self, pitch: int, steps: int) -> list[Event]:
+        """Return the events by which a person lets a key go; none if it does not sound."""
+        if pitch not in self.sounding:
+            return []
+        off = self._id(NOTE_OFF, pitch - self.vocabulary.lowest_pitch)
+        return [*self.passing(steps), (off,)]
+
+    def passing(self, steps: int) -> list[Event]:
+        """Return the events with which so many steps pass."""
+        whole, rest = divmod(steps, self.vocabulary.max_shift_steps)
+        shifts = [self.vocabulary.max_shift_steps] * whole + [rest] * (rest > 0)
+        return [(self._id(TIME_SHIFT, shift - 1),) for shift in shifts]
+
     def overdue(self) -> int | None:
         """Return the note-off of the oldest note if it has sounded for the longest time."""
         if not self._notes or self.now < self._notes[0][0] + self._longest_note:
             return None
-        return self._event(NOTE_OFF, self._notes[0][1] - self.vocabulary.lowest_pitch)
+        return self._id(NOTE_OFF, self._notes[0][1] - self.vocabulary.lowest_pitch)
 
     def cut(self, id_: int, end: int | None = None) -> int:
-        """Shorten a time-shift that goes past `end` or the end of the longest note or rest.
-
-        Parameters
-        ----------
-        id_ : int
-            Any event; all but time-shifts are returned as they are.
-        end : int, optional
-            A step later than now.
-        """
+        """Shorten a time-shift past `end` or the end of the longest note or rest; see `Decoder`."""
         if self._kinds[id_] != TIME_SHIFT:
             return id_
         limits = [self._values[id_]]
@@ -202,29 +230,30 @@ class EventGrammar(Rules):
         left = self._rest_left()
         if left is not None and left > 0:
             limits.append(left)
-        return self._event(TIME_SHIFT, min(limits) - 1)
+        return self._id(TIME_SHIFT, min(limits) - 1)
 
     def standing(self) -> list[int]:
         """Return the events that set pedal and velocity as they are now."""
-        pedal = [self._event(SUSTAIN, 1)] if self._pedal_down else []
+        pedal = [self._id(SUSTAIN, 1)] if self._pedal_down else []
         return pedal if self._velocity is None else [*pedal, self._velocity]
 
-    def ring(self, end: int | None = None) -> int | None:
+    @property
+    def rings_until(self) -> int | None:
         """Return None: no note ends by itself."""
         return None
 
+    def silence(self) -> list[Event]:
+        """Return the events that end every note and lift the pedal."""
+        return [(id_,) for id_ in self.closing()]
+
     def closing(self) -> list[int]:
         """Return the events after which nothing sounds: all note-offs, and the pedal up."""
-        offs = [
-            self._event(NOTE_OFF, pitch - self.vocabulary.lowest_pitch) for pitch in self.sounding
-        ]
-        return [self._event(SUSTAIN, 0), *offs] if self._pedal_down else offs
+        low = self.vocabulary.lowest_pitch
+        offs = [self._id(NOTE_OFF, pitch - low) for pitch in self.sounding]
+        return [self._id(SUSTAIN, 0), *offs] if self._pedal_down else offs
 
-    def copy(self) -> EventGrammar:
-        """Return a grammar that goes its own way from here."""
-        other = copy.copy(self)
+    def copy(self) -> Self:
+        """Return a decoder that goes its own way from here."""
+        other = self._copied()
         other._notes = self._notes.copy()
         return other
-
-    def _event(self, kind: int, number: int) -> int:
-        return self.vocabulary.first[kind] + number
