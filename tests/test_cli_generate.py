@@ -78,6 +78,15 @@ def test_a_change_that_comes_after_the_last_sound_is_told(run: Run) -> None:
     assert "last sound" not in run(*short, "--at", "0:key=C")[2]
 
 
+@pytest.mark.parametrize("model", ["seed", "espressivo"])
+def test_notes_are_counted(run: Run, model: str) -> None:
+    asked = ("generate", "--model", model, "--notes", 11, "--seed", 1, "-o", "a.mid")
+    status, out, err = run(*asked)
+    assert (status, out.split(" notes")[0]) == (0, "a.mid: 11")
+    assert err.startswith("generate: 11 of 11 notes, ")
+    assert len(espressivo.read("a.mid")) == 11
+
+
 def test_progress_is_a_plain_line_where_there_is_no_terminal(run: Run, scale: Path) -> None:
     generate = ("generate", "--model", "seed", "--seed", 1, "-o", "a.mid")
     for length, said in (
