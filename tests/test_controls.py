@@ -1,7 +1,9 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
-from espressivo.codes import NOTE_ON, TIME_SHIFT, vocabulary
+from espressivo.codes import NOTE_ON, TIME_SHIFT, VELOCITY, vocabulary
 from espressivo.codes.controls import (
     SIZE,
     Controls,
@@ -54,6 +56,66 @@ def test_what_follows_is_measured_and_not_what_came_before():
         numbers[at, DENSITY], Controls(density=12).numbers()[DENSITY], atol=0.1
     )
     np.testing.assert_array_equal(numbers[at:], measured(loud, V))
+
+
+def struck(steps, pitches, v=V, velocities=None):
+    """Short notes at some steps of the grid, as ids."""
+    onset = np.array(steps) / v.steps_per_second
+    velocities = [60] * len(steps) if velocities is None else velocities
+    return v.encode(
+        Performance.from_arrays(
+            onset_s=onset, offset_s=onset + 0.01, pitch=pitches, velocity=velocities
+        )
+    )
+
+
+@pytest.mark.parametrize("v", [V, dataclasses.replace(V, name="coarse", steps_per_second=25)])
+@pytest.mark.parametrize("begin", [0, 3])
+def test_density_loudness_and_onset_rate_look_five_seconds_ahead(v, begin):
+    end = begin + 5 * v.steps_per_second
+    for last, count, loudness in ((end - 1, 2, 61), (end, 1, 21)):
+        ids = struck([begin, last], [60, 62], v, [21, 101])
+        at = np.flatnonzero(v.kinds[ids] != TIME_SHIFT)[0]  # where the first note is to begin
+        expected = Controls(density=count / 5, onset_rate=count / 5, loudness=loudness).numbers()
+        for part in (DENSITY, LOUDNESS, PACE):
+            np.testing.assert_allclose(measured(ids, v)[at, part], expected[part], atol=1e-6)
+
+
+@pytest.mark.parametrize("v", [V, dataclasses.replace(V, name="coarse", steps_per_second=25)])
+@pytest.mark.parametrize("begin", [0, 3])
+def test_pitches_are_those_of_the_next_ten_seconds(v, begin):
+    end = begin + 10 * v.steps_per_second
+    for last, weights in ((end - 1, [1, 0, 1]), (end, [1, 0, 0])):
+        ids = struck([begin, last], [60, 62], v)
+        at = np.flatnonzero(v.kinds[ids] != TIME_SHIFT)[0]
+        expected = Controls(pitch_weights=(*weights, *[0] * 9)).numbers()[PITCHES]
+        np.testing.assert_allclose(measured(ids, v)[at, PITCHES], expected)
+
+
+def test_a_window_begins_with_the_event_and_not_before_it():
+    ids = struck([0, 100], [60, 62])
+    count = [
+        (measured(ids, V)[at, DENSITY] * [0, 2, 4, 6, 9, 13, 18, 25]).sum() * 5 for at in (0, 1, 2)
+    ]
+    assert V.kinds[ids[:3]].tolist() == [VELOCITY, NOTE_ON, TIME_SHIFT]
+    np.testing.assert_allclose(count, [2, 2, 1], atol=1e-6)
+
+
+@pytest.mark.parametrize(("apart", "onsets"), [(0, 1), (3, 1), (4, 2)])
+def test_notes_up_to_35_ms_apart_are_one_onset(apart, onsets):
+    numbers = measured(struck([0, apart], [60, 64]), V)[0]
+    expected = Controls(density=2 / 5, onset_rate=onsets / 5).numbers()
+    np.testing.assert_allclose(numbers[PACE], expected[PACE], atol=1e-6)
+    np.testing.assert_allclose(numbers[DENSITY], expected[DENSITY], atol=1e-6)
+
+
+def test_a_window_that_begins_within_a_chord_has_its_rest_as_an_onset():
+    ids = struck([0, 3, 100], [60, 64, 67])
+    second = np.flatnonzero(V.kinds[ids] == NOTE_ON)[1]
+    numbers = measured(ids, V)[second]
+    expected = Controls(density=2 / 5, onset_rate=2 / 5).numbers()
+    np.testing.assert_allclose(numbers[PACE], expected[PACE], atol=1e-6)
+    np.testing.assert_allclose(numbers[DENSITY], expected[DENSITY], atol=1e-6)
 
 
 def test_where_no_note_follows_there_is_neither_loudness_nor_pitch():
@@ -139,6 +201,19 @@ def test_numbers(asked, part, expected):
 
 
 @pytest.mark.parametrize(
+    ("name", "part", "knots"),
+    [
+        ("density", DENSITY, [0, 2, 4, 6, 9, 13, 18, 25]),
+        ("loudness", LOUDNESS, [20, 32, 42, 52, 62, 72, 82, 95]),
+        ("onset_rate", PACE, [0, 1, 2, 3, 4.5, 6.5, 9, 13]),
+    ],
+)
+def test_each_knot_has_a_number_of_its_own(name, part, knots):
+    numbers = [Controls(**{name: knot}).numbers()[part] for knot in knots]
+    np.testing.assert_array_equal(numbers, np.eye(8))
+
+
+@pytest.mark.parametrize(
     "wrong",
     [
         {"density": -1},
@@ -156,6 +231,42 @@ def test_numbers(asked, part, expected):
 def test_what_cannot_be_asked(wrong):
     with pytest.raises(GenerationError, match=next(iter(wrong))):
         Controls(**wrong)
+
+
+@pytest.mark.parametrize(
+    "fits",
+    [
+        {"density": 0},
+        {"density": 1e9},
+        {"loudness": 1},
+        {"loudness": 127},
+        {"pitch_weights": [0] * 11 + [1e-9]},
+        {"onset_rate": 0},
+        {"onset_rate": 1e9},
+        {"composer": "RAVEL"},
+    ],
+)
+def test_what_is_just_within_bounds_can_be_asked(fits):
+    assert Controls(**fits).numbers().sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"density": np.nextafter(0, -1)},
+        {"density": float("inf")},
+        {"loudness": np.nextafter(1, 0)},
+        {"loudness": np.nextafter(127, 128)},
+        {"loudness": float("nan")},
+        {"pitch_weights": [1] * 13},
+        {"pitch_weights": [1] * 11 + [np.nextafter(0, -1)]},
+        {"pitch_weights": [1] * 11 + [float("inf")]},
+        {"pitch_weights": [1] * 11 + [float("nan")]},
+        {"onset_rate": np.nextafter(0, -1)},
+    ],
+)
+def test_what_is_just_out_of_bounds_cannot_be_asked(wrong):
+    test_what_cannot_be_asked(wrong)
 
 
 def test_each_control_is_dropped_by_itself_and_all_of_them_half_of_the_time():

@@ -90,7 +90,12 @@ def test_chords_struck_in_another_order_are_the_same():
     rolled_s = np.tile(np.arange(4) * 0.01, 30) + np.repeat(np.arange(30) * 0.4, 4)
 
     def struck(pitch):
-        return Performance.from_arrays(rolled_s, rolled_s + 0.3, pitch.ravel(), [60] * 120)
+        return Performance.from_arrays(
+            onset_s=rolled_s,
+            offset_s=rolled_s + 0.3,
+            pitch=pitch.ravel(),
+            velocity=[60] * 120,
+        )
 
     found = Memory.of([("chords", struck(chords))]).longest(struck(turned))
     assert (found.notes, found.here_s, found.there_s, found.semitones) == (120, 0, 0, 0)
@@ -101,7 +106,9 @@ def test_a_note_that_differs_ends_the_run(change):
     # Ascending far enough apart that nothing of it recurs, in any transposition.
     pitch = np.cumsum(np.random.default_rng(0).integers(1, 4, 50)) % 80 + 25
     onset_s = np.arange(50) * 0.2
-    original = Performance.from_arrays(onset_s, onset_s + 0.1, pitch, [60] * 50)
+    original = Performance.from_arrays(
+        onset_s=onset_s, offset_s=onset_s + 0.1, pitch=pitch, velocity=[60] * 50
+    )
     if change == "wrong":
         pitch = np.where(np.arange(50) == 30, pitch + 6, pitch)
     elif change == "transposed":  # from there on
@@ -110,7 +117,9 @@ def test_a_note_that_differs_ends_the_run(change):
         onset_s, pitch = np.delete(onset_s, 30), np.delete(pitch, 30)
     else:
         onset_s, pitch = np.insert(onset_s, 30, 5.9), np.insert(pitch, 30, 24)
-    sample = Performance.from_arrays(onset_s, onset_s + 0.1, pitch, [60] * len(pitch))
+    sample = Performance.from_arrays(
+        onset_s=onset_s, offset_s=onset_s + 0.1, pitch=pitch, velocity=[60] * len(pitch)
+    )
     assert Memory.of([("original", original)]).longest(sample).notes == 30
 
 
@@ -122,7 +131,9 @@ def test_no_run_goes_from_one_piece_into_the_next():
 
 def test_music_that_repeats_itself_is_searched_in_bounded_memory():
     onset_s = np.arange(1200) * 0.1
-    same = Performance.from_arrays(onset_s, onset_s + 0.1, [60] * 1200, [60] * 1200)
+    same = Performance.from_arrays(
+        onset_s=onset_s, offset_s=onset_s + 0.1, pitch=[60] * 1200, velocity=[60] * 1200
+    )
     assert Memory.of([("same", same)]).longest(same).notes == 1200
 
 

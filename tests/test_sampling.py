@@ -221,6 +221,32 @@ def test_settings_are_checked(settings, words):
         Sampling(**settings)
 
 
+@pytest.mark.parametrize(
+    ("name", "taken", "refused"),
+    [
+        ("temperature", (0, 1e300), (np.nextafter(0, -1), math.inf, math.nan)),
+        ("top_k", (1, 10**9), (0,)),
+        ("top_p", (np.nextafter(0, 1), 1), (0, np.nextafter(1, 2))),
+        ("min_p", (0, 1), (np.nextafter(0, -1), np.nextafter(1, 2))),
+    ],
+)
+def test_each_setting_ends_where_it_says(name, taken, refused):
+    for value in taken:
+        assert Sampling(**{name: value}).distribution(LOGITS).sum() == pytest.approx(1)
+    for value in refused:
+        with pytest.raises(GenerationError, match=name):
+            Sampling(**{name: value})
+
+
+def test_a_temperature_of_a_group_ends_where_others_do():
+    for value in (0, 1e300):
+        p = Sampling(groups=((0, 2, value),)).distribution(LOGITS)
+        assert p[:2].sum() == pytest.approx(0.5)
+    for value in (np.nextafter(0, -1), math.inf, math.nan):
+        with pytest.raises(GenerationError, match="temperature must be at least 0"):
+            Sampling(groups=((0, 1, 1.0), (1, 2, value)))
+
+
 def test_all_complaints_come_at_once():
     with pytest.raises(GenerationError, match=r"temperature.*top_k.*top_p"):
         Sampling(-1, 0, 2)

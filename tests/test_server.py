@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from itertools import pairwise
 
 import numpy as np
@@ -26,10 +26,12 @@ from espressivo.codes.controls import CONTROLS as LEARNED
 from espressivo.codes.controls import SIZE
 from espressivo.errors import ServerError
 from espressivo.midi import reading as midi
+from espressivo.midi import to_bytes
 from espressivo.play.model import Model
+from espressivo.play.settings import Settings
 from espressivo.play.stream import LONGEST_REST_S
 from espressivo.server import app, messages, session
-from espressivo.server.controls import CONTROLS, offered
+from espressivo.server.controls import CONTROLS, Choice, offered
 from espressivo.server.messages import MAX_BYTES, MAX_EVENTS
 from espressivo.server.session import Models, Session
 from known import Clock, Mock
@@ -218,7 +220,115 @@ def test_any_json_is_a_message_or_a_server_error(value, field):
             assert str(error)
 
 
+@pytest.mark.parametrize(
+    ("message", "field", "taken", "refused"),
+    [
+        (BEGIN, "run", (0, 2**53), (-1, 2**53 + 1)),
+        (BEGIN, "time_s", (0, 1e6), (np.nextafter(0, -1), np.nextafter(1e6, 2e6))),
+        (BEGIN, "seed", (0, 2**32, None), (-1, 2**32 + 1)),
+        ({"type": "play", "pitch": 60, "velocity": 64}, "pitch", (0, 127), (-1, 128)),
+        ({"type": "play", "pitch": 60, "velocity": 64}, "velocity", (0, 127), (-1, 128)),
+        ({"type": "model", "name": "one"}, "name", ("x", "x" * 200), ("", "x" * 201)),
+    ],
+)
+def test_each_field_ends_where_it_says(message, field, taken, refused):
+    for value in taken:
+        assert getattr(messages.parse(json.dumps({**message, field: value})), field) == value
+    for value in refused:
+        with pytest.raises(ServerError, match=field):
+            messages.parse(json.dumps({**message, field: value}))
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_each_number_of_an_event_ends_where_it_says(place):
+    def parsed(value):
+        given = [0, 144, 64, 1]
+        given[place] = value
+        return messages.parse(json.dumps({"type": "save", "events": [given]})).events[0][place]
+
+    least, greatest = ((0, 1e6), (128, 176), (0, 127), (0, 127))[place]
+    for value in (least, greatest):
+        assert parsed(value) == value
+    for value in (least - 1, greatest + 1):
+        with pytest.raises(ServerError):
+            parsed(value)
+
+
+def test_no_more_events_are_taken_than_a_message_may_hold(talk, listener, monkeypatch):
+    monkeypatch.setattr(messages, "MAX_EVENTS", len(CHORD))
+    file = midi_of(CHORD)
+    talk(file)
+    talk({"type": "save", "events": CHORD})
+    assert not listener.of("error")
+    monkeypatch.setattr(messages, "MAX_EVENTS", len(CHORD) - 1)
+    for message in (file, {"type": "save", "events": CHORD}, {**BEGIN, "events": CHORD}):
+        talk(message)
+    said = [error["message"] for error in listener.of("error")]
+    assert len(said) == 3
+    assert said[0] == "the file has 4 events: at most 3 can be read"
+    assert said[1] == said[2] == "events must be a list of at most 3 events"
+
+
+def midi_of(events):
+    return to_bytes(messages.performance(tuple(tuple(event) for event in events)))
+
+
+@pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.name)
+def test_each_control_ends_where_it_says_and_its_settings_agree(control):
+    if isinstance(control, Choice):
+        for choice in control.choices:
+            assert getattr(Settings(**{control.name: choice}), control.name) == choice
+        return
+    many = control.count > 1
+    for value in (control.lowest, control.highest):
+        given = [value, *[control.highest] * (control.count - 1)]
+        taken = control.checked(given if many else value)
+        Settings(**{control.name: taken})
+    for value in (control.lowest - control.step, control.highest + control.step):
+        with pytest.raises(ServerError, match=f"{control.name} must be within"):
+            control.checked([value] * control.count if many else value)
+
+
 # ---- Playing
+
+
+def test_music_is_sent_half_a_second_ahead_and_no_more(monkeypatch):
+    clock, ahead_s = Clock(), []
+
+    class Timed(Model):
+        def stream(self, **arguments):
+            return super().stream(clock=clock, sleep=clock.sleep, **arguments)
+
+    def send(message):
+        told = json.loads(message)
+        if told["type"] == "events":
+            ahead_s.append(told["events"][0][0] - clock())
+            if len(ahead_s) == 100:
+                raise ConnectionError
+
+    monkeypatch.setattr(session, "load", lambda name: Timed(Mock(V)))
+    Session(models(), send).handle(json.dumps(BEGIN))
+    ended()
+    assert len(ahead_s) == 100
+    assert max(ahead_s) == pytest.approx(0.5, abs=0.011)  # within a step of 10 ms
+
+
+def test_the_model_reads_the_latest_hundred_notes(talk, listener, monkeypatch):
+    read = []
+
+    def stream(self, *, primer, **arguments):
+        read.append(primer.notes["pitch"].tolist())
+        return iter(())
+
+    monkeypatch.setattr(session, "load", lambda name: Model(Mock(V)))
+    monkeypatch.setattr(Model, "stream", stream)
+    for count in (100, 101):
+        pitches = [60 + n % 50 for n in range(count)]
+        events = [(n, 144, pitch, 64) for n, pitch in enumerate(pitches)]
+        events += [(n + 0.5, 128, pitch, 0) for n, pitch in enumerate(pitches)]
+        Session(models(), listener).handle(json.dumps({**BEGIN, "events": events}))
+        ended()
+        assert read[-1] == pitches[-100:]
 
 
 def test_the_model_goes_on_from_what_was_played(talk, listener):
@@ -438,6 +548,34 @@ def test_a_listener_is_greeted_plays_and_goes():
                     assert (await second.receive()).data == 1013
             async with client.ws_connect(url + "/play", origin=url) as third:
                 assert (await third.receive_json())["type"] == "hello"
+
+    asyncio.run(visit())
+
+
+def test_eight_play_at_once_and_a_ninth_has_to_wait():
+    async def visit():
+        async with server() as (client, url), AsyncExitStack() as several:
+            sockets = []
+            for _ in range(9):
+                connection = client.ws_connect(url + "/play", origin=url)
+                sockets.append(await several.enter_async_context(connection))
+            greeted = [(await socket.receive_json())["type"] for socket in sockets]
+            assert greeted == ["hello"] * 8 + ["error"]
+            assert (await sockets[8].receive()).data == WSCloseCode.TRY_AGAIN_LATER
+
+    asyncio.run(visit())
+
+
+def test_a_message_may_be_as_long_as_is_said():
+    async def visit():
+        async with (
+            server() as (client, url),
+            client.ws_connect(url + "/play", origin=url, max_msg_size=0) as socket,
+        ):
+            for _ in range(2):
+                await socket.receive_json()
+            await socket.send_str(" " * (MAX_BYTES - 1))
+            assert "JSON" in (await socket.receive_json())["message"]
 
     asyncio.run(visit())
 

@@ -1,3 +1,6 @@
+import dataclasses
+import math
+
 import numpy as np
 import pytest
 
@@ -35,6 +38,48 @@ V = vocabulary("seed")
 def test_settings_are_checked(settings, words):
     with pytest.raises(GenerationError, match=words):
         Settings(**settings)
+
+
+# Of each setting the last value on either side that is taken, and the first that is not.
+BOUNDS = [
+    ("temperature", (0, 1e300), (np.nextafter(0, -1), math.inf, -math.inf, math.nan)),
+    ("pitch_temperature", (0, 1e300), (np.nextafter(0, -1), math.inf, -math.inf, math.nan)),
+    ("time_temperature", (0, 1e300), (np.nextafter(0, -1), math.inf, -math.inf, math.nan)),
+    ("velocity_temperature", (0, 1e300), (np.nextafter(0, -1), math.inf, -math.inf, math.nan)),
+    ("top_k", (1, 10**9), (0,)),
+    ("top_p", (np.nextafter(0, 1), 1), (0, np.nextafter(1, 2), math.nan)),
+    ("min_p", (0, 1), (np.nextafter(0, -1), np.nextafter(1, 2), math.nan)),
+    ("lowest_pitch", (0, 127), (-1, 128)),
+    ("highest_pitch", (0, 127), (-1, 128)),
+    ("polyphony", (1, 10**9), (0,)),
+    ("longest_note_s", (np.nextafter(0, 1), 1e300), (0, math.inf, math.nan)),
+    ("longest_rest_s", (np.nextafter(0, 1), 1e300), (0, math.inf, math.nan)),
+    ("density", (0, 1e300), (np.nextafter(0, -1), math.inf, math.nan)),
+    ("loudness", (1, 127), (np.nextafter(1, 0), np.nextafter(127, 128), math.nan)),
+    ("onset_rate", (0, 1e300), (np.nextafter(0, -1), math.inf, math.nan)),
+    ("guidance", (0, 1e300), (np.nextafter(0, -1), math.inf, math.nan)),
+]
+
+
+@pytest.mark.parametrize(("name", "taken", "refused"), BOUNDS, ids=[name for name, *_ in BOUNDS])
+def test_each_setting_ends_where_it_says(name, taken, refused):
+    for value in taken:
+        assert getattr(Settings(**{name: value}), name) == value
+    for value in refused:
+        with pytest.raises(GenerationError, match=name):
+            Settings(**{name: value})
+
+
+def test_every_setting_that_has_an_end_is_tried_there():
+    words = {"avoid_loops", "pitch_weights", "composer"}  # the last two: test_controls.py
+    fields = {field.name for field in dataclasses.fields(Settings)}
+    assert fields - words == {name for name, *_ in BOUNDS}
+
+
+def test_a_range_may_be_a_single_pitch():
+    assert Settings(lowest_pitch=60, highest_pitch=60).limits.highest_pitch == 60
+    with pytest.raises(GenerationError, match="ascending"):
+        Settings(lowest_pitch=61, highest_pitch=60)
 
 
 def test_a_range_without_pitches_of_the_vocabulary_is_refused():

@@ -5,12 +5,16 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,14 +24,15 @@ from torch.optim.swa_utils import AveragedModel
 import espressivo
 from espressivo.codes.controls import SIZE
 from espressivo.data.augment import Augmentation
-from espressivo.data.dataset import FORMAT, Cut, Dataset
+from espressivo.data.dataset import FORMAT, Batch, Cut, Dataset, batches
 from espressivo.errors import TrainingError
 from espressivo.networks import RecurrentConfig, StackConfig, build
 from espressivo.networks.pretrained import Pretrained
 from espressivo.progress import Silent
+from espressivo.training import run as training_run
 from espressivo.training.checkpoint import Checkpoint, load_network
 from espressivo.training.config import TrainingConfig
-from espressivo.training.loss import validation_nats
+from espressivo.training.loss import cleared, read, summed_nats, tensors, validation_nats
 from espressivo.training.run import train
 
 SMALL = TrainingConfig(
@@ -300,6 +305,115 @@ def test_a_time_budget_ends_the_run_with_a_validation(dataset: Dataset, tmp_path
     assert "validation_nats" in saved.log[-1]
 
 
+class Planned(Silent):
+    """Keeps what a run says of its number of steps."""
+
+    def __init__(self) -> None:
+        self.expected: list[int] = []
+
+    def expect(self, total: int) -> None:
+        self.expected.append(total)
+
+
+def timed(monkeypatch: pytest.MonkeyPatch, lasts_s: Callable[[int], float]) -> None:
+    """Let a run's clock stand still but for the time that each of its steps, 0, 1, ..., takes."""
+    now_s = 0.0
+
+    def source(*arguments: Any, **options: Any) -> Iterator[Batch]:
+        nonlocal now_s
+        for number, batch in enumerate(batches(*arguments, **options)):
+            now_s += lasts_s(number)
+            yield batch
+
+    monkeypatch.setattr(training_run, "batches", source)
+    monkeypatch.setattr(training_run, "time", SimpleNamespace(monotonic=lambda: now_s))
+
+
+def test_steps_are_planned_from_the_speed_until_the_learning_rate_falls(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # 1 s for each of the first 10 steps, 0.5 s until step 30, and then 0.25 s.
+    timed(monkeypatch, lambda number: 1.0 if number < 10 else 0.5 if number < 30 else 0.25)
+    config = dataclasses.replace(SMALL, rounds=1e6, max_time_s=30.0, validate_every=5, decay=0.3)
+    plans = Planned()
+    outcome = train(dataset, tmp_path / "run", config, accelerator="cpu", progress=plans)
+    # After 5 and 10 s there is time for 25 and 20 steps; at half a second each, 50 in all. The
+    # learning rate falls from 70 % on, step 35, and nothing changes, though steps are faster then.
+    assert plans.expected == [30, 30, 50, 50, 50, 50]
+    assert (outcome.ended, outcome.steps) == ("finished", 50)
+    assert outcome.seconds == pytest.approx(10 + 20 * 0.5 + 20 * 0.25)
+
+
+def test_at_least_one_step_is_planned_when_the_time_is_almost_up(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timed(monkeypatch, lambda _: 1.0)
+    config = dataclasses.replace(SMALL, rounds=1e6, max_time_s=4.5, validate_every=4)
+    plans = Planned()
+    outcome = train(dataset, tmp_path / "run", config, accelerator="cpu", progress=plans)
+    assert plans.expected == [5]
+    assert (outcome.ended, outcome.steps) == ("finished", 5)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_the_gradient_of_a_step_is_no_longer_than_clip(
+    dataset: Dataset, tmp_path: Path, optimizer: str
+) -> None:
+    """Both optimizers begin to average gradients at 0: what they have after a step tells it."""
+    taken = {"exp_avg": 0.1, "momentum": 0.05}  # the part of a gradient that goes into the average
+    config = dataclasses.replace(
+        SMALL, network=dataclasses.replace(OVER_NOTES, notewise=False), optimizer=optimizer
+    )
+    config = dataclasses.replace(config, rounds=1e-9)  # one step
+    lengths = {}
+    for clip in (0.03, 1e9):
+        run = tmp_path / str(clip)
+        train(dataset, run, dataclasses.replace(config, clip=clip), accelerator="cpu")
+        saved = Checkpoint.load(run / "last.ckpt")
+        assert saved.step == 1
+        lengths[clip] = [
+            math.hypot(
+                *(
+                    float(state[name].norm()) / taken[name]
+                    for state in plain["state"].values()
+                    for name in taken.keys() & state.keys()
+                )
+            )
+            for plain in saved.optimizers
+        ]
+    assert len(lengths[0.03]) == (2 if optimizer == "muon" else 1)
+    assert lengths[0.03] == pytest.approx([0.03] * len(lengths[0.03]), rel=1e-3)
+    assert min(lengths[1e9]) > 0.06  # what is short enough stays as it is
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "network"),
+    [
+        ("adam", RecurrentConfig("gru", hidden=8)),
+        ("adamw", RecurrentConfig("gru", hidden=8)),
+        ("adamw", StackConfig("da", width=16, heads=2, window=8)),
+        ("muon", StackConfig("da", width=16, heads=2, window=8)),
+    ],
+)
+def test_weight_decay_is_of_matrices_alone(
+    dataset: Dataset, optimizer: str, network: RecurrentConfig | StackConfig
+) -> None:
+    config = TrainingConfig(
+        network=network, optimizer=optimizer, learning_rate=0.1, weight_decay=0.5
+    )
+    torch.manual_seed(0)
+    built = build(network, dataset.vocabulary)
+    before = {name: weight.detach().clone() for name, weight in built.named_parameters()}
+    assert {weight.ndim for weight in before.values()} >= {1, 2}
+    for weight in built.parameters():
+        weight.grad = torch.zeros_like(weight)
+    for each in training_run._optimizers(built, config):
+        each.step()
+    for name, weight in built.named_parameters():
+        share = 1 - 0.1 * 0.5 if weight.ndim > 1 and optimizer != "adam" else 1.0
+        torch.testing.assert_close(weight.detach(), share * before[name], msg=name)
+
+
 def test_runs_are_not_overwritten_and_not_resumed_with_other_settings(
     dataset: Dataset, tmp_path: Path
 ) -> None:
@@ -384,6 +498,42 @@ def test_two_processes_train_one_network(dataset: Dataset, tmp_path: Path) -> No
     assert len(saved.positions) == len(saved.carried) == 2
     assert saved.positions[0] != saved.positions[1]
     assert saved.log[-1]["train_nats"] < saved.log[0]["train_nats"]
+    begun, alone = reference(dataset, saved)
+    for name, weight in alone.items():
+        moved = (weight - begun[name]).norm()
+        assert (saved.network[name] - weight).norm() < 0.01 * moved, name
+
+
+def reference(
+    dataset: Dataset, saved: Checkpoint
+) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Train in one process on what two were given, each having half a say; the weights before
+    and after."""
+    config = saved.config
+    torch.manual_seed(config.seed)
+    network = build(config.network, dataset.vocabulary)
+    begun = {name: weight.clone() for name, weight in network.state_dict().items()}
+    (optimizer,) = training_run._optimizers(network, config)
+    sources = [
+        batches(dataset, config.cut, config.augmentation, seed=config.seed, part=part, parts=2)
+        for part in range(2)
+    ]
+    states: list[object] = [None, None]
+    for step in range(saved.steps):
+        optimizer.zero_grad()
+        for part, source in enumerate(sources):
+            batch = next(source)
+            inputs, targets = tensors(batch, None)
+            state = cleared(states[part], batch, inputs.device)
+            logits, state = read(network, inputs, targets, state, None)
+            nats = summed_nats(logits, targets, dataset.vocabulary)
+            (nats / batch.events / 2).backward()
+            states[part] = tuple(each.detach() for each in state)
+        torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip)
+        for group in optimizer.param_groups:
+            group["lr"] = config.learning_rate_at(step, saved.steps)
+        optimizer.step()
+    return begun, dict(network.state_dict())
 
 
 @pytest.mark.slow

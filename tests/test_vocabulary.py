@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -140,6 +141,74 @@ def test_a_wrong_id_is_named_with_its_position() -> None:
     for wrong in ([0.5], ["a"], [[1]]):
         with pytest.raises(CodecError, match="flat list of whole numbers"):
             v.check(wrong)
+
+
+@pytest.mark.parametrize("v", ALL, ids=lambda v: v.name)
+def test_ids_end_where_the_vocabulary_does(v: Vocabulary) -> None:
+    last = v.size - 1
+    assert v.check([0, last]).tolist() == v.from_one_based([1, v.size]).tolist() == [0, last]
+    assert v.to_one_based([0, last]).tolist() == [1, v.size]
+    for wrong in (-1, v.size):
+        with pytest.raises(CodecError, match=rf"id {wrong} at position 1 .* 0\.\.{last}$"):
+            v.check([0, wrong, wrong])
+        with pytest.raises(CodecError, match=f"id {wrong} at position 0"):
+            v.to_one_based([wrong])
+        with pytest.raises(CodecError, match=f"id {wrong} at position 0"):
+            v.describe(wrong)
+        with pytest.raises(CodecError, match=rf"index {wrong + 1} .* 1\.\.{v.size}$"):
+            v.from_one_based([1, wrong + 1])
+
+
+def test_no_ids_are_ids_and_only_flat_whole_numbers_are() -> None:
+    v = espressivo.vocabulary("seed")
+    for checked in (v.check([]), v.from_one_based([]), v.to_one_based([])):
+        assert checked.shape == (0,) and checked.dtype == np.int32
+    assert v.check(np.array([3], np.uint8)).dtype == np.int32
+    for wrong in (3, [[3]], [3.0], [True], [None]):
+        for read in (v.check, v.from_one_based):
+            with pytest.raises(CodecError, match="flat list of whole numbers"):
+                read(wrong)
+
+
+@pytest.mark.parametrize(
+    ("field", "taken", "refused", "words"),
+    [
+        ("lowest_pitch", (0, 108), (-1, 109), "pitches must be within"),
+        ("highest_pitch", (21, 127), (20, 128), "pitches must be within"),
+        ("steps_per_second", (1, 10_000), (0, -1), "steps must be at least 1"),
+        ("max_shift_steps", (1, 10_000), (0, -1), "steps must be at least 1"),
+        ("sustain", ("fold", "events"), ("Fold", ""), "sustain must be"),
+        ("order", ("played", "pitch"), ("Pitch", ""), "order must be"),
+        ("longest_note_steps", (0, 16, 2048, 16 << 15), (1, 8, 15, 48, 16 << 16), "power of 2"),
+    ],
+)
+def test_each_parameter_ends_where_it_says(
+    field: str, taken: tuple[object, ...], refused: tuple[object, ...], words: str
+) -> None:
+    lengths = {"order": "pitch", "boundaries": True} if field == "longest_note_steps" else {}
+    for value in taken:
+        assert getattr(Vocabulary("mine", **lengths | {field: value}), field) == value
+    for value in refused:
+        with pytest.raises(CodecError, match=words):
+            Vocabulary("mine", **lengths | {field: value})
+
+
+def test_velocities_lie_within_their_bins_to_the_edge() -> None:
+    for values in ((1, 64), (63, 127)):
+        v = Vocabulary("mine", velocity_floors=(1, 64), velocity_values=values)
+        assert v.velocity_bins[[0, 1, 63, 64, 127]].tolist() == [0, 0, 0, 1, 1]
+    for values in ((0, 64), (64, 64), (1, 63), (1, 128), (1,), (1, 64, 64)):
+        with pytest.raises(CodecError, match="must lie in its bin"):
+            Vocabulary("mine", velocity_floors=(1, 64), velocity_values=values)
+    for floors in ((), (0, 64), (2, 64)):
+        with pytest.raises(CodecError, match="must begin with 1"):
+            Vocabulary("mine", velocity_floors=floors, velocity_values=(2, 64)[: len(floors)])
+
+
+@pytest.mark.parametrize("missing", [{"order": "played"}, {"boundaries": False}])
+def test_lengths_need_notes_by_pitch_and_boundaries(missing: dict[str, object]) -> None:
+    with pytest.raises(CodecError, match="notes with lengths need"):
+        dataclasses.replace(espressivo.vocabulary("notes"), **missing)
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:

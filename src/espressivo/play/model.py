@@ -31,7 +31,7 @@ from espressivo.play.pieces import (
     generate,
     generate_batch,
 )
-from espressivo.play.player import Player, supported_controls
+from espressivo.play.player import Player, requested
 from espressivo.play.primers import Primer, continued, opened
 from espressivo.play.settings import Options, Settings
 from espressivo.play.stream import LONGEST_REST_S, Stream
@@ -257,7 +257,6 @@ class Model:
         """
         usual = Settings(avoid_loops=True, longest_rest_s=LONGEST_REST_S)
         chosen = usual.changed(**settings)
-        self._support(chosen)
         begin = self._primer(_opened(primer, primer_chords, primer_pitches))
         player = Player(self.engine, chosen, generator(seed), begin)
         return Stream(player, lead_s=lead_s, clock=clock, sleep=sleep)
@@ -287,7 +286,6 @@ class Model:
             As in `generate`.
         """
         chosen = Settings().changed(**settings)
-        self._support(chosen)
         return search(
             self.engine,
             chosen,
@@ -362,7 +360,8 @@ class Model:
         seconds = sorted(changes)
         for second in seconds:
             every.append(every[-1].changed(**changes[second]))
-        self._support(*every)
+        for one in every:
+            requested(self.engine, one)
         if all(one.controls == Controls() for one in every) and any(
             one.guidance != 1 for one in every
         ):
@@ -371,20 +370,6 @@ class Model:
             )
         planned = tuple(zip(seconds, every[1:], strict=True))
         return Plan(self.vocabulary, every[0], primer, changes=planned, **length)
-
-    def _support(self, *every: Settings) -> None:
-        """Refuse settings that ask for controls which the model does not support."""
-        known = supported_controls(self.engine)
-        unknown = [
-            name
-            for name in CONTROLS
-            if name not in known and any(getattr(one, name) is not None for one in every)
-        ]
-        if unknown:
-            raise GenerationError(
-                f"the model {self.card['name']!r} does not support {', '.join(unknown)}: "
-                f"it supports {', '.join(known) or 'no controls'}"
-            )
 
     def _ids(self, primer: Primer) -> Ids:
         begin = opened(primer)

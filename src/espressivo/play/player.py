@@ -357,11 +357,11 @@ def requested(engine: Engine, settings: Settings) -> NDArray[np.float32] | None:
         return None
     supported = supported_controls(engine)
     wanted = [name for name in CONTROLS if getattr(settings, name) is not None]
-    if not set(wanted) <= set(supported):
-        unknown = ", ".join(name for name in CONTROLS if name not in supported)
+    unknown = [name for name in wanted if name not in supported]
+    if unknown:
         raise GenerationError(
-            f"the model {engine.card['name']!r} does not support {unknown}: "
-            "request none of them, or choose a model that does"
+            f"the model {engine.card['name']!r} does not support {', '.join(unknown)}: "
+            f"it supports {', '.join(supported) or 'no controls'}"
         )
     return settings.controls.numbers()
 

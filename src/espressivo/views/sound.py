@@ -208,8 +208,6 @@ def render(
     notes = sustained_notes(performance)
     ends_s = notes["offset_s"] + [_damping_s(pitch) for pitch in notes["pitch"].tolist()]
     sound = np.zeros((2, math.ceil((ends_s.max() + _ROOM_S) * sample_rate) + 1), np.float32)
-    if progress is not None:
-        progress(0, len(notes))
     touches = np.searchsorted(TOUCHES, notes["velocity"])
     for pitch in np.unique(notes["pitch"]).tolist():
         piano = _Piano(path, sample_rate)  # anew, as symusic keeps every sample that it shifted
