@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from espressivo.cli import generate
+from espressivo.cli import generate as command
 from espressivo.codes import vocabulary
 from espressivo.errors import CodecError, GenerationError
 from espressivo.export.model_file import export
@@ -99,11 +99,10 @@ def test_arguments_are_checked():
 
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_the_command_line_plays_some_takes_at_once(monkeypatch, count):
-    monkeypatch.setattr(generate, "_SIDE_BY_SIDE", 2)
-    model, told = Model(Mock(vocabulary("seed"))), []
-    takes = list(
-        generate._takes(model, count, 7, {"beam": None, "seconds": 3}, lambda *n: told.append(n))
-    )
-    assert [seed for seed, *_ in takes] == list(range(7, 7 + count))
+    monkeypatch.setattr(command, "_SIDE_BY_SIDE", 2)
+    model = Model(Mock(vocabulary("seed")))
+    told, arguments = [], {"seconds": 3, "beam": None}
+    takes = list(command._takes(model, count, 7, arguments, lambda *done: told.append(done)))
+    assert [seed for seed, _, _ in takes] == list(range(7, 7 + count))
     assert all(take == model.generate(seed=seed, seconds=3) for seed, _, take in takes)
-    assert told[-1][0] == told[-1][1]
+    assert told[-1] == ((3, 3) if count == 1 else (count, count))

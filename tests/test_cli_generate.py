@@ -78,6 +78,15 @@ def test_a_change_that_comes_after_the_last_sound_is_told(run: Run) -> None:
     assert "last sound" not in run(*short, "--at", "0:key=C")[2]
 
 
+@pytest.mark.parametrize("model", ["seed", "espressivo"])
+def test_notes_are_counted(run: Run, model: str) -> None:
+    asked = ("generate", "--model", model, "--notes", 11, "--seed", 1, "-o", "a.mid")
+    status, out, err = run(*asked)
+    assert (status, out.split(" notes")[0]) == (0, "a.mid: 11")
+    assert err.startswith("generate: 11 of 11 notes, ")
+    assert len(espressivo.read("a.mid")) == 11
+
+
 def test_progress_is_a_plain_line_where_there_is_no_terminal(run: Run, scale: Path) -> None:
     generate = ("generate", "--model", "seed", "--seed", 1, "-o", "a.mid")
     for length, said in (
@@ -142,7 +151,7 @@ def test_again_makes_the_same_bytes(run: Run, options: str) -> None:
 
 
 def test_each_take_can_be_made_again(run: Run) -> None:
-    for options in ("--seconds 2 --seed 4", "--events 12 --beam 3"):
+    for options in ("--seconds 2 --seed 4", "--events 12 --beam 3 --stochastic --seed 1"):
         run("generate", "--model", "seed", *options.split(), "--count", 2, "-o", "t.mid")
         for take in ("t-1", "t-2"):
             assert run("generate", "--again", f"{take}.mid")[0] == 0

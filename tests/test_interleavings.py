@@ -77,7 +77,7 @@ def test_whatever_is_done_between_two_events_every_note_ends_once(part):
         stream = models[chance.choice(list(models))].stream(
             seed=number, clock=clock, sleep=clock.sleep, lead_s=chance.choice([0.0, 0.3])
         )
-        events, until = [], chance.randrange(1, 24)
+        events, until = [], chance.randrange(1, 12)
         for event in stream:
             events.append(event)
             for _ in range(chance.randrange(3)):

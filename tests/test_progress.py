@@ -3,7 +3,7 @@ import io
 import pytest
 
 from espressivo import progress
-from espressivo.progress import Console, Silent
+from espressivo.progress import Console, Silent, counted
 
 
 class Terminal(io.StringIO):
@@ -74,3 +74,20 @@ def test_silence():
     silent.advance()
     silent.note("nothing")
     silent.close()
+
+
+def test_what_is_told_in_amounts_is_shown_in_whole_units(clock):
+    stream = io.StringIO()
+    with counted(Console(stream), "seconds", "generate") as tell:
+        for done in (0, 0.4, 0.9, 1.2, 2.6, 2.7):
+            tell(done, 3.2)
+        clock[0] += 15
+        tell(3.2, 3.2)
+    assert stream.getvalue().splitlines() == ["generate: 3 of 3 seconds, 0.2 a second"]
+    with pytest.raises(KeyError), counted(Console(stream), "notes", "render") as tell:
+        tell(1, 2)
+        raise KeyError
+    assert stream.getvalue().splitlines()[1:] == ["render: 1 of 2 notes, 1e+09 a second"]
+    with counted(Console(stream), "notes", "render"):
+        pass  # nothing is told, nothing is shown
+    assert len(stream.getvalue().splitlines()) == 2

@@ -278,6 +278,7 @@ def _takes(
     if count == 1:
         yield seed, arguments, model.generate(seed=seed, progress=tell, **piece)
         return
+    tell(0, count)
     for first in range(0, count, _SIDE_BY_SIDE):
         size = min(_SIDE_BY_SIDE, count - first)
         batch = model.generate_batch(size, seed=seed + first, **piece)

@@ -61,6 +61,7 @@ def told(ids: Iterator[int], plan: Plan, progress: ProgressCallback | None) -> I
         total = plan.events or 0
         parts = following(v)[0][:-1] == 0 if v.notewise else np.ones(v.size)
     done = 0.0
+    progress(done, total)
     for id_ in ids:
         yield id_
         done += float(parts[id_])

@@ -120,8 +120,8 @@ class Model:
             Settings that change on the way, by the second from which they count, as in
             ``{10.0: {"density": 12}, 20.0: {"key": "A minor", "loudness": 30}}``.
         progress : function, optional
-            Called after each event with how much is done and how much there is to do, in seconds,
-            events or notes, as the length is given.
+            Called first and after each event with how much is done and how much there is to do,
+            in seconds, events or notes, as the length is given.
         **settings
             Temperatures, cuts, controls and rules, see `Settings`; and `key`, the name of a key
             such as ``"A minor"``, instead of `pitch_weights`.
@@ -174,7 +174,7 @@ class Model:
         count : int
             At least 1.
         progress : function, optional
-            Called with the number of performances that are done and `count`.
+            Called first and after some of them with the number that are done, and `count`.
         seconds, events, notes, ending, seed : optional
         primer, primer_chords, primer_pitches, include_primer, changes, **settings : optional
             As in `generate`. With guidance they are made one after another all the same.
@@ -187,6 +187,8 @@ class Model:
         if seed is None:
             seed = int(generator(None).integers(2**31))
         performances: list[Performance] = []
+        if progress is not None:
+            progress(0, count)
         for first in range(seed, seed + count, _SIDE_BY_SIDE):
             seeds = range(first, min(first + _SIDE_BY_SIDE, seed + count))
             lists = generate_batch(self.engine, plan, seeds)
