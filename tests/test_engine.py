@@ -637,7 +637,7 @@ def test_damaged_descriptions(path, text, capfd):
     refused(described(path, lambda _: text), "description is damaged", capfd)
 
 
-@pytest.mark.parametrize("version", [0, 5, "1.0", None, [1]])
+@pytest.mark.parametrize("version", [0, 1, 5, "1.0", None, [1]])
 def test_other_formats(path, version, capfd):
     refused(described(path, lambda d: d.update(format=version)), "update espressivo", capfd)
 
@@ -646,47 +646,6 @@ def test_other_formats(path, version, capfd):
 def test_files_of_earlier_formats_are_read(path, engine, version):
     earlier = Engine(described(path, lambda d: d.update(format=version)))
     np.testing.assert_array_equal(State(earlier).logits(), State(engine).logits())
-
-
-@pytest.mark.parametrize("cell", ["gru", "lstm"])
-def test_files_of_format_1_are_read(tmp_path, cell):
-    """Such a graph reads (T, B) events; here it is a loop around a graph of today."""
-    path = exported(tmp_path / "m.onnx", network(cell), weights="fp32")
-    model = onnx.load(path)
-    ids, *states = [value.name for value in model.graph.input]
-    logits, *after = [value.name for value in model.graph.output]
-    kinds = {v.name: v.type for v in (*model.graph.input, *model.graph.output)}
-    body = onnx.GraphProto()
-    body.CopyFrom(model.graph)
-    for values, names in ((body.input, [*states, ids]), (body.output, [*after, logits])):
-        del values[:]
-        values.extend(onnx.helper.make_value_info(name, kinds[name]) for name in names)
-    loop = onnx.helper.make_node(
-        "Scan", [*states, ids], [*after, logits], body=body, num_scan_inputs=1
-    )
-    del model.graph.node[:], model.graph.initializer[:]
-    model.graph.node.append(loop)
-    for value in (model.graph.input[0], model.graph.output[0]):
-        value.type.tensor_type.shape.dim.insert(0, onnx.TensorShapeProto.Dimension(dim_param="T"))
-    (entry,) = model.metadata_props
-    description = json.loads(entry.value)
-    description["format"] = 1
-    del description["network"]["weights"]
-    entry.value = json.dumps(description)
-    old = tmp_path / "old.onnx"
-    onnx.save(model, old)
-
-    ids = sequences(30, 2)
-    engine, now = Engine(old), Engine(path)
-    assert "weights" not in engine.network
-    for mine, expected in zip(
-        engine.run(ids, engine.initial_state(2)), now.run(ids, now.initial_state(2)), strict=True
-    ):
-        np.testing.assert_array_equal(mine, expected)
-    state, other = State(engine), State(now)
-    state.feed(ids[1:, 0])
-    other.feed(ids[1:, 0])
-    np.testing.assert_array_equal(state.logits(), other.logits())
 
 
 @pytest.mark.parametrize(

@@ -27,9 +27,10 @@ from espressivo.errors import ModelError
 __all__ = ["FORMAT", "METADATA_KEY", "Arrays", "Engine", "State"]
 
 FORMAT = 4
-"""Version of the layout of a model file. In version 1 the graph reads (T, B) events at once; from
-version 3 on it may be a stack, and may read controls; from version 4 on it may be over a code of
-notes."""
+"""Version of the layout of a model file. From version 3 on the network may be a stack, and may read
+controls; from version 4 on its vocabulary may be note-wise."""
+
+_OLDEST_FORMAT = 2
 
 METADATA_KEY = "espressivo"
 """Where in the metadata of the graph its description stands."""
@@ -75,7 +76,6 @@ class Engine:
         self._session, metadata = _session(content, name, threads)
         description = _description(metadata, name)
         try:
-            self._format = description["format"]
             self.vocabulary = Vocabulary(**description["vocabulary"])
             self.card: dict[str, Any] = dict(description["card"])
             self.network = dict(description["network"])
@@ -103,7 +103,6 @@ class Engine:
             self._session,
             self.vocabulary.size,
             self.initial_state(),
-            self._format,
             self.controls,
             self._unchanged,
         )
@@ -152,8 +151,6 @@ class Engine:
         if self.controls:
             none = np.zeros((ids.shape[1], self.controls), np.float32)
             inputs["controls"] = none if controls is None else controls
-        if self._format == 1:
-            return self._run({"ids": ids}, state)
         logits = np.empty((*ids.shape, self.vocabulary.size), np.float32)
         for t, row in enumerate(ids):
             logits[t], state = self._run({**inputs, "ids": row}, state)
@@ -223,18 +220,17 @@ class _Step(threading.local):
         session: Any,
         size: int,
         state: Arrays,
-        format_: int,
         controls: int,
         same: list[int],
     ) -> None:
-        time = (1,) if format_ == 1 else ()
         self._session, self._binding, self._same = session, session.io_binding(), same
-        self._id = np.zeros((*time, 1), np.int64)
-        self._logits = np.zeros((*time, 1, size), np.float32)
+        self._id = np.zeros(1, np.int64)
+        self._logits = np.zeros((1, size), np.float32)
         self._before = tuple(np.zeros_like(array) for array in state)
         self._after = tuple(np.zeros_like(array) for array in state)
         self._controls = np.zeros((1, controls), np.float32)
-        inputs = {"ids": self._id, **{f"state_{n}": a for n, a in enumerate(self._before)}}
+        inputs: dict[str, NDArray[Any]] = {"ids": self._id}
+        inputs |= {f"state_{n}": a for n, a in enumerate(self._before)}
         if controls:
             inputs["controls"] = self._controls
         outputs = {"logits": self._logits, **{f"next_{n}": a for n, a in enumerate(self._after)}}
@@ -384,9 +380,10 @@ def _description(metadata: dict[str, str], name: str) -> dict[str, Any]:
         version = description["format"]
     except (KeyError, TypeError, ValueError, RecursionError):
         raise ModelError(f"{name}: its description is damaged: export it again") from None
-    if version not in range(1, FORMAT + 1):
+    if version not in range(_OLDEST_FORMAT, FORMAT + 1):
         raise ModelError(
-            f"{name}: has format {version} and this espressivo reads formats 1 to {FORMAT}: "
+            f"{name}: has format {version} and this espressivo reads formats "
+            f"{_OLDEST_FORMAT} to {FORMAT}: "
             "update espressivo or export the model again"
         )
     return dict(description)
