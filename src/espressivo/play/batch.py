@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from espressivo.codes import Event, Ids
-from espressivo.engine import Arrays, Engine
+from espressivo.engine import Arrays, Engine, Sampling
 from espressivo.play.player import Choice
 
 __all__ = ["Row", "side_by_side"]
@@ -98,15 +98,15 @@ def side_by_side(
 
 def _drawn(rows: Sequence[Row], choices: dict[int, Choice]) -> dict[int, int]:
     """Return the id that each row draws; rows that sample alike draw at once."""
-    alike: dict[int, list[int]] = {}
+    alike: dict[Sampling, list[int]] = {}
     for row, choice in choices.items():
-        alike.setdefault(id(choice.sampling), []).append(row)
+        alike.setdefault(choice.sampling, []).append(row)
     drawn: dict[int, int] = {}
-    for group in alike.values():
-        ids = choices[group[0]].sampling.choose(
-            np.stack([rows[row].logits() for row in group]),
+    for sampling, group in alike.items():
+        ids = sampling.choose(
+            np.array([rows[row].logits() for row in group]),
             np.array([choices[row].share for row in group]),
-            np.stack([choices[row].allowed for row in group]),
+            np.array([choices[row].allowed for row in group]),
         )
         drawn.update(zip(group, ids.tolist(), strict=True))
     return drawn

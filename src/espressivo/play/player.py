@@ -81,7 +81,7 @@ class Mask:
         self._kinds, self._values = v.kinds.tolist(), v.values.tolist()
         self._first_key = v.first[NOTE_ON] - v.lowest_pitch
         self._shifts = np.flatnonzero((v.kinds == TIME_SHIFT) & (v.values > 0)).tolist()
-        self._end = np.flatnonzero(v.kinds == END).tolist()
+        self._end = v.first[END] if v.counts[END] else None
 
     @property
     def settings(self) -> Settings:
@@ -108,8 +108,8 @@ class Mask:
             Whether the piece can end.
         """
         allowed = decoder.allowed()
-        if self.start is not None or not ending:
-            allowed = _without(allowed, self._end)
+        if self._end is not None and allowed[self._end] and not (ending and self.start is None):
+            allowed = _without(allowed, [self._end])
         if self.start is not None and decoder.now >= self.start:
             allowed = _without(allowed, self._shifts)
         if ruled_out:
