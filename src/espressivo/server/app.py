@@ -26,7 +26,7 @@ _PATIENCE_S = 60.0  # a listener that takes nothing for so long has gone
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; "
     "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "Cache-Control": "no-cache",  # kept, but asked for again, so that an update is seen
+    "Cache-Control": "no-cache",  # kept, but revalidated, so that an update is seen
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -68,7 +68,7 @@ def make(
     playing: dict[Session, web.WebSocketResponse] = {}
 
     @web.middleware
-    async def guarded(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    async def checked_host(request: web.Request, handler: _Handler) -> web.StreamResponse:
         if not _known(request.host, names):
             raise web.HTTPForbidden(text=f"open http://localhost instead of {request.host[:80]!r}")
         response = await handler(request)
@@ -105,7 +105,7 @@ def make(
             session.close()
             await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the server ends")
 
-    app = web.Application(middlewares=[guarded])
+    app = web.Application(middlewares=[checked_host])
     for path in files:
         app.router.add_get(path, file)
     app.router.add_get("/play", play)
