@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 import espressivo
-from espressivo.midi import reading as midi
+from espressivo import midi
+from espressivo.music import CONTROL_DTYPE
 from espressivo.server.app import MAX_LISTENERS
 from played import played
 from soundfont import soundfont
@@ -29,17 +30,36 @@ pytestmark = pytest.mark.slow
 PATIENCE_S = 60  # a busy machine is slow
 
 
+FAILING = """
+from espressivo.cli import main
+from espressivo.engine import Engine
+
+left, step = 400, Engine.step
+
+def failing(self, *arguments):
+    global left
+    left -= 1
+    if left == 0:
+        raise RuntimeError("out of memory")
+    return step(self, *arguments)
+
+Engine.step = failing
+main()
+"""  # the command line, with a model that fails once, some seconds into the music
+
+
 class Server:
     """`espressivo serve`, in a process of its own."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, program=("-m", "espressivo")):
+        self.program = program
         self.bank = folder / "sine.sf2"
         self.bank.write_bytes(soundfont())
         self.port = 0
         self.start()
 
     def start(self):
-        command = [sys.executable, "-m", "espressivo", "serve", "--no-browser", "--model", "seed"]
+        command = [sys.executable, *self.program, "serve", "--no-browser", "--model", "seed"]
         command += ["--port", str(self.port), "--soundfont", str(self.bank)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.url = self.process.stdout.readline().split()[0]
@@ -283,7 +303,7 @@ def test_what_was_played_is_saved_as_sound(page):
     soft_loud_pedal = espressivo.Performance.from_arrays(
         onset_s=[0.0, 1.0, 2.0], offset_s=[0.5, 1.5, 2.2],
         pitch=[69, 69, 57], velocity=[50, 110, 110],
-        controls=np.array([(2.1, 64, 127), (3.0, 64, 0)], midi.CONTROL_DTYPE),
+        controls=np.array([(2.1, 64, 127), (3.0, 64, 0)], CONTROL_DTYPE),
     )  # fmt: skip
     drop(page, midi.to_bytes(soft_loud_pedal))
     page.until("espressivo.take.notes.length === 3")
@@ -345,6 +365,25 @@ def test_a_lost_server_silences_the_piano_and_is_found_again(page, server):
     page.until("document.getElementById('lamp').textContent === 'connected'")
     page.until(f"espressivo.state.mode === 'playing' && espressivo.take.notes.length > {count + 5}")
     page.until("espressivo.loudness() > 0.005")
+
+
+def test_a_model_that_fails_is_told_and_stops_and_can_play_again(browser, tmp_path):
+    failing = Server(tmp_path, ("-c", FAILING))
+    try:
+        page = Page(browser, failing, tmp_path)
+        page.open()
+        page.play()
+        page.until("!document.getElementById('message').hidden")
+        assert page.find("message").text == "the model failed: RuntimeError: out of memory"
+        page.until("espressivo.state.mode === 'stopped'")
+        assert page.find("play").get_attribute("aria-label") == "Play"
+        assert all(note[1] is not None for note in page.notes())
+        page.until("espressivo.loudness() < 1e-4")
+        page.play(len(page.notes()) + 8)
+        page.press("play")
+        page.browser.get("about:blank")
+    finally:
+        failing.stop()
 
 
 def test_pages_that_are_left_make_room(page):

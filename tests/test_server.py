@@ -20,18 +20,15 @@ from aiohttp.test_utils import TestServer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from espressivo import Performance
-from espressivo.codes import TIME_SHIFT, vocabulary
-from espressivo.codes.controls import CONTROLS as LEARNED
+from espressivo import Performance, midi
+from espressivo.codes import CONTROLS, TIME_SHIFT, vocabulary
 from espressivo.codes.controls import SIZE
 from espressivo.errors import ServerError
-from espressivo.midi import reading as midi
-from espressivo.midi import to_bytes
 from espressivo.play.model import Model
 from espressivo.play.settings import Settings
 from espressivo.play.stream import LONGEST_REST_S
 from espressivo.server import app, messages, session
-from espressivo.server.controls import CONTROLS, Choice, offered
+from espressivo.server.controls import PAGE_CONTROLS, WordControl, available_controls
 from espressivo.server.messages import MAX_BYTES, MAX_EVENTS
 from espressivo.server.session import Models, Session
 from known import Clock, Mock
@@ -47,6 +44,20 @@ class Swift(Model):
     def stream(self, **arguments):
         clock = Clock()
         return super().stream(clock=clock, sleep=clock.sleep, **arguments)
+
+
+class Failing(Mock):
+    """An engine that fails when it has read so many ids."""
+
+    def __init__(self, v, left):
+        super().__init__(v)
+        self.left = left
+
+    def run(self, ids, state, controls=None):
+        self.left -= ids.size
+        if self.left < 0:
+            raise RuntimeError("out of memory\nat ids " + "x" * 1000)
+        return super().run(ids, state, controls)
 
 
 @pytest.fixture(autouse=True)
@@ -167,14 +178,19 @@ def test_the_latest_notes_come_with_the_pedal_as_it_was():
         ({"type": ["stop"]}, "type must be"),
         ({"type": "exec"}, "type must be one of begin, stop"),
         ({"type": "stop", "now": 1}, "fields"),
-        ({"type": "play", "pitch": 60}, "velocity"),
-        ({"type": "play", "pitch": 60, "velocity": 128}, r"velocity .* within 0\.\.127"),
-        ({"type": "play", "pitch": True, "velocity": 1}, "pitch"),
-        ({"type": "play", "pitch": 60.0, "velocity": 1}, "pitch"),
-        ({"type": "model", "name": "x" * 201}, "name"),
-        ({"type": "model", "name": "../../etc/passwd"}, "name must be one of one, two"),
+        ({"type": "hear", "pitch": 60}, "velocity"),
+        ({"type": "hear", "pitch": 60, "velocity": 128}, r"velocity .* within 0\.\.127"),
+        ({"type": "hear", "pitch": True, "velocity": 1}, "pitch"),
+        ({"type": "hear", "pitch": 60.0, "velocity": 1}, "pitch"),
+        ({"type": "choose_model", "name": "x" * 201}, "name"),
+        ({"type": "choose_model", "name": "../../etc/passwd"}, "name must be one of one, two"),
         ({"type": "steer", "settings": []}, "settings"),
         ({"type": "steer", "settings": {"avoid_loops": False}}, "avoid_loops"),
+        (
+            {"type": "steer", "settings": {"onset_rate": 3}},
+            "this model does not support the setting 'onset_rate': it supports temperature, ",
+        ),
+        ({**BEGIN, "settings": {"onset_rate": 3}}, "does not support the setting 'onset_rate'"),
         ({"type": "steer", "settings": {"temperature": "1"}}, "temperature must be a number"),
         ({"type": "steer", "settings": {"temperature": float("nan")}}, "temperature"),
         ({"type": "steer", "settings": {"temperature": 99}}, "within"),
@@ -226,9 +242,9 @@ def test_any_json_is_a_message_or_a_server_error(value, field):
         (BEGIN, "run", (0, 2**53), (-1, 2**53 + 1)),
         (BEGIN, "time_s", (0, 1e6), (np.nextafter(0, -1), np.nextafter(1e6, 2e6))),
         (BEGIN, "seed", (0, 2**32, None), (-1, 2**32 + 1)),
-        ({"type": "play", "pitch": 60, "velocity": 64}, "pitch", (0, 127), (-1, 128)),
-        ({"type": "play", "pitch": 60, "velocity": 64}, "velocity", (0, 127), (-1, 128)),
-        ({"type": "model", "name": "one"}, "name", ("x", "x" * 200), ("", "x" * 201)),
+        ({"type": "hear", "pitch": 60, "velocity": 64}, "pitch", (0, 127), (-1, 128)),
+        ({"type": "hear", "pitch": 60, "velocity": 64}, "velocity", (0, 127), (-1, 128)),
+        ({"type": "choose_model", "name": "one"}, "name", ("x", "x" * 200), ("", "x" * 201)),
     ],
 )
 def test_each_field_ends_where_it_says(message, field, taken, refused):
@@ -270,12 +286,12 @@ def test_no_more_events_are_taken_than_a_message_may_hold(talk, listener, monkey
 
 
 def midi_of(events):
-    return to_bytes(messages.performance(tuple(tuple(event) for event in events)))
+    return midi.to_bytes(messages.performance(tuple(tuple(event) for event in events)))
 
 
-@pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.name)
+@pytest.mark.parametrize("control", PAGE_CONTROLS, ids=lambda control: control.name)
 def test_each_control_ends_where_it_says_and_its_settings_agree(control):
-    if isinstance(control, Choice):
+    if isinstance(control, WordControl):
         for choice in control.choices:
             assert getattr(Settings(**{control.name: choice}), control.name) == choice
         return
@@ -373,9 +389,76 @@ def test_runs_do_not_mix_and_nothing_comes_after_a_stop(talk, listener):
         listener.came.notify_all()
     ended()
     count = len(listener.sent)
+    assert not listener.of("ended")
     talk({"type": "steer", "settings": {"temperature": 0.5}})
-    talk({"type": "play", "pitch": 60, "velocity": 64})
+    talk({"type": "hear", "pitch": 60, "velocity": 64})
     assert len(listener.sent) == count
+
+
+FAILURE = re.compile(r"the model failed: RuntimeError: out of memory at ids x+\.\.\.")
+
+
+@pytest.mark.parametrize("left", [1, 30, 300])
+def test_a_model_that_fails_ends_its_notes_and_its_run_and_can_play_again(
+    listener, monkeypatch, caplog, left
+):
+    engine = Failing(V, left)
+    monkeypatch.setattr(session, "load", lambda name: Swift(engine))
+    playing = Session(models(), listener)
+    listener.wanted = 10_000
+    playing.handle(json.dumps(BEGIN))
+    ended()
+    *_, error, last = listener.sent
+    assert last == {"type": "ended", "run": 1}
+    assert (error["type"], error["run"]) == ("error", 1)
+    assert FAILURE.fullmatch(error["message"]) and len(error["message"]) == 400
+    assert "Traceback" in caplog.text
+    sounding, down = set(), False
+    for message in listener.of("events"):
+        for _, status, data, value in message["events"]:
+            if status == 176:
+                down = value > 0
+            else:
+                assert (data in sounding) == (status == 128)
+                sounding.symmetric_difference_update({data})
+    assert not sounding and not down
+    assert (len(listener.of("events")) > 0) == (left > 1)
+    playing.handle(json.dumps({"type": "hear", "pitch": 60, "velocity": 64}))
+    engine.left, listener.wanted = 10**9, 0
+    playing.handle(json.dumps({**BEGIN, "run": 2}))
+    assert {run for run, *_ in listener.hear(20)} == {2}
+    assert len(listener.of("error")) == len(listener.of("ended")) == 1
+    playing.close()
+
+
+def test_a_model_that_fails_while_it_reads_what_was_played_does_not_begin(listener, monkeypatch):
+    engine = Failing(V, 3)
+    monkeypatch.setattr(session, "load", lambda name: Swift(engine))
+    playing = Session(models(), listener)
+    playing.handle(json.dumps({**BEGIN, "events": CHORD}))
+    (error,) = listener.sent
+    assert error["run"] is None and FAILURE.fullmatch(error["message"])
+    engine.left = 10**9
+    playing.handle(json.dumps({**BEGIN, "events": CHORD}))
+    listener.hear(5)
+    playing.close()
+
+
+def test_a_refused_begin_leaves_the_run_as_it_is(talk, listener):
+    talk(BEGIN)
+    listener.hear(5)
+    for settings in ({"onset_rate": 3}, {"lowest_pitch": 90, "highest_pitch": 40}):
+        talk({**BEGIN, "run": 2, "settings": settings})
+        assert listener.sent[-1]["type"] == "error" and listener.sent[-1]["run"] is None
+    assert {run for run, *_ in listener.hear(20)} == {1}
+
+
+def test_the_page_is_told_when_nothing_can_follow(listener, monkeypatch):
+    monkeypatch.setattr(Model, "stream", lambda self, **arguments: iter(()))
+    monkeypatch.setattr(session, "load", lambda name: Model(Mock(V)))
+    Session(models(), listener).handle(json.dumps(BEGIN))
+    ended()
+    assert listener.sent == [{"type": "begun", "run": 1}, {"type": "ended", "run": 1}]
 
 
 def test_steering_changes_what_is_played(talk, listener):
@@ -390,9 +473,9 @@ def test_steering_changes_what_is_played(talk, listener):
 def test_a_person_is_heard_by_the_model(talk, listener, monkeypatch):
     played = []
     monkeypatch.setattr(session.Stream, "hear", lambda self, *key: played.append(key))
-    talk({"type": "play", "pitch": 60, "velocity": 64})
+    talk({"type": "hear", "pitch": 60, "velocity": 64})
     talk(BEGIN)
-    talk({"type": "play", "pitch": 61, "velocity": 65})
+    talk({"type": "hear", "pitch": 61, "velocity": 65})
     assert played == [(61, 65)]
 
 
@@ -410,24 +493,24 @@ def test_models_are_chosen_by_name_and_loaded_once(talk, listener, monkeypatch):
     loaded = []
     monkeypatch.setattr(session, "load", lambda name: loaded.append(name) or Swift(Mock(V)))
     for name in ("two", "two", "one"):
-        talk({"type": "model", "name": name})
+        talk({"type": "choose_model", "name": name})
     assert [m["name"] for m in listener.of("model")] == ["two", "two", "one"]
     assert loaded == ["two"]
 
 
 def test_the_page_is_told_of_the_controls_that_there_are():
-    found = offered(Model(Mock(V)))
-    assert {"temperature", "top_p", "polyphony"} <= set(found) < {c.name for c in CONTROLS}
+    found = available_controls(Model(Mock(V)))
+    assert {"temperature", "top_p", "polyphony"} <= set(found) < {c.name for c in PAGE_CONTROLS}
     steered = Mock(V)
     steered.controls = SIZE
-    assert set(offered(Model(steered))) - set(found) == set(LEARNED)
-    composer = next(control for control in CONTROLS if control.name == "composer")
+    assert set(available_controls(Model(steered))) - set(found) == set(CONTROLS)
+    composer = next(control for control in PAGE_CONTROLS if control.name == "composer")
     assert composer.checked("Bach") == "Bach"
     assert composer.checked(None) is None
     for wrong in ("Nobody", 3, ["Bach"]):
         with pytest.raises(ServerError, match="composer must be one of Bach, "):
             composer.checked(wrong)
-    weights = next(control for control in CONTROLS if control.name == "pitch_weights")
+    weights = next(control for control in PAGE_CONTROLS if control.name == "pitch_weights")
     assert weights.checked([0.5] * 11 + [1]) == (*(0.5,) * 11, 1)
     assert weights.checked([0.5] * 12) is None
     for wrong in ([1] * 11, [2.0] * 12, 1.0, None):

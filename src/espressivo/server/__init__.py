@@ -1,38 +1,44 @@
 """The page: a local server that lets a browser play with a model, live.
 
-``messages`` checks what a page sends and writes what it is sent, ``controls`` says what of a model
-can be steered, ``session`` plays for one listener, ``app`` is HTTP and WebSocket. The page itself
-lies in ``web``. The server remembers nothing of what was played: the page does, and gives the
-end of it along when it asks the model to go on. So a lost connection loses nothing.
+``messages`` checks what a page sends and writes music as a page reads it, ``controls`` lists what a
+page can steer, ``session`` plays for one listener, and ``app`` is HTTP and WebSocket. The page
+itself is in the folder ``web``. The server does not remember what was played: the page does, and
+sends the latest of it whenever it wants the model to go on. So a lost connection loses nothing.
 
 Messages are JSON over one WebSocket per listener, each with a ``type``. Music is a list of events
 ``[time_s, status, data1, data2]``: seconds, and a MIDI message on channel 1, which is a note-on
 (144), a note-off (128) or a movement of the sustain pedal (176, 64).
 
-=========  ================================  ======================================================
-to server  fields                            effect
-=========  ================================  ======================================================
-begin      run, time_s, events, settings,    go on after the events, from `time_s` on; ends the
-           seed                              run before. The events that come carry `run`
-stop                                         end the run; nothing more comes of it
-steer      settings                          change some of the settings
-model      name                              play with another model from the next `begin` on
-play       pitch, velocity                   let the model hear a key; velocity 0 releases it
-save       events                            asks for the events as a MIDI file
-(binary)   a MIDI file                       asks for its events
-=========  ================================  ======================================================
+============  ================================  ===================================================
+to server     fields                            effect
+============  ================================  ===================================================
+begin         run, time_s, events, settings,    the model goes on after the events, from `time_s`
+              seed                              on; the run before ends. Events carry `run`
+stop                                            the run ends; nothing more of it is sent
+steer         settings                          some of the settings change
+choose_model  name                              the run ends; the next `begin` is with this model
+hear          pitch, velocity                   the model hears a key; velocity 0 releases it
+save          events                            the events are sent back as a MIDI file
+(binary)      a MIDI file                       its events are sent back
+============  ================================  ===================================================
 
-=========  ================================  ======================================================
-to page    fields                            meaning
-=========  ================================  ======================================================
-hello      version, models                   comes first
-model      name, controls                    what is played with, and what of it can be steered
-begun      run                               events of this run follow
-events     run, events                       music, at most `LEAD_S` before its time
-file       events                            the music of a file
-error      message                           a message was refused; nothing else has changed
-(binary)   a MIDI file                       as asked for by `save`
-=========  ================================  ======================================================
+============  ================================  ===================================================
+to page       fields                            meaning
+============  ================================  ===================================================
+hello         version, models                   comes first
+model         name, controls                    the model that is chosen, and what can be steered
+begun         run                               events of this run follow
+events        run, events                       music, at most `LEAD_S` before its time
+ended         run                               this run has ended by itself: its model has failed,
+                                                or nothing can follow. All its notes have ended
+file          events                            the music of a file
+error         run, message                      `run` is null: a message was refused, and nothing
+                                                has changed. Otherwise the model of this run has
+                                                failed, and `ended` follows
+(binary)      a MIDI file                       the answer to `save`
+============  ================================  ===================================================
+
+A message that names a setting which the model does not support is refused.
 """
 
 from __future__ import annotations

@@ -20,13 +20,13 @@ from espressivo.version import __version__
 __all__ = ["MAX_LISTENERS", "make", "run"]
 
 MAX_LISTENERS = 8
-"""No more play at once, unless told otherwise."""
+"""So many can play at once, unless another number is given."""
 
 _PATIENCE_S = 60.0  # a listener that takes nothing for so long has gone
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; "
     "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "Cache-Control": "no-cache",  # kept, but asked for again, so that an update is seen
+    "Cache-Control": "no-cache",  # kept, but revalidated, so that an update is seen
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -46,9 +46,9 @@ def make(
     """Return the server, ready to be run.
 
     It serves the files of the page, the soundfont and the WebSocket ``/play``, and nothing else.
-    Whoever asks must do so by an address of a machine, as ``localhost`` or by `host`, and a
-    WebSocket must be opened by the page itself, so that no other site that a browser visits can
-    reach the server.
+    A request must name the server by an IP address, as ``localhost`` or as `host`, and a WebSocket
+    must be opened by the page itself, so that no other site that a browser visits can reach the
+    server.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def make(
     playing: dict[Session, web.WebSocketResponse] = {}
 
     @web.middleware
-    async def guarded(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    async def checked_host(request: web.Request, handler: _Handler) -> web.StreamResponse:
         if not _known(request.host, names):
             raise web.HTTPForbidden(text=f"open http://localhost instead of {request.host[:80]!r}")
         response = await handler(request)
@@ -88,7 +88,7 @@ def make(
         await socket.prepare(request)
         if len(playing) >= listeners:
             busy = f"{listeners} are playing, and no more can: close another page"
-            await socket.send_str(json.dumps({"type": "error", "message": busy}))
+            await socket.send_str(json.dumps({"type": "error", "run": None, "message": busy}))
             await socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"too many listeners")
             return socket
         session = Session(models, _sender(socket, asyncio.get_running_loop()))
@@ -105,7 +105,7 @@ def make(
             session.close()
             await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the server ends")
 
-    app = web.Application(middlewares=[guarded])
+    app = web.Application(middlewares=[checked_host])
     for path in files:
         app.router.add_get(path, file)
     app.router.add_get("/play", play)
@@ -149,7 +149,7 @@ async def _converse(socket: web.WebSocketResponse, session: Session) -> None:
 def _sender(
     socket: web.WebSocketResponse, loop: asyncio.AbstractEventLoop
 ) -> Callable[[str | bytes], None]:
-    """Return what sends a message from any other thread, and waits while the listener is slow."""
+    """Return a function that sends from any other thread, and waits while the listener is slow."""
 
     async def put(message: str | bytes) -> None:
         if isinstance(message, bytes):
@@ -174,7 +174,7 @@ def _sender(
 
 
 def _known(host: str, names: set[str]) -> bool:
-    """Tell whether a host that a browser asks for can only be meant for us.
+    """Tell whether a request for this host can only be meant for this server.
 
     A name of another site may be made to point here (DNS rebinding); an address cannot.
     """

@@ -1,4 +1,4 @@
-"""Controls: what of a model a page can steer, and how each is shown."""
+"""Controls: the settings of a model that a page can steer, and how the page shows each."""
 
 from __future__ import annotations
 
@@ -6,37 +6,36 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from espressivo.codes import COMPOSERS
-from espressivo.codes import CONTROLS as LEARNABLE
+from espressivo.codes import COMPOSERS, CONTROLS
 from espressivo.errors import ServerError
 from espressivo.play import supported_controls
 
 if TYPE_CHECKING:
     from espressivo.play import Model
 
-__all__ = ["CONTROLS", "Choice", "Control", "offered"]
+__all__ = ["PAGE_CONTROLS", "Control", "WordControl", "available_controls"]
 
 _PITCH_CLASSES = 12
 
 
 @dataclass(frozen=True)
 class Control:
-    """One of the `Settings`, as something to turn.
+    """One of the `Settings` whose value is a number, or 12 numbers; the page shows knobs.
 
     Parameters
     ----------
     name : str
-        Of the setting.
+        Name of the setting.
     label : str
-        For the person.
+        What the page writes next to it.
     lowest, highest, step : float
         Its range, both inclusive; whole numbers where `step` is one.
     default : float, optional
-        None leaves it to the model, which is then a choice too.
+        None leaves it to the model; a person can then choose that too.
     unit : str
-        What it is counted in: nothing, ``note`` for MIDI pitches, or words.
+        ``note`` for MIDI pitches, otherwise what is written after the number; may be empty.
     count : int
-        1, or 12 for one value per pitch class, C first; the default is then that of all.
+        1, or 12 for one value per pitch class, C first; the default then holds for each of them.
     """
 
     name: str
@@ -49,7 +48,7 @@ class Control:
     count: int = 1
 
     def checked(self, value: Any) -> Any:
-        """Return a value that came from a page, as the setting takes it.
+        """Return a value that came from a page, in the form that `Settings` takes.
 
         Raises
         ------
@@ -63,7 +62,7 @@ class Control:
         if not (isinstance(value, list) and len(value) == self.count):
             raise ServerError(f"{self.name} must be a list of {self.count} numbers")
         parts = tuple(self._number(part) for part in value)
-        return None if len(set(parts)) == 1 else parts  # all alike asks nothing
+        return None if len(set(parts)) == 1 else parts  # equal weights favour no pitch
 
     def _number(self, value: Any) -> float:
         whole = isinstance(self.step, int)
@@ -79,8 +78,8 @@ class Control:
 
 
 @dataclass(frozen=True)
-class Choice:
-    """One of the `Settings` that is one of several words, or None for none of them."""
+class WordControl:
+    """One of the `Settings` whose value is one of several words, or None for none of them."""
 
     name: str
     label: str
@@ -95,22 +94,22 @@ class Choice:
         return value
 
 
-CONTROLS = (
+PAGE_CONTROLS = (
     Control("temperature", "Temperature", 0.1, 2.0, 0.05, 1.0),
     Control("top_p", "Top-p", 0.5, 1.0, 0.01, 1.0),
     Control("density", "Density", 1.0, 25.0, 0.5, unit="notes/s"),
-    Control("onset_rate", "Pace", 0.5, 13.0, 0.5, unit="onsets/s"),
+    Control("onset_rate", "Onset rate", 0.5, 13.0, 0.5, unit="onsets/s"),
     Control("loudness", "Loudness", 20, 95, 1),
     Control("polyphony", "Polyphony", 1, 24, 1, unit="notes"),
     Control("lowest_pitch", "Lowest", 21, 96, 1, 21, unit="note"),
     Control("highest_pitch", "Highest", 33, 108, 1, 108, unit="note"),
     Control("pitch_weights", "Pitches", 0.0, 1.0, 0.25, 1.0, count=_PITCH_CLASSES),
-    Choice("composer", "Manner of", COMPOSERS),
+    WordControl("composer", "Manner of", COMPOSERS),
 )
-"""Everything that a page knows how to show, in the order in which it does."""
+"""Every control that the page can show, in the order in which it shows them."""
 
 
-def offered(model: Model) -> dict[str, Control | Choice]:
-    """Return the controls that a model has, by name."""
-    unknown = set(LEARNABLE) - set(supported_controls(model.engine))
-    return {control.name: control for control in CONTROLS if control.name not in unknown}
+def available_controls(model: Model) -> dict[str, Control | WordControl]:
+    """Return the controls that a page can steer this model with, by name."""
+    unsupported = set(CONTROLS) - set(supported_controls(model.engine))
+    return {control.name: control for control in PAGE_CONTROLS if control.name not in unsupported}

@@ -23,10 +23,10 @@ __all__ = [
     "MAX_BYTES",
     "MAX_EVENTS",
     "Begin",
-    "Event",
-    "Message",
-    "Model",
-    "Play",
+    "ChooseModel",
+    "Hear",
+    "MidiEvent",
+    "PageMessage",
     "Save",
     "Steer",
     "Stop",
@@ -43,8 +43,8 @@ MAX_BYTES = 4 << 20
 MAX_EVENTS = 100_000
 """No message holds more events: over half an hour of dense music."""
 
-Event = tuple[float, int, int, int]
-"""Seconds, then a MIDI message: status, data."""
+MidiEvent = tuple[float, int, int, int]
+"""Seconds, then the three bytes of a MIDI message: its status and two of data."""
 
 _NOTE_OFF, _NOTE_ON, _CONTROL = 0x80, 0x90, 0xB0
 _LATEST_S = 1_000_000  # eleven days: music is endless, numbers are not
@@ -55,11 +55,11 @@ _LONGEST_NAME = 200
 
 @dataclass(frozen=True)
 class Begin:
-    """Go on after some events."""
+    """Let the model go on after some events."""
 
     run: int
     time_s: float
-    events: tuple[Event, ...]
+    events: tuple[MidiEvent, ...]
     settings: dict[str, Any]
     seed: int | None
 
@@ -77,15 +77,15 @@ class Steer:
 
 
 @dataclass(frozen=True)
-class Model:
-    """Play with another model."""
+class ChooseModel:
+    """Play with another model from the next `Begin` on."""
 
     name: str
 
 
 @dataclass(frozen=True)
-class Play:
-    """A person strikes a key, or with velocity 0 releases it."""
+class Hear:
+    """Let the model hear that a person strikes a key, or with velocity 0 releases it."""
 
     pitch: int
     velocity: int
@@ -95,20 +95,20 @@ class Play:
 class Save:
     """Write events as a MIDI file."""
 
-    events: tuple[Event, ...]
+    events: tuple[MidiEvent, ...]
 
 
-Message = Begin | Stop | Steer | Model | Play | Save
+PageMessage = Begin | Stop | Steer | ChooseModel | Hear | Save
 
 
-def parse(text: str) -> Message:
+def parse(text: str) -> PageMessage:
     """Read a message.
 
     Raises
     ------
     ServerError
-        If it is none: the text says which field is wrong and what is allowed. Settings are only
-        known to be named; what they are worth depends on the model.
+        If it is not a message: the text says which field is wrong and what is allowed. Names and
+        values of settings are not checked here, because they depend on the model.
     """
     try:
         given = json.loads(text)
@@ -128,18 +128,18 @@ def parse(text: str) -> Message:
     return made(**{name: check(name, given[name]) for name, check in fields.items()})
 
 
-def event(played: TimedEvent, begin_s: float) -> Event:
-    """Return something played, `begin_s` later, as pages read it."""
+def event(played: TimedEvent, begin_s: float) -> MidiEvent:
+    """Return an event of a stream that began at `begin_s` of the piece, as pages read it."""
     status = {"note_on": _NOTE_ON, "note_off": _NOTE_OFF, "pedal": _CONTROL}[played.kind]
     data = SUSTAIN if played.kind == "pedal" else played.pitch
     return (round(played.time_s + begin_s, 4), status, data, played.velocity)
 
 
-def events(performance: Performance) -> list[Event]:
+def events(performance: Performance) -> list[MidiEvent]:
     """Return a performance as pages read it, in order of time."""
     notes = performance.notes
     pedal = performance.controls[performance.controls["number"] == SUSTAIN]
-    found: list[Event] = []
+    found: list[MidiEvent] = []
     for status, times, data, values in (
         (_CONTROL, pedal["time_s"], pedal["number"], pedal["value"]),
         (_NOTE_OFF, notes["offset_s"], notes["pitch"], np.zeros(len(notes), int)),
@@ -150,16 +150,16 @@ def events(performance: Performance) -> list[Event]:
     return sorted(found, key=lambda found: found[0])
 
 
-def latest(events: Sequence[Event], notes: int) -> list[Event]:
+def latest(events: Sequence[MidiEvent], notes: int) -> list[MidiEvent]:
     """Return the events from so many notes before the last on, with the pedal as it then was."""
     struck_s = sorted(time_s for time_s, status, _, value in events if status == _NOTE_ON and value)
     begin_s = struck_s[-notes] if len(struck_s) > notes else 0.0
     pedal = [event for event in events if event[1] == _CONTROL and event[0] < begin_s]
-    moved: list[Event] = [(begin_s, *event[1:]) for event in pedal[-1:]]
+    moved: list[MidiEvent] = [(begin_s, *event[1:]) for event in pedal[-1:]]
     return [*moved, *(event for event in events if event[0] >= begin_s)]
 
 
-def performance(events: Sequence[Event]) -> Performance:
+def performance(events: Sequence[MidiEvent]) -> Performance:
     """Return events as a performance that begins with the first of them.
 
     A note-off ends the oldest note of its pitch; what still sounds at the end ends there. A
@@ -223,13 +223,13 @@ def _settings(name: str, value: Any) -> dict[str, Any]:
     return value
 
 
-def _events(name: str, value: Any) -> tuple[Event, ...]:
+def _events(name: str, value: Any) -> tuple[MidiEvent, ...]:
     if not isinstance(value, list) or len(value) > MAX_EVENTS:
         raise ServerError(f"{name} must be a list of at most {MAX_EVENTS} events")
     return tuple(_event(each) for each in value)
 
 
-def _event(value: Any) -> Event:
+def _event(value: Any) -> MidiEvent:
     if not (isinstance(value, list) and len(value) == 4):
         raise ServerError(f"an event must be [time_s, status, data1, data2], not {_short(value)}")
     time_s, status, one, two = value
@@ -249,7 +249,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-_FIELDS: dict[str, tuple[type[Message], dict[str, Any]]] = {
+_FIELDS: dict[str, tuple[type[PageMessage], dict[str, Any]]] = {
     "begin": (
         Begin,
         {
@@ -262,7 +262,7 @@ _FIELDS: dict[str, tuple[type[Message], dict[str, Any]]] = {
     ),
     "stop": (Stop, {}),
     "steer": (Steer, {"settings": _settings}),
-    "model": (Model, {"name": _name}),
-    "play": (Play, {"pitch": _whole(0, 127), "velocity": _whole(0, 127)}),
+    "choose_model": (ChooseModel, {"name": _name}),
+    "hear": (Hear, {"pitch": _whole(0, 127), "velocity": _whole(0, 127)}),
     "save": (Save, {"events": _events}),
 }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,16 +13,17 @@ from espressivo import midi
 from espressivo.errors import EspressivoError, ServerError
 from espressivo.play import LONGEST_REST_S, Model, Stream, load
 from espressivo.server import messages
-from espressivo.server.controls import Choice, Control, offered
+from espressivo.server.controls import Control, WordControl, available_controls
 
 __all__ = ["LEAD_S", "Models", "Session"]
 
 LEAD_S = 0.5
-"""How far ahead of its time music is sent: what a network may tarry without a gap, and how long
-steering takes to be heard."""
+"""Music is sent so long before its time: a network may be late by so much without a gap in the
+music, and steering is heard so much later."""
 
-_PRIMER_NOTES = 100  # what the model reads of what was played: half a second's work
+_PRIMER_NOTES = 100  # so many of the latest notes are read: half a second's work
 _FIRST_REST_S = 0.2  # who presses play wants to hear something
+_LONGEST_MESSAGE = 400  # characters
 
 
 class Models:
@@ -61,41 +64,50 @@ class Session:
     def __init__(self, models: Models, send: Callable[[str | bytes], None]) -> None:
         self._models, self._send = models, send
         self._model = models.get(models.names[0])
-        self._stream: Stream | None = None
-        self._steering = threading.Lock()  # a page and the run itself steer
+        self._stream: Stream | None = None  # of the run that the page is playing
 
     def greet(self, version: str) -> None:
-        """Say what there is."""
+        """Tell the page which models there are, and choose the first."""
         self._tell("hello", version=version, models=self._models.names)
         self._choose(self._models.names[0])
 
     def handle(self, message: str | bytes) -> None:
-        """Do what a message asks for, or answer with what is wrong with it."""
+        """Do what a message requests, or answer with an error, in one line.
+
+        Raises
+        ------
+        ConnectionError
+            If the listener has gone.
+        """
         try:
             if isinstance(message, bytes):
                 self._tell("file", events=self._read(message))
             else:
                 self._do(messages.parse(message))
-        except EspressivoError as error:
-            self._tell("error", message=str(error))
+        except ConnectionError:
+            raise
+        except Exception as error:
+            self._tell("error", run=None, message=_in_one_line(error))
 
     def close(self) -> None:
-        """End the run, if there is one. Nothing that it still decides is sent."""
+        """End the run, if there is one. Nothing more of it is sent."""
         stream, self._stream = self._stream, None
         if stream is not None:
             stream.stop()
 
-    def _do(self, message: messages.Message) -> None:
+    def _do(self, message: messages.PageMessage) -> None:
         match message:
             case messages.Begin():
                 self._begin(message)
             case messages.Stop():
                 self.close()
             case messages.Steer():
-                self._steer(self._stream, self._settings(message.settings))
-            case messages.Model():
+                settings = self._settings(message.settings)
+                if self._stream is not None:
+                    self._stream.steer(**settings)
+            case messages.ChooseModel():
                 self._choose(message.name)
-            case messages.Play():
+            case messages.Hear():
                 if self._stream is not None:
                     self._stream.hear(message.pitch, message.velocity)
             case messages.Save():
@@ -103,35 +115,46 @@ class Session:
 
     def _begin(self, begin: messages.Begin) -> None:
         settings = self._settings(begin.settings)
-        self.close()
-        heard = messages.performance(messages.latest(begin.events, _PRIMER_NOTES))
+        primer = messages.performance(messages.latest(begin.events, _PRIMER_NOTES))
         stream = self._model.stream(
-            seed=begin.seed, primer=heard, lead_s=LEAD_S, longest_rest_s=_FIRST_REST_S, **settings
+            seed=begin.seed, primer=primer, lead_s=LEAD_S, longest_rest_s=_FIRST_REST_S, **settings
         )
+        self.close()
         self._stream = stream
         self._tell("begun", run=begin.run)
         name = f"run {begin.run}"
         threading.Thread(target=self._run, args=(stream, begin), name=name, daemon=True).start()
 
     def _run(self, stream: Stream, begin: messages.Begin) -> None:
-        """Send what a stream plays, until it is no longer the one to be heard."""
-        resting = True
-        try:
-            for played in stream:
-                if self._stream is not stream:
-                    return
-                if resting and played.kind == "note_on":
-                    resting = False
-                    self._steer(stream, {"longest_rest_s": LONGEST_REST_S})
-                event = messages.event(played, begin.time_s)
-                self._tell("events", run=begin.run, events=[event])
-        except ConnectionError:
-            return
+        """Send a run, and tell the page when it ends by itself: by a failure, or the music's end.
 
-    def _steer(self, stream: Stream | None, changes: dict[str, Any]) -> None:
-        with self._steering:
-            if stream is not None:
-                stream.steer(**changes)
+        The notes of a model that fails have ended by then, since a stream ends them first.
+        """
+        message = None
+        with contextlib.suppress(ConnectionError):  # the listener has gone
+            try:
+                self._send_music(stream, begin)
+            except ConnectionError:
+                raise
+            except Exception as error:
+                message = _in_one_line(error)
+            if self._stream is not stream:
+                return
+            if message is not None:
+                self._tell("error", run=begin.run, message=message)
+            self._tell("ended", run=begin.run)
+
+    def _send_music(self, stream: Stream, begin: messages.Begin) -> None:
+        """Send the events of a stream until it ends, or the page plays another run or none."""
+        resting = True
+        for played in stream:
+            if self._stream is not stream:
+                return
+            if resting and played.kind == "note_on":
+                resting = False
+                stream.steer(longest_rest_s=LONGEST_REST_S)
+            event = messages.event(played, begin.time_s)
+            self._tell("events", run=begin.run, events=[event])
 
     def _choose(self, name: str) -> None:
         self._model = self._models.get(name)
@@ -139,20 +162,20 @@ class Session:
         controls = [vars(control) for control in self._controls().values()]
         self._tell("model", name=name, controls=controls)
 
-    def _controls(self) -> dict[str, Control | Choice]:
-        return offered(self._model)
+    def _controls(self) -> dict[str, Control | WordControl]:
+        return available_controls(self._model)
 
     def _settings(self, given: dict[str, Any]) -> dict[str, Any]:
         controls = self._controls()
-        unknown = sorted(set(given) - set(controls))
-        if unknown:
+        unsupported = sorted(set(given) - set(controls))
+        if unsupported:
             raise ServerError(
-                f"settings has {unknown[0][:60]!r}, and this model is steered by "
-                f"{', '.join(controls)}"
+                f"this model does not support the setting {unsupported[0][:60]!r}: "
+                f"it supports {', '.join(controls)}"
             )
         return {name: controls[name].checked(value) for name, value in given.items()}
 
-    def _read(self, data: bytes) -> list[messages.Event]:
+    def _read(self, data: bytes) -> list[messages.MidiEvent]:
         found = messages.events(midi.from_bytes(data, "the file"))
         if len(found) > messages.MAX_EVENTS:
             raise ServerError(
@@ -162,3 +185,14 @@ class Session:
 
     def _tell(self, kind: str, **fields: Any) -> None:
         self._send(json.dumps({"type": kind, **fields}, separators=(",", ":")))
+
+
+def _in_one_line(error: Exception) -> str:
+    """Return what a page is told of an error; what nobody foresaw is logged with its traceback."""
+    if isinstance(error, EspressivoError):
+        text = str(error)
+    else:
+        logging.getLogger(__name__).error("a listener's model failed", exc_info=error)
+        text = f"the model failed: {type(error).__name__}: {error}"
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST_MESSAGE else f"{line[: _LONGEST_MESSAGE - 3]}..."

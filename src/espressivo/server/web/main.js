@@ -131,14 +131,14 @@ function strike(pitch, velocity) {
   }
   hear([0x90, pitch, velocity]);
   state.held.add(pitch);
-  if (state.mode === "playing") link.send("play", { pitch, velocity });
+  if (state.mode === "playing") link.send("hear", { pitch, velocity });
   clearTimeout(pause);
 }
 
 function release(pitch) {
   if (!state.held.delete(pitch)) return;
   hear([0x80, pitch, 0]);
-  if (state.mode === "playing") link.send("play", { pitch, velocity: 0 });
+  if (state.mode === "playing") link.send("hear", { pitch, velocity: 0 });
   if (state.mode === "person" && !state.held.size) pause = setTimeout(answer, PAUSE_MS);
 }
 
@@ -165,7 +165,7 @@ const link = new Link({
     $("model").replaceChildren(...models.map((name) => new Option(name.split(/[\\/]/).pop().replace(/\.onnx$/, ""), name)));
     lamp(true);
     const wanted = new URLSearchParams(location.hash.slice(1)).get("model");
-    if (models.includes(wanted) && wanted !== models[0]) link.send("model", { name: wanted });
+    if (models.includes(wanted) && wanted !== models[0]) link.send("choose_model", { name: wanted });
     say(null);
   },
   model({ name, controls }) {
@@ -210,9 +210,17 @@ const link = new Link({
     take.cut(take.end);
     leadIn();
   },
-  error({ message }) {
+  // `run` is that of a run that has failed and is going to end; null if a message was refused.
+  error({ run, message }) {
+    if (run !== null && run !== state.run) return;
     say(message);
-    if (state.mode === "waiting" || state.mode === "leading") halt(take.end);
+    if (run === null && (state.mode === "waiting" || state.mode === "leading")) halt(take.end);
+  },
+  // Nothing more comes of a run. What has come is still heard.
+  ended({ run }) {
+    if (run !== state.run) return;
+    const leftS = state.zero + take.end - audio.currentTime;
+    setTimeout(() => state.run === run && halt(now()), 1000 * Math.max(0, leftS));
   },
   bytes(data) {
     download(new Blob([data], { type: "audio/midi" }), "mid");
@@ -379,7 +387,7 @@ $("resume").onclick = () => {
   play();
 };
 $("unmark").onclick = () => mark(null);
-$("model").onchange = ({ target }) => link.send("model", { name: target.value });
+$("model").onchange = ({ target }) => link.send("choose_model", { name: target.value });
 $("open").onclick = () => $("file").click();
 $("file").onchange = ({ target }) => {
   if (target.files[0]) openFile(target.files[0]);
