@@ -238,13 +238,13 @@ def test_each_setting_ends_where_it_says(name, taken, refused):
             Sampling(**{name: value})
 
 
-def test_a_temperature_of_a_group_ends_where_others_do():
-    for value in (0, 1e300):
-        p = Sampling(groups=((0, 2, value),)).distribution(LOGITS)
-        assert p[:2].sum() == pytest.approx(0.5)
+def test_a_temperature_of_a_kind_ends_where_others_do():
+    for value in (None, 0, 1e300):
+        p = Sampling(kinds=(2, 2), temperatures=(None, value)).distribution(LOGITS)
+        assert p[2:].sum() == pytest.approx(0.5)
     for value in (np.nextafter(0, -1), math.inf, math.nan):
         with pytest.raises(GenerationError, match="temperature must be at least 0"):
-            Sampling(groups=((0, 1, 1.0), (1, 2, value)))
+            Sampling(kinds=(2, 2), temperatures=(1.0, value))
 
 
 def test_all_complaints_come_at_once():
