@@ -78,10 +78,10 @@ class Settings:
     avoid_loops : bool
         Whether a pitch is ruled out when it would go on with a loop; see `LoopDetector`.
     density, loudness, pitch_weights, onset_rate, composer : optional
-        What is asked of the music; see `Controls`. Only some models have learned them. In a pitch
+        What is requested of the music; see `Controls`. Only some models support them. In a pitch
         class whose weight is 0 no note begins: that is a rule.
     guidance : float
-        How strongly the model follows what is asked: 1 as it has learned, more for more, and 0
+        How strongly the model follows what is requested: 1 as it has learned, more for more, and 0
         not at all (Ho & Salimans 2021, "Classifier-Free Diffusion Guidance"). Anything but 1
         takes twice the time.
 
@@ -181,7 +181,7 @@ class Settings:
 
     @property
     def controls(self) -> Controls:
-        """What is asked of the music."""
+        """What is requested of the music."""
         return Controls(**{name: getattr(self, name) for name in CONTROLS})
 
     def sampling(self, vocabulary: Vocabulary) -> Sampling:

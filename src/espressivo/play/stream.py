@@ -131,7 +131,7 @@ class Stream(Iterator[TimedEvent]):
             settings = self._settings.changed(**changes)
             self._player.check(settings)
             self._settings = settings
-            self._commands.append(lambda: self._adopt(settings))
+            self._ask(lambda: self._adopt(settings))
 
     def hear(self, pitch: int, velocity: int) -> None:
         """Let the model hear that a person strikes a key now; 1..127, velocity 0 is `release`.
@@ -147,9 +147,9 @@ class Stream(Iterator[TimedEvent]):
         v = self._player.vocabulary
         if v.lowest_pitch <= pitch <= v.highest_pitch:
             if velocity:
-                self._commands.append(lambda: self._strike(pitch, velocity))
+                self._ask(lambda: self._strike(pitch, velocity))
             else:
-                self._commands.append(lambda: self._lift(pitch))
+                self._ask(lambda: self._lift(pitch))
 
     def release(self, pitch: int) -> None:
         """Let the model hear that a person lets a key go."""
@@ -157,11 +157,11 @@ class Stream(Iterator[TimedEvent]):
 
     def stop(self) -> None:
         """End every sounding note; after these note-offs no more events come."""
-        self._commands.append(self._end)
+        self._ask(self._end)
 
     def panic(self) -> None:
         """Do as `stop` does, and drop what has been decided and has not come out."""
-        self._commands.append(self._drop_and_end)
+        self._ask(self._drop_and_end)
 
     def __next__(self) -> TimedEvent:
         with self._consuming:
@@ -179,6 +179,11 @@ class Stream(Iterator[TimedEvent]):
                 except Exception as error:  # it is raised when the notes have ended
                     self._failure = error
                     self._end()
+
+    def _ask(self, command: Callable[[], None]) -> None:
+        """Put a command into the queue, unless nobody will read it."""
+        if not self._stopped:
+            self._commands.append(command)
 
     def _obey(self) -> None:
         """Do what has been asked for from anywhere."""
