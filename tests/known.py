@@ -12,6 +12,7 @@ class Mock:
 
     card = CARD
     controls = 0
+    reads = ()
 
     def __init__(self, v, favour=None):
         self.vocabulary, self.favour = v, favour

@@ -5,9 +5,11 @@ import pytest
 
 from espressivo.codes import NOTE_ON, TIME_SHIFT, VELOCITY, vocabulary
 from espressivo.codes.controls import (
+    CONTROLS,
     SIZE,
     Controls,
     composer_of,
+    controls_within,
     dropped,
     key,
     measured,
@@ -300,3 +302,11 @@ def test_keys(name, tonic, third, outside):
 def test_what_is_not_a_key(name):
     with pytest.raises(GenerationError, match="not a key"):
         key(name)
+
+
+def test_earlier_models_read_the_controls_that_there_were():
+    assert controls_within(0) == () and controls_within(SIZE) == CONTROLS
+    assert controls_within(36) == CONTROLS[:4]  # without the composers
+    for size in (-1, 1, 37, SIZE + 1):
+        with pytest.raises(ValueError, match=f"{size} controls"):
+            controls_within(size)

@@ -23,7 +23,17 @@ from espressivo.codes.layout import (
 from espressivo.errors import GenerationError
 from espressivo.music import CHORD_GAP_S, parse_key
 
-__all__ = ["COMPOSERS", "CONTROLS", "SIZE", "Controls", "composer_of", "dropped", "key", "measured"]
+__all__ = [
+    "COMPOSERS",
+    "CONTROLS",
+    "SIZE",
+    "Controls",
+    "composer_of",
+    "controls_within",
+    "dropped",
+    "key",
+    "measured",
+]
 
 CONTROLS = ("density", "loudness", "pitch_weights", "onset_rate", "composer")
 """The controls, in the order of their numbers."""
@@ -131,8 +141,8 @@ class Controls:
 def key(name: str) -> tuple[float, ...]:
     """Return how often each pitch class is played in a key, as `Controls.pitch_weights`.
 
-    See `espressivo.harmony.parse_key` for the names, such as ``"F# minor"``, ``"Bb"`` or ``"Am"``,
-    and `espressivo.harmony.Key.pitch_weights` for the shares.
+    See `espressivo.music.parse_key` for the names, such as ``"F# minor"``, ``"Bb"`` or ``"Am"``,
+    and `espressivo.music.Key.pitch_weights` for the shares.
 
     Raises
     ------
@@ -140,6 +150,17 @@ def key(name: str) -> tuple[float, ...]:
         If it is not the name of a key; the message suggests the nearest one.
     """
     return parse_key(name).pitch_weights
+
+
+def controls_within(size: int) -> tuple[str, ...]:
+    """Return the names of the controls that a network reads whose model file has so many numbers.
+
+    New controls get numbers after the others, so earlier models keep theirs. A ValueError if no
+    network can have been trained with so many.
+    """
+    if size not in (0, *(part.stop for part in _PARTS)):
+        raise ValueError(f"{size} controls, not {SIZE}")
+    return tuple(n for n, part in zip(CONTROLS, _PARTS, strict=True) if part.stop <= size)
 
 
 def composer_of(composition: str) -> str | None:

@@ -27,7 +27,7 @@ _PEDAL, _OFFS, _ONS = range(3)  # the order of events within a step
 
 
 class EventDecoder(Followers):
-    """Which events can follow, in the lists that `espressivo.codes.encode` writes.
+    """Which events can follow, in the lists that `espressivo.codes.codec.encode` writes.
 
     Within a step there are first movements of the pedal that change its state (also up and at
     once down again), then note-offs of sounding notes in the order in which these began, then

@@ -27,7 +27,7 @@ _TIME, _WHAT, _LOUDNESS, _DURATION, _FINE = range(5)  # which id of an event com
 
 
 class NoteDecoder(Followers):
-    """Which ids can follow, in the lists that `espressivo.codes.encode` writes in a code of notes.
+    """Which ids can follow, in the lists that a note-wise vocabulary encodes to.
 
     After a time-shift comes a silent key, and within one step of the grid keys ascend; or before
     them a movement of the pedal that changes its state; or, if nothing sounds, the end. A note is

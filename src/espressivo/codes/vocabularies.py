@@ -45,15 +45,15 @@ class Vocabulary(Layout):
     """A layout of ids that performances are written in and read from; see `Layout`."""
 
     def encode(self, performance: Performance) -> Ids:
-        """Write a performance as ids; see `espressivo.codes.encode`."""
+        """Write a performance as ids; see `espressivo.codes.codec.encode`."""
         return codec.encode(performance, self)
 
     def decode(self, ids: ArrayLike) -> Performance:
-        """Play ids as a performance; see `espressivo.codes.decode`."""
+        """Play ids as a performance; see `espressivo.codes.codec.decode`."""
         return codec.decode(ids, self)
 
     def quantise(self, performance: Performance) -> Performance:
-        """Return what of a performance this code keeps; see `espressivo.codes.quantise`."""
+        """Return what of a performance this code keeps; see `espressivo.codes.codec.quantise`."""
         return codec.quantise(performance, self)
 
 

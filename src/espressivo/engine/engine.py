@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from espressivo.codes import SIZE, Vocabulary, following
+from espressivo.codes import Vocabulary, controls_within, following
 from espressivo.engine.sampling import Sampling
 from espressivo.errors import ModelError
 
@@ -59,6 +59,8 @@ class Engine:
         What the model says of itself: name, licence, trained_on, and more.
     network : dict
         Its sizes, and how the weights are stored (which early files do not say).
+    reads : tuple of str
+        The names of the controls that it reads.
     controls : int
         Numbers that steer it (see `espressivo.codes`), or 0.
 
@@ -80,8 +82,7 @@ class Engine:
             self.card: dict[str, Any] = dict(description["card"])
             self.network = dict(description["network"])
             self.controls = int(self.network.get("controls", 0))
-            if self.controls not in (0, SIZE):
-                raise ValueError(f"{self.controls} controls, not {SIZE}")
+            self.reads = controls_within(self.controls)
             notewise = bool(self.network.get("notewise", False))
             if notewise and not self.vocabulary.notewise:
                 raise ValueError("a notewise network over a code of events")

@@ -115,7 +115,7 @@ class NGram:
         What the model says of itself: name, trained_on.
     """
 
-    controls = 0
+    controls, reads = 0, ()
     """It cannot be steered; controls are not read."""
 
     def __init__(

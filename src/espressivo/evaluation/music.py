@@ -114,8 +114,8 @@ class Music:
     samples : tuple of Sample
         The most like human playing first.
     astray : dict of str to tuple of float
-        For each of `espressivo.evaluation.SIGNS` the share of samples, and of human windows,
-        that show it.
+        For each of `espressivo.evaluation.degeneration.SIGNS` the share of samples, and of human
+        windows, that show it.
     copies : Copies, optional
         Where training pieces were given.
     shares : dict of str to tuple of float64 arrays

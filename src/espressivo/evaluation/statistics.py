@@ -131,7 +131,7 @@ def compare(ours: Sequence[Features], theirs: Sequence[Features]) -> dict[str, C
         What is judged, such as a model's windows.
     theirs : sequence of Features
         What it is held against: human windows. Both should have gone through the same vocabulary
-        (`espressivo.codes.quantise`): a grid step of 10 ms is a difference too.
+        (`espressivo.codes.codec.quantise`): a grid step of 10 ms is a difference too.
     """
     found = {}
     for name in FEATURES:

@@ -1,4 +1,4 @@
-"""Reading MIDI files. Here alone ticks become seconds; `espressivo.midi_write` does the reverse.
+"""Reading MIDI files. Here alone ticks become seconds; `espressivo.midi.write` does the reverse.
 
 - Types 0, 1 and 2, with a division in ticks per quarter note or in SMPTE frames; also wrapped in
   RIFF. All tracks are merged. The tracks of a type 2 file are independent patterns, each with its

@@ -279,7 +279,7 @@ class Model:
         Parameters
         ----------
         events, width, length_penalty
-            See `espressivo.play.search`.
+            See `espressivo.play.beam.search`.
         stochastic : bool
             Whether to draw them by stochastic beam search; only then does `seed` matter.
         seed, primer, primer_chords, primer_pitches, **settings : optional

@@ -363,7 +363,7 @@ def requested(engine: Engine, settings: Settings) -> NDArray[np.float32] | None:
             f"the model {engine.card['name']!r} does not support {', '.join(unknown)}: "
             f"it supports {', '.join(supported) or 'no controls'}"
         )
-    return settings.controls.numbers()
+    return settings.controls.numbers()[: engine.controls]
 
 
 def supported_controls(engine: Engine) -> tuple[str, ...]:
@@ -374,7 +374,7 @@ def supported_controls(engine: Engine) -> tuple[str, ...]:
     """
     not_learned = engine.card.get("not_learned")
     missing = not_learned if isinstance(not_learned, list) else []
-    return tuple(name for name in CONTROLS if engine.controls and name not in missing)
+    return tuple(name for name in engine.reads if name not in missing)
 
 
 def _without(allowed: NDArray[np.bool_], ids: Sequence[int]) -> NDArray[np.bool_]:

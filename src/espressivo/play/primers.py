@@ -55,7 +55,7 @@ def pitches(pitches: Iterable[int]) -> Performance:
 def chords(names: str) -> Performance:
     """Return chords named like ``"C Am F G7"``, one after another, each `CHORD_S` long.
 
-    The names are those that `espressivo.harmony.parse_chord` understands, separated by spaces or
+    The names are those that `espressivo.music.parse_chord` understands, separated by spaces or
     commas. The root lies within G3..F#4 (MIDI 55..66), the other notes above it at the intervals of
     the chord, the bass note that a name gives after ``/`` within the octave below G3.
 
