@@ -17,7 +17,7 @@ import espressivo
 
 SOURCE = Path(espressivo.__file__).parent
 FLOORS = (
-    ("errors", "files", "progress", "version"),
+    ("errors", "files", "progress", "registry", "version"),
     ("music",),
     ("codes", "midi", "views"),
     ("engine", "networks"),

@@ -13,14 +13,15 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from espressivo.codes import Vocabulary, vocabulary
 from espressivo.errors import EspressivoError
-from espressivo.music import Performance, Sound, register_view, register_writer
+from espressivo.registry import VIEWS, WRITERS, Sound
 from espressivo.version import __version__
 
 if TYPE_CHECKING:
+    from espressivo.codes import Vocabulary, vocabulary
     from espressivo.data import Dataset, prepare
     from espressivo.midi import read, write
+    from espressivo.music import Performance
     from espressivo.play import Model, load
 
 __all__ = [
@@ -40,9 +41,12 @@ __all__ = [
 _LAZY = {
     "Dataset": "espressivo.data",
     "Model": "espressivo.play",
+    "Performance": "espressivo.music",
+    "Vocabulary": "espressivo.codes",
     "load": "espressivo.play",
     "prepare": "espressivo.data",
     "read": "espressivo.midi",
+    "vocabulary": "espressivo.codes",
     "write": "espressivo.midi",
 }
 
@@ -85,7 +89,6 @@ def _html(performance: Performance) -> str:
     return html(performance)
 
 
-register_writer((".mid", ".midi", ".kar"), _write_midi)
-register_writer((".wav", ".flac", ".ogg", ".mp3"), _write_sound)
-register_view("audio", _audio)
-register_view("html", _html)
+WRITERS.update(dict.fromkeys((".mid", ".midi", ".kar"), _write_midi))
+WRITERS.update(dict.fromkeys((".wav", ".flac", ".ogg", ".mp3"), _write_sound))
+VIEWS.update(audio=_audio, html=_html)

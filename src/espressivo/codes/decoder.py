@@ -8,7 +8,6 @@ codec would write.
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -212,6 +211,7 @@ class Followers:
         self._in_range = limits.keys(v)  # may refuse them, so it comes first
         self._longest_note = limits.longest_note(v)
         self._longest_rest = limits.longest_rest(v)
+        self._classes = int((v.shortest_durations <= self._longest_note).sum())  # that fit
         self._limits = limits
 
     def hold(self, pitch: int) -> None:
@@ -226,6 +226,7 @@ class Followers:
         return self.vocabulary.first[kind] + number
 
     def _copied(self) -> Self:
-        other = copy.copy(self)
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)  # a tenth of the time of copy.copy
         other.held = self.held.copy()
         return other

@@ -233,8 +233,7 @@ class NoteDecoder(Followers):
 
     def _durations(self, mask: bytearray) -> None:
         at = self._slices[DURATION]
-        fit = sum(shortest <= self._longest_note for shortest in self._shortest)
-        mask[at.start : at.start + fit] = b"\1" * fit
+        mask[at.start : at.start + self._classes] = b"\1" * self._classes
 
     def _fine(self, mask: bytearray) -> None:
         at, number = self._slices[FINE_DURATION], self._class

@@ -16,6 +16,7 @@ __all__ = ["MAX_SEED", "Sampling", "generator"]
 MAX_SEED = (1 << 64) - 1
 """Greatest seed of a `generator`."""
 
+_DEEP = 600.0  # nats: exp(-600) is far above the least number
 _LEAST = 1e-290  # less than this may be the remains of an underflow
 
 _Floats = NDArray[np.float64]
@@ -225,6 +226,8 @@ class Sampling:
         whole = np.add.reduceat(p, first).tolist()
         p *= allowed
         rest = np.add.reduceat(p, first).tolist()
+        # Where nothing can underflow, a kind of which nothing is left has nothing that is allowed.
+        deep = largest - x[x.argmin()] > _DEEP * self.temperature
         scale = [0.0] * len(rest)
         begin, some = 0, False
         for number, (all_of_it, left, count) in enumerate(
@@ -232,7 +235,7 @@ class Sampling:
         ):
             if left > _LEAST:
                 scale[number], some = all_of_it / left, True
-            elif all_of_it > _LEAST and allowed[begin : begin + count].any():
+            elif deep and all_of_it > _LEAST and allowed[begin : begin + count].any():
                 return None
             begin += count
         if not some:

@@ -31,12 +31,6 @@ from espressivo.music.performance import (
     Performance,
     sustained_notes,
 )
-from espressivo.music.registry import (
-    Sound,
-    register_view,
-    register_writer,
-    writer,
-)
 
 __all__ = [
     "CHORD_GAP_S",
@@ -53,17 +47,13 @@ __all__ = [
     "Features",
     "Key",
     "Performance",
-    "Sound",
     "chord_starts",
     "in_order",
     "measure",
     "parse_chord",
     "parse_key",
     "pedal_moves",
-    "register_view",
-    "register_writer",
     "sounding",
     "sustained_notes",
     "window",
-    "writer",
 ]

@@ -7,12 +7,14 @@ import operator
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from espressivo.music import registry
+from espressivo.errors import EspressivoError
+from espressivo.registry import VIEWS, WRITERS, Sound
 
 __all__ = [
     "CONTROL_DTYPE",
@@ -336,20 +338,24 @@ class Performance:
         EspressivoError
             If the ending is none of these, or the file cannot be written.
         """
-        registry.writer(path)(self, path, **options)
+        write = WRITERS.get(Path(path).suffix.lower())
+        if write is None:
+            raise EspressivoError(
+                f"{os.fspath(path)}: cannot tell what to write: end the name in one of "
+                f"{', '.join(sorted(WRITERS))}"
+            )
+        write(self, path, **options)
 
     def to_audio(
         self, *, sample_rate: int = 44_100, soundfont: str | os.PathLike[str] | None = None
-    ) -> registry.Sound:
+    ) -> Sound:
         """Return the sound of the performance; see `espressivo.views.render`."""
-        sound: registry.Sound = registry.view("audio")(
-            self, sample_rate=sample_rate, soundfont=soundfont
-        )
+        sound: Sound = VIEWS["audio"](self, sample_rate=sample_rate, soundfont=soundfont)
         return sound
 
     def _repr_html_(self) -> str:
         """Return piano roll and player, for notebooks."""
-        return str(registry.view("html")(self))
+        return str(VIEWS["html"](self))
 
 
 def _positions(controls: NDArray[np.void], time_s: float) -> NDArray[np.void]:
