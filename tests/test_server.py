@@ -502,7 +502,7 @@ def test_the_page_is_told_of_the_controls_that_there_are():
     found = available_controls(Model(Mock(V)))
     assert {"temperature", "top_p", "polyphony"} <= set(found) < {c.name for c in PAGE_CONTROLS}
     steered = Mock(V)
-    steered.controls = SIZE
+    steered.controls, steered.reads = SIZE, CONTROLS
     assert set(available_controls(Model(steered))) - set(found) == set(CONTROLS)
     composer = next(control for control in PAGE_CONTROLS if control.name == "composer")
     assert composer.checked("Bach") == "Bach"
