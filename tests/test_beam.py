@@ -4,8 +4,9 @@ import math
 import numpy as np
 import pytest
 
-from espressivo.codes import END, Vocabulary, decoder_of
+from espressivo.codes import END, TIME_SHIFT, Vocabulary, decoder_of, vocabulary
 from espressivo.errors import GenerationError
+from espressivo.music import Performance
 from espressivo.play.model import Model
 from espressivo.play.settings import Settings
 from known import Mock
@@ -148,3 +149,12 @@ def test_arguments_are_checked():
     for wrong in ({"events": 0}, {"events": 3, "width": 0}):
         with pytest.raises(GenerationError, match="at least 1"):
             Model(Mock(TINY)).beam_search(**wrong)
+
+
+def test_nothing_of_a_search_begins_before_the_notes_of_its_primer_have_ended():
+    v = vocabulary("notes")
+    note = Performance.from_arrays(onset_s=[0.0], offset_s=[0.5], pitch=[60], velocity=[64])
+    for result in Model(Mock(v)).beam_search(events=3, width=8, primer=note):
+        kinds = v.kinds[result.ids]
+        first = int(np.argmax(kinds != TIME_SHIFT))
+        assert v.values[result.ids[:first]].sum() >= 50

@@ -292,3 +292,8 @@ def test_a_restarted_model_reads_whole_steps(monkeypatch):
     for phrase in fed[1:]:
         assert V.kinds[phrase[0]] == TIME_SHIFT and grammar_after(phrase).between
         assert NOTE_ON in V.kinds[phrase]
+
+
+def test_an_empty_piece_ends_where_it_begins():
+    nothing = Performance.from_arrays(onset_s=[], offset_s=[], pitch=[], velocity=[])
+    assert V.encode(nothing).tolist() == [SHIFT, V.first[END]]
