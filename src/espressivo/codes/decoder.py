@@ -8,8 +8,7 @@ codec would write.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +23,7 @@ Event = tuple[int, ...]
 happens after it, such as a note with its velocity and duration."""
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(NamedTuple):
     """Something that is heard.
 
     Parameters
