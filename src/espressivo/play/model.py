@@ -98,15 +98,15 @@ class Model:
             seconds, at a pause, and is never longer than requested; see `Close`. ``cut`` stops
             after exactly that time, where notes still sounding end. ``own`` goes on until the
             model's own end event, and stops at `seconds` if there has been none (by default
-            `LONGEST_PIECE_S`); the vocabulary must have it. A length in events or notes is cut,
-            if the model's own end does not come first.
+            `LONGEST_PIECE_S`); the vocabulary must have it. A length in events is cut, and after a
+            length in notes the last ones ring, if the model's own end does not come first.
         seed : int, optional
             The same seed, model and arguments give the same performance. By default another one
             each time.
         primer : Performance, path or sequence of ids, optional
             What the model reads first, to go on from; a path is that of a MIDI file. Without one
-            the first note begins within `espressivo.play.LONGEST_START_S`. In a code of notes, an
-            event at its end that is not complete is left out.
+            the first note begins within a second, or within a quarter of a shorter length. An event
+            at its end that is not complete is left out.
         primer_chords, primer_pitches : optional
             A primer made of the names of chords, such as ``"C Am F G"``, or of MIDI pitches; see
             `espressivo.play.chords` and `espressivo.play.pitches`. At most one of the three.
