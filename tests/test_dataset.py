@@ -274,13 +274,13 @@ def test_batches_go_on_from_any_position(dataset, name, seed, augmentation, part
 def test_controls_are_those_of_the_music_that_follows_or_nothing(dataset):
     v = dataset.vocabulary
     wanted = {piece.path: measured(dataset.ids(piece), v) for piece in dataset.split("train")}
-    source = batches(dataset, CUTS["carried"], seed=0, controls=True)
+    source = batches(dataset, CUTS["carried"], seed=0, sides=["controls"])
     asked = 0
     for batch in itertools.islice(source, 60):
         for row, (_, _, index, end) in enumerate(batch.position):
             piece = dataset.split("train")[index]
             part = wanted[piece.path][end - 64 : end]
-            given = batch.controls[: len(part), row]
+            given = batch.sides["controls"][: len(part), row]
             for numbers in (slice(0, 8), slice(8, 16), slice(16, 28)):
                 if given[:, numbers].any():
                     asked += 1
@@ -289,15 +289,15 @@ def test_controls_are_those_of_the_music_that_follows_or_nothing(dataset):
 
 
 def test_controls_do_not_depend_on_where_one_resumes(dataset):
-    settings = {"seed": 4, "controls": True}
+    settings = {"seed": 4, "sides": ["controls"]}
     first = list(itertools.islice(batches(dataset, CUTS["carried"], **settings), 12))
     source = batches(dataset, CUTS["carried"], **settings, position=first[5].position)
     for expected, actual in zip(first[6:], source, strict=False):
-        np.testing.assert_array_equal(expected.controls, actual.controls)
+        np.testing.assert_array_equal(expected.sides["controls"], actual.sides["controls"])
 
 
 def test_controls_and_note_wise_networks_need_carried_windows(dataset):
-    for wish in ({"controls": True}, {"notewise": True}):
+    for wish in ({"sides": ["controls"]}, {"notewise": True}):
         with pytest.raises(ValueError, match="carried"):
             next(batches(dataset, CUTS["events"], seed=0, **wish))
 
@@ -340,26 +340,26 @@ def test_carried_events_follow_every_piece_once_a_round(notes):
 
 
 def test_events_and_their_controls_do_not_depend_on_where_one_resumes(notes):
-    settings = {"seed": 4, "controls": True, "notewise": True}
+    settings = {"seed": 4, "sides": ["controls"], "notewise": True}
     first = list(itertools.islice(batches(notes, CUTS["carried"], Augmentation(), **settings), 30))
     for one, following in itertools.pairwise(first):
         position = json.loads(json.dumps(one.position))
         source = batches(notes, CUTS["carried"], Augmentation(), **settings, position=position)
         resumed = next(source)
         assert same(resumed, following)
-        np.testing.assert_array_equal(resumed.controls, following.controls)
+        np.testing.assert_array_equal(resumed.sides["controls"], following.sides["controls"])
 
 
 def test_controls_of_an_event_are_those_of_the_music_that_begins_with_it(notes):
     v = notes.vocabulary
     asked = 0
-    source = batches(notes, CUTS["carried"], seed=0, controls=True, notewise=True)
+    source = batches(notes, CUTS["carried"], seed=0, sides=["controls"], notewise=True)
     for batch in itertools.islice(source, 20):
         for row, (_, _, index, end) in enumerate(batch.position):
             ids = notes.ids(notes.split("train")[index])
             begins = np.flatnonzero(v.kinds[ids] == TIME_SHIFT)[end - 64 : end]
             assert batch.targets[: len(begins), row, 0].tolist() == ids[begins].tolist()
-            part, given = measured(ids, v)[begins], batch.controls[: len(begins), row]
+            part, given = measured(ids, v)[begins], batch.sides["controls"][: len(begins), row]
             for numbers in (slice(0, 8), slice(8, 16), slice(16, 28)):
                 if given[:, numbers].any():
                     asked += 1

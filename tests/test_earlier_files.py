@@ -38,7 +38,7 @@ def logits(network: Notewise, dataset: Dataset, stored: dict[str, np.ndarray]) -
     inputs[0, :, 0], inputs[1:] = dataset.vocabulary.size, targets[:-1]
     controls = torch.from_numpy(stored["controls"]).expand(*targets.shape[:2], -1)
     with torch.no_grad():
-        return network(inputs, None, controls, targets)[0].numpy()
+        return network(inputs, None, {"controls": controls}, targets)[0].numpy()
 
 
 def close(found: np.ndarray, expected: np.ndarray, within: float = 1e-5) -> None:

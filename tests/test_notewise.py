@@ -168,9 +168,9 @@ def test_controls_steer(network):
     inputs, targets = sequences(10, 2)
     asked = torch.zeros(10, 2, 3)
     nothing = steered(inputs, None, None, targets)[0]
-    assert torch.equal(steered(inputs, None, asked, targets)[0], nothing)
+    assert torch.equal(steered(inputs, None, {"controls": asked}, targets)[0], nothing)
     asked[6, 1] = 1
-    apart = (steered(inputs, None, asked, targets)[0] - nothing).abs().amax(-1)
+    apart = (steered(inputs, None, {"controls": asked}, targets)[0] - nothing).abs().amax(-1)
     assert apart[6:, 1].min() > 0
     assert apart[:6].max() == apart[:, 0].max() == 0
 

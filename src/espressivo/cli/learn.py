@@ -268,7 +268,7 @@ def _configured(options: dict[str, Any], network: NetworkConfig) -> TrainingConf
 
     if options["window_seconds"] and options["carry"]:
         raise click.UsageError("--carry needs windows of events: leave --window-seconds out")
-    if (network.controls or network.notewise) and not options["carry"]:
+    if (network.sides or network.notewise) and not options["carry"]:
         raise click.UsageError("a network over notes or with controls needs --carry")
     if options["optimizer"] == "muon" and isinstance(network, RecurrentConfig):
         raise click.UsageError("--optimizer muon needs --network delta or notewise")

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,18 +27,16 @@ from numpy.typing import NDArray
 from espressivo.codes import (
     FIELDS,
     NO_ID,
-    SIZE,
     TIME_SHIFT,
     Ids,
     Vocabulary,
     composer_of,
-    dropped,
     grid_steps,
-    measured,
     restore,
     steps,
 )
 from espressivo.data.augment import Augmentation
+from espressivo.data.sides import Material, Numbers, measure, windowed
 from espressivo.errors import DataError
 
 __all__ = ["FORMAT", "IGNORED", "Batch", "Cut", "Dataset", "Piece", "batches", "whole_pieces"]
@@ -88,15 +86,15 @@ class Batch:
         Whether the row begins anew, so that any carried state must be cleared first.
     position : list
         Plain numbers from which `batches` continues after this batch.
-    controls : float32 array, shape (T, B, `espressivo.codes.SIZE`), optional
-        What is requested of the music that begins with each target.
+    sides : dict of arrays, each (T, B, ...)
+        Side inputs by name, at the place of each target; see `espressivo.data.sides`.
     """
 
     inputs: NDArray[np.int64]
     targets: NDArray[np.int64]
     fresh: NDArray[np.bool_]
     position: list[Any]
-    controls: NDArray[np.float32] | None = None
+    sides: dict[str, Numbers]
 
     @cached_property
     def events(self) -> int:
@@ -217,6 +215,7 @@ def whole_pieces(
     cut: Cut,
     first_events: int | None = None,
     notewise: bool = False,
+    sides: Sequence[str] = (),
 ) -> Iterator[Batch]:
     """Go once through the pieces of a split, carried, each target scored once.
 
@@ -226,12 +225,17 @@ def whole_pieces(
         Score only so many events from the beginning of each piece.
     notewise : bool
         Whether it is for a note-wise network.
+    sides : sequence of str
+        Side inputs that batches have; of controls, chance leaves some out, as in training.
     """
     pieces = sorted(dataset.split(split), key=lambda piece: -piece.events)
     v = dataset.vocabulary
-    source = (_Row([], dataset.ids(piece)[:first_events], v, notewise) for piece in pieces)
+    source = (
+        _Row([], Material(dataset.ids(piece)[:first_events], v, notewise), tuple(sides))
+        for piece in pieces
+    )
     rows: list[_Row | None] = [None] * min(cut.rows, len(pieces))
-    yield from _follow(source, rows, cut.events, _nothing(v, notewise))
+    yield from _follow(source, rows, cut.events, _nothing(v, notewise), 0)
 
 
 def batches(
@@ -241,7 +245,7 @@ def batches(
     *,
     seed: int,
     position: list[Any] | None = None,
-    controls: bool = False,
+    sides: Sequence[str] = (),
     notewise: bool = False,
     part: int = 0,
     parts: int = 1,
@@ -254,19 +258,18 @@ def batches(
         With the round and the piece it fixes the order and the augmentation.
     position : list, optional
         The `position` of the last batch used, to continue after it.
-    controls : bool
-        Whether batches have controls, measured in the music and dropped at random; carried
-        windows only.
+    sides : sequence of str
+        Side inputs that batches have; of controls, chance leaves some out. Carried windows only.
     notewise : bool
         Whether they are for a note-wise network; carried windows only.
     part, parts : int
         This process and the number of processes that share each round's pieces.
     """
-    rounds = _Rounds(dataset, augmentation, seed, part, parts, notewise)
+    rounds = _Rounds(dataset, augmentation, seed, part, parts, notewise, tuple(sides))
     if cut.carried:
-        yield from _carried(rounds, cut, position, controls)
-    elif controls or notewise:
-        raise ValueError("controls and note-wise networks need carried windows")
+        yield from _carried(rounds, cut, position)
+    elif sides or notewise:
+        raise ValueError("side inputs and note-wise networks need carried windows")
     else:
         yield from _segments(rounds, cut, position)
 
@@ -281,6 +284,7 @@ class _Rounds:
     part: int
     parts: int
     notewise: bool = False
+    sides: tuple[str, ...] = ()
 
     @cached_property
     def pieces(self) -> tuple[Piece, ...]:
@@ -307,7 +311,8 @@ class _Rounds:
     def row(self, number: int, position: int, index: int, at: int = 0) -> _Row:
         composer = composer_of(self.pieces[index].composition)
         ids, v = self.ids(number, index), self.dataset.vocabulary
-        return _Row([number, position, index], ids, v, self.notewise, at, composer)
+        material = Material(ids, v, self.notewise, composer)
+        return _Row([number, position, index], material, self.sides, at)
 
     def rows(self, number: int, begin: int) -> Iterator[_Row]:
         """Yield pieces without end, from a position in a round on."""
@@ -323,27 +328,24 @@ class _Row:
     """A piece that a row of the batch follows; its key is (round, position in it, index)."""
 
     key: list[int]
-    ids: Ids
-    vocabulary: Vocabulary
-    notewise: bool = False
+    piece: Material
+    names: tuple[str, ...] = ()
     at: int = 0
-    composer: str | None = None
 
     @cached_property
     def events(self) -> Ids:
         """What windows are cut from: single ids, or the whole events that they make."""
-        return steps(self.ids, self.vocabulary) if self.notewise else self.ids
+        piece = self.piece
+        return steps(piece.ids, piece.vocabulary) if piece.notewise else piece.ids
 
     @cached_property
-    def _measured(self) -> NDArray[np.float32]:
-        numbers = measured(self.ids, self.vocabulary, self.composer)
-        begins = self.vocabulary.kinds[self.ids] == TIME_SHIFT
-        return numbers[begins] if self.notewise else numbers
+    def _sides(self) -> dict[str, Numbers]:
+        return measure(self.piece, self.names)
 
-    def controls(self, length: int, seed: int) -> NDArray[np.float32]:
-        """Return what is requested of the next window, dropped by a chance of its own."""
+    def sides(self, length: int, seed: int) -> dict[str, Numbers]:
+        """Return the side inputs of the next window, which has a chance of its own."""
         rng = np.random.default_rng([seed, *self.key, self.at, 2])
-        return dropped(self._measured[self.at : self.at + length], rng)
+        return windowed(self._sides, slice(self.at, self.at + length), rng)
 
 
 def _follow(
@@ -351,18 +353,18 @@ def _follow(
     rows: list[_Row | None],
     length: int,
     nothing: NDArray[np.int64],
-    steering_seed: int | None = None,
+    seed: int,
 ) -> Iterator[Batch]:
     """Advance every row by a window at a time, taking pieces from the source when one ends.
 
-    `nothing` is what stands for "no event yet". With a seed for it, batches have controls.
+    `nothing` is what stands for "no event yet".
     """
-    shape, steered = (length, len(rows), *nothing.shape), steering_seed is not None
+    shape = (length, len(rows), *nothing.shape)
     while True:
         inputs = np.full(shape, nothing)
         targets = np.full(shape, IGNORED, np.int64)
         fresh = np.zeros(len(rows), bool)
-        controls = np.zeros((length, len(rows), SIZE), np.float32) if steered else None
+        sides: dict[str, Numbers] = {}
         for column, row in enumerate(rows):
             while row is None or row.at >= len(row.events):
                 row = next(source, None)
@@ -377,13 +379,15 @@ def _follow(
             inputs[1 : len(window), column] = window[:-1]
             if row.at:
                 inputs[0, column] = row.events[row.at - 1]
-            if controls is not None and steering_seed is not None:
-                controls[: len(window), column] = row.controls(length, steering_seed)
+            for name, numbers in row.sides(length, seed).items():
+                if name not in sides:
+                    sides[name] = np.zeros((length, len(rows), *numbers.shape[1:]), numbers.dtype)
+                sides[name][: len(window), column] = numbers
             row.at += length
         if not any(rows):
             return
         position = [[*row.key, row.at] for row in rows if row is not None]
-        yield Batch(inputs, targets, fresh, position, controls)
+        yield Batch(inputs, targets, fresh, position, sides)
 
 
 def _nothing(v: Vocabulary, notewise: bool) -> NDArray[np.int64]:
@@ -391,9 +395,7 @@ def _nothing(v: Vocabulary, notewise: bool) -> NDArray[np.int64]:
     return np.array([v.size, *[NO_ID] * (len(FIELDS) - 1)] if notewise else v.size)
 
 
-def _carried(
-    rounds: _Rounds, cut: Cut, position: list[Any] | None, controls: bool
-) -> Iterator[Batch]:
+def _carried(rounds: _Rounds, cut: Cut, position: list[Any] | None) -> Iterator[Batch]:
     rows: list[_Row | None] = [None] * cut.rows
     number, begin = 0, 0
     if position is not None:
@@ -401,8 +403,7 @@ def _carried(
         number, taken = max((n, p) for n, p, _, _ in position)  # the last piece taken
         begin = taken + 1
     nothing = _nothing(rounds.dataset.vocabulary, rounds.notewise)
-    steering_seed = rounds.seed if controls else None
-    yield from _follow(rounds.rows(number, begin), rows, cut.events, nothing, steering_seed)
+    yield from _follow(rounds.rows(number, begin), rows, cut.events, nothing, rounds.seed)
 
 
 def _segments(rounds: _Rounds, cut: Cut, position: list[Any] | None) -> Iterator[Batch]:
@@ -451,4 +452,4 @@ def _stack(segments: list[tuple[Ids, int]], nothing: int, position: list[int]) -
     for row, (ids, restored) in enumerate(segments):
         inputs[1 : len(ids), row] = ids[:-1]
         targets[restored : len(ids), row] = ids[restored:]
-    return Batch(inputs, targets, np.ones(len(segments), bool), position)
+    return Batch(inputs, targets, np.ones(len(segments), bool), position, {})
