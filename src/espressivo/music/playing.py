@@ -112,4 +112,5 @@ def _near(times_s: np.ndarray, changes_s: np.ndarray) -> np.ndarray:
     at = np.searchsorted(changes_s, times_s)
     after = changes_s[np.minimum(at, len(changes_s) - 1)]
     before = changes_s[np.maximum(at - 1, 0)]
-    return np.minimum(np.abs(after - times_s), np.abs(times_s - before)) <= _NEAR_S
+    nearest = np.minimum(np.abs(after - times_s), np.abs(times_s - before))
+    return np.asarray(nearest <= _NEAR_S)
