@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from espressivo import telemetry
 from espressivo.cli.options import (
     JSON,
     PATH,
@@ -204,6 +205,7 @@ def train(
     only options about its length (--rounds, --max-time, --patience) may be given anew.
     """
     _need("torch", "lightning")
+    telemetry.forbid()
     from lightning.fabric.utilities import rank_zero_only
 
     from espressivo.data import Dataset

@@ -28,12 +28,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from lightning.fabric import Fabric
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from espressivo import telemetry
 from espressivo.data import Batch, Dataset, batches
 from espressivo.errors import TrainingError
 from espressivo.files import replacing
@@ -45,6 +44,7 @@ from espressivo.training.loss import cleared, read, summed_nats, tensors, valida
 from espressivo.training.muon import Muon
 
 if TYPE_CHECKING:
+    from lightning.fabric import Fabric
     from torch.utils.tensorboard import SummaryWriter
 
     from espressivo.networks import Pretrained
@@ -103,6 +103,10 @@ def train(
         or Fabric refuses what is requested of it, or the network to start from was trained on
         another vocabulary.
     """
+    telemetry.forbid()
+    from lightning.fabric import Fabric
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+
     if start is not None and start.vocabulary != dataset.vocabulary:
         raise TrainingError(
             f"{dataset.folder}: its vocabulary {dataset.vocabulary.name!r} is not that of the "
