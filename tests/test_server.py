@@ -780,6 +780,7 @@ def test_a_listener_who_takes_nothing_is_dropped(monkeypatch):
                 begin = json.dumps(BEGIN).encode()
                 deaf.write(bytes((0x81, 0x80 | len(begin), 0, 0, 0, 0)) + begin)
                 while True:  # until its place is free again
+                    deaf.write(bytes((0x8A, 0x80, 0, 0, 0, 0)))  # a sign of life: an empty pong
                     await assert_plays(playing)
                     async with connect() as another:
                         if (await another.receive_json(timeout=30))["type"] == "hello":
