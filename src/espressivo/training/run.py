@@ -20,7 +20,7 @@ import math
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,7 +36,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from espressivo.data import Batch, Dataset, batches
 from espressivo.errors import TrainingError
-from espressivo.files import replacing
+from espressivo.files import locked, replacing
 from espressivo.networks import Network, State, build, hidden_matrices
 from espressivo.progress import Progress, Silent
 from espressivo.training.checkpoint import Checkpoint
@@ -99,9 +99,9 @@ def train(
     Raises
     ------
     TrainingError
-        If there is a run in the folder already, or none to resume, or one with other settings,
-        or Fabric refuses what is requested of it, or the network to start from was trained on
-        another vocabulary.
+        If there is a run in the folder already, or none to resume, or one with other settings or
+        on another dataset, or another process trains in it, or Fabric refuses what is requested
+        of it, or the network to start from was trained on another vocabulary.
     """
     if start is not None and start.vocabulary != dataset.vocabulary:
         raise TrainingError(
@@ -123,7 +123,11 @@ def train(
     fabric.launch()
     if progress is None or not fabric.is_global_zero:
         progress = Silent()
-    return _Run(fabric, dataset, out, config, resume, start, progress).go()
+    torch.manual_seed(config.seed)
+    network = build(config.network, dataset.vocabulary)
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out, TrainingError) if fabric.is_global_zero else nullcontext():
+        return _Run(fabric, network, dataset, out, config, resume, start, progress).go()
 
 
 class _Run:
@@ -132,6 +136,7 @@ class _Run:
     def __init__(
         self,
         fabric: Fabric,
+        network: Network,
         dataset: Dataset,
         out: Path,
         config: TrainingConfig,
@@ -145,20 +150,17 @@ class _Run:
         last = out / "last.ckpt"
         if last.exists() and not resume:
             raise TrainingError(f"{out}: holds a run already; resume it, or choose another folder")
-        torch.manual_seed(config.seed)
-        network = build(config.network, dataset.vocabulary)
-        out.mkdir(parents=True, exist_ok=True)
         optimizers = _optimizers(network, config)
         per_update = config.cut.rows * config.cut.events * fabric.world_size
         events = dataset.count_events("train", config.network.notewise)
         updates = math.ceil(config.rounds * events / per_update)
         if resume:
-            saved = Checkpoint.load(last).resumed(config, dataset.vocabulary, last)
+            saved = Checkpoint.load(last).resumed(config, dataset, last)
             if config.max_time_s is None:
                 saved.steps = updates
             self._restore(saved, network, optimizers, last)
         else:
-            saved = Checkpoint(config, dataset.vocabulary, {}, [], updates)
+            saved = Checkpoint(config, dataset.vocabulary, {}, [], updates, dataset=dataset.sha256)
             if start is not None:
                 network.load_state_dict(start.network.state_dict())
         self.saved, self.config = saved, config
