@@ -10,30 +10,42 @@ from espressivo.data.corpus import (
     prepare,
     read_splits,
 )
-from espressivo.data.dataset import (
+from espressivo.data.dataset import Dataset
+from espressivo.data.fingerprint import Sketch, mixed, sketch
+from espressivo.data.halves import HALVES, Half, halves
+from espressivo.data.probes import COPIES, PAST_S, Probe, copies, past
+from espressivo.data.shards import processes
+from espressivo.data.windows import (
     IGNORED,
     Batch,
     Cut,
-    Dataset,
     batches,
     whole_pieces,
 )
-from espressivo.data.fingerprint import mixed
-from espressivo.data.shards import processes
 
 __all__ = [
+    "COPIES",
+    "HALVES",
     "IGNORED",
+    "PAST_S",
     "SPLITS",
     "Augmentation",
     "Batch",
     "Cut",
     "Dataset",
+    "Half",
+    "Probe",
+    "Sketch",
     "batches",
+    "copies",
     "find_files",
+    "halves",
     "match_rows",
     "mixed",
+    "past",
     "prepare",
     "processes",
     "read_splits",
+    "sketch",
     "whole_pieces",
 ]
