@@ -568,24 +568,51 @@ def test_damaged_descriptions_are_refused(copied, name, content):
 
 def test_another_format_is_refused(copied):
     about = json.loads((copied / "dataset.json").read_text())
+    del about["seal"]
     (copied / "dataset.json").write_text(json.dumps({**about, "format": 99}))
-    with pytest.raises(DataError, match="format 99, this version reads 1"):
+    with pytest.raises(DataError, match="format 99, this version reads 1 to 2"):
         Dataset(copied)
 
 
-@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "odd", "foreign"])
-def test_damaged_shards_are_refused(copied, damage):
-    (shard,) = (copied / "shards").glob("*.ids")
-    data = shard.read_bytes()
+@pytest.mark.parametrize("name", ["dataset.json", "manifest.csv", "pieces.ids"])
+def test_a_changed_byte_is_refused_and_preparing_again_heals(midi, copied, name):
+    ids = [Dataset(copied).ids(piece).tolist() for piece in Dataset(copied).pieces]
+    content = (copied / name).read_bytes()
+    for place in (0, len(content) // 3, len(content) // 2, content.find(b"sha256"), -1):
+        changed = bytearray(content)
+        changed[place] ^= 1
+        (copied / name).write_bytes(changed)
+        with pytest.raises(DataError, match=f"{name}.* (changed|damaged).*prepare it again"):
+            for piece in Dataset(copied).pieces:
+                Dataset(copied).ids(piece)
+    healed = prepared(midi, copied, "seed")
+    assert (copied / name).read_bytes() == content
+    assert [healed.ids(piece).tolist() for piece in healed.pieces] == ids
+
+
+@pytest.mark.parametrize("lost", ["seal", "manifest_sha256"])
+def test_a_description_without_its_hashes_is_refused(copied, lost):
+    about = json.loads((copied / "dataset.json").read_text())
+    del about[lost]
+    (copied / "dataset.json").write_text(json.dumps(about))
+    with pytest.raises(DataError, match="has changed since it was written"):
+        Dataset(copied)
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "odd", "foreign", "one bit"])
+def test_damaged_ids_are_refused(copied, damage):
+    stored = copied / "pieces.ids"
+    data = stored.read_bytes()
     if damage == "missing":
-        shard.unlink()
+        stored.unlink()
     else:
-        shard.write_bytes(
+        stored.write_bytes(
             {
                 "empty": b"",
                 "cut": data[: len(data) // 2 // 2 * 2],
                 "odd": data[:-1],
                 "foreign": b"\xff" * len(data),
+                "one bit": bytes((data[0] ^ 1,)) + data[1:],
             }[damage]
         )
     dataset = Dataset(copied)

@@ -7,10 +7,12 @@ import dataclasses
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,9 +27,10 @@ from torch.optim.swa_utils import AveragedModel
 import espressivo
 from espressivo.codes.controls import SIZE
 from espressivo.data.augment import Augmentation
-from espressivo.data.dataset import FORMAT, Dataset
+from espressivo.data.dataset import Dataset
 from espressivo.data.windows import Batch, Cut, batches
 from espressivo.errors import TrainingError
+from espressivo.files import SEAL
 from espressivo.networks import RecurrentConfig, StackConfig, build
 from espressivo.networks.pretrained import Pretrained
 from espressivo.progress import Silent
@@ -86,7 +89,7 @@ def write_dataset(folder: Path, pieces: int = 6, notes: int = 60, code: str = "s
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-    about = {"format": FORMAT, "vocabulary": v.to_dict()}
+    about = {"format": 1, "vocabulary": v.to_dict()}
     (folder / "dataset.json").write_text(json.dumps(about), encoding="utf-8")
     return Dataset(folder)
 
@@ -771,3 +774,80 @@ def test_killing_at_any_moment_and_resuming_changes_no_bit(tmp_path: Path) -> No
         killed += process.wait() == -signal.SIGKILL
         arguments = ["--resume", "--accelerator", "cpu"]
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
+
+
+# What is not believed, and who is kept out
+
+
+@pytest.fixture(scope="module")
+def finished(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "finished"
+    train(dataset, run, dataclasses.replace(SMALL, rounds=0.3), accelerator="cpu")
+    return run
+
+
+def test_a_changed_byte_of_a_checkpoint_is_refused(finished: Path, tmp_path: Path) -> None:
+    content = (finished / "last.ckpt").read_bytes()
+    path = tmp_path / "last.ckpt"
+    end = len(content) - len(SEAL)
+    for place in (0, len(content) // 2, end - 2, end - 1, end, end + 17, end + 18, -1):
+        changed = bytearray(content)
+        changed[place] ^= 1
+        path.write_bytes(changed)
+        with pytest.raises(TrainingError, match=r"last\.ckpt: .*copy the other of best\.ckpt and"):
+            Checkpoint.load(path)
+    for length in (0, 10, len(content) // 2, end, len(content) - 1):
+        path.write_bytes(content[:length])
+        with pytest.raises(TrainingError, match=r"last\.ckpt: .*copy the other of best\.ckpt and"):
+            Checkpoint.load(path)
+
+
+def test_a_damaged_checkpoint_is_healed_by_the_other(
+    dataset: Dataset, finished: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished, tmp_path / "run")
+    (run / "last.ckpt").write_bytes(b"damaged")
+    with pytest.raises(TrainingError, match="copy the other"):
+        train(dataset, run, SMALL, resume=True, accelerator="cpu")
+    shutil.copy(run / "best.ckpt", run / "last.ckpt")
+    config = dataclasses.replace(SMALL, rounds=0.3)
+    assert train(dataset, run, config, resume=True, accelerator="cpu").ended == "finished"
+
+
+def test_a_checkpoint_is_one_that_torch_reads(finished: Path) -> None:
+    plain = torch.load(finished / "last.ckpt", weights_only=True)
+    assert plain["step"] == Checkpoint.load(finished / "last.ckpt").step
+    with zipfile.ZipFile(finished / "last.ckpt") as archive:
+        assert archive.testzip() is None
+
+
+def test_weights_that_are_not_finite_are_not_loaded(finished: Path, tmp_path: Path) -> None:
+    checkpoint = Checkpoint.load(finished / "last.ckpt")
+    checkpoint.network["output.bias"][3] = math.nan
+    checkpoint.save(tmp_path / "last.ckpt")
+    with pytest.raises(TrainingError, match=r"last\.ckpt: holds weights that are not finite"):
+        load_network(tmp_path / "last.ckpt")
+
+
+def test_a_run_is_not_resumed_on_another_dataset(
+    dataset: Dataset, finished: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished, tmp_path / "run")
+    other = write_dataset(tmp_path / "other", notes=61)
+    with pytest.raises(TrainingError, match=f"begun on another dataset than {other.folder} is"):
+        train(other, run, SMALL, resume=True, accelerator="cpu")
+    moved = Dataset(shutil.copytree(dataset.folder, tmp_path / "moved"))
+    assert train(moved, run, SMALL, resume=True, accelerator="cpu").ended == "finished"
+
+
+def test_a_second_training_in_a_folder_is_refused(dataset: Dataset, tmp_path: Path) -> None:
+    class Second(Silent):
+        """Starts another run in the midst of this one."""
+
+        def start(self, total: int, unit: str, label: str) -> None:
+            with pytest.raises(TrainingError, match=f"is in use by process {os.getpid()} on "):
+                train(dataset, tmp_path, SMALL, accelerator="cpu")
+
+    config = dataclasses.replace(SMALL, rounds=0.3)
+    assert train(dataset, tmp_path, config, accelerator="cpu", progress=Second()).steps
+    assert not (tmp_path / ".lock").exists()

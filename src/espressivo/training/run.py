@@ -31,6 +31,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from espressivo.data import Batch, Dataset, batches
 from espressivo.errors import TrainingError
+from espressivo.files import locked
 from espressivo.networks import State, build
 from espressivo.progress import Progress, Silent
 from espressivo.training.checkpoint import Checkpoint
@@ -110,9 +111,9 @@ def train(
     ------
     TrainingError
         If there is a run in the folder already, or none to resume, or one with other settings or
-        no updates left for the learning rate to fall in, or Fabric refuses what is requested of
-        it, or the network to start from was trained on another vocabulary, or the gradients of
-        many updates in a row are not finite.
+        on another dataset, or another process trains in it, or no updates left for the learning
+        rate to fall in, or Fabric refuses what is requested of it, or the network to start from was
+        trained on another vocabulary, or the gradients of many updates in a row are not finite.
     """
     if start is not None and start.vocabulary != dataset.vocabulary:
         raise TrainingError(
@@ -122,7 +123,9 @@ def train(
     fabric = launched(out, config.precision, accelerator, devices, nodes, strategy)
     if progress is None or not fabric.is_global_zero:
         progress = Silent()
-    return _Run(fabric, dataset, out, config, resume, decay_now, start, progress).go()
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out, TrainingError) if fabric.is_global_zero else nullcontext():
+        return _Run(fabric, dataset, out, config, resume, decay_now, start, progress).go()
 
 
 class _Run:
@@ -147,7 +150,6 @@ class _Run:
             raise TrainingError(f"{out}: holds a run already; resume it, or choose another folder")
         torch.manual_seed(config.seed)
         network = build(config.network, dataset.vocabulary)
-        out.mkdir(parents=True, exist_ok=True)
         per_update = config.cut.rows * config.cut.events * fabric.world_size
         events = dataset.count_events("train", config.network.notewise)
         updates = math.ceil(config.rounds * events / per_update)
@@ -155,7 +157,7 @@ class _Run:
             saved = _resumed(Checkpoint.load(last), config, updates, decay_now, dataset, last)
             network.load_state_dict(saved.network)
         else:
-            saved = Checkpoint(config, dataset.vocabulary, {}, [], updates)
+            saved = Checkpoint(config, dataset.vocabulary, {}, [], updates, dataset=dataset.sha256)
             if start is not None:
                 network.load_state_dict(start.network.state_dict())
         self.saved, self.config = saved, config
@@ -431,7 +433,7 @@ def _resumed(
     `updates` is how many the rounds come to.
     """
     moved = (saved.config.rounds, saved.config.max_time_s) != (config.rounds, config.max_time_s)
-    saved = saved.resumed(config, dataset.vocabulary, path)
+    saved = saved.resumed(config, dataset, path)
     if moved:
         saved.steps, saved.falls_from = updates, None
         if config.max_time_s is not None:
