@@ -32,7 +32,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from espressivo.data import Batch, Dataset, batches
 from espressivo.errors import TrainingError
 from espressivo.files import locked
-from espressivo.networks import State, build
+from espressivo.networks import Network, State, build
 from espressivo.progress import Progress, Silent
 from espressivo.training.checkpoint import Checkpoint
 from espressivo.training.config import TrainingConfig
@@ -123,9 +123,11 @@ def train(
     fabric = launched(out, config.precision, accelerator, devices, nodes, strategy)
     if progress is None or not fabric.is_global_zero:
         progress = Silent()
+    torch.manual_seed(config.seed)
+    network = build(config.network, dataset.vocabulary)
     out.mkdir(parents=True, exist_ok=True)
     with locked(out, TrainingError) if fabric.is_global_zero else nullcontext():
-        return _Run(fabric, dataset, out, config, resume, decay_now, start, progress).go()
+        return _Run(fabric, network, dataset, out, config, resume, decay_now, start, progress).go()
 
 
 class _Run:
@@ -134,6 +136,7 @@ class _Run:
     def __init__(
         self,
         fabric: Fabric,
+        network: Network,
         dataset: Dataset,
         out: Path,
         config: TrainingConfig,
@@ -148,8 +151,6 @@ class _Run:
         last = out / "last.ckpt"
         if last.exists() and not resume:
             raise TrainingError(f"{out}: holds a run already; resume it, or choose another folder")
-        torch.manual_seed(config.seed)
-        network = build(config.network, dataset.vocabulary)
         per_update = config.cut.rows * config.cut.events * fabric.world_size
         events = dataset.count_events("train", config.network.notewise)
         updates = math.ceil(config.rounds * events / per_update)
