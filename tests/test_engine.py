@@ -130,7 +130,7 @@ def test_a_stack_exported_is_the_stack(tmp_path, pattern):
     made = stack(pattern, controls=SIZE)
     engine = Engine(exported(tmp_path / "m.onnx", made, weights="fp32"))
     ids, asked = sequences(300, 2), torch.rand(2, SIZE)
-    whole, end = made(torch.tensor(ids), None, asked.expand(300, 2, SIZE))
+    whole, end = made(torch.tensor(ids), None, {"controls": asked.expand(300, 2, SIZE)})
     assert whole.std() > 0.5
     logits, state = engine.run(ids, engine.initial_state(2), asked.numpy())
     assert_close(logits, whole.numpy(), 5e-4)
@@ -293,7 +293,7 @@ def foretold_by(made, ids, asked=None):
     """Return what the network itself predicts after each id of a row but the last."""
     laid = steps(ids[1:], NOTES)
     before = np.vstack(([NOTES.size] + [NO_ID] * 4, laid[:-1]))
-    asked = None if asked is None else asked.expand(len(laid), 1, SIZE)
+    asked = None if asked is None else {"controls": asked.expand(len(laid), 1, SIZE)}
     with torch.no_grad():
         rows = made(torch.tensor(before)[:, None], None, asked, torch.tensor(laid)[:, None])[0]
     step, factor = np.nonzero(laid != NO_ID)  # in the order of the ids

@@ -147,12 +147,12 @@ def test_controls_steer_and_nothing_asked_is_zeros():
     controls = torch.ones(10, 2, 3)
     controls[4:] = 0
     nothing = network(ids)[0]
-    assert torch.equal(network(ids, None, torch.zeros(10, 2, 3))[0], nothing)
-    steered = network(ids, None, controls)[0]
+    assert torch.equal(network(ids, None, {"controls": torch.zeros(10, 2, 3)})[0], nothing)
+    steered = network(ids, None, {"controls": controls})[0]
     assert not torch.allclose(steered[0], nothing[0], atol=1e-3)
     state = network.initial_state(2)
     for t, inputs in enumerate(ids):
-        logits, state = network(inputs[None], state, controls[t : t + 1])
+        logits, state = network(inputs[None], state, {"controls": controls[t : t + 1]})
         assert_close(logits[0], steered[t])
 
 

@@ -11,7 +11,7 @@ import torch
 from espressivo import Performance, Vocabulary
 from espressivo.codes import DURATION, FINE_DURATION, vocabulary
 from espressivo.codes.codec import FIELDS, NO_ID, steps
-from espressivo.data.dataset import IGNORED
+from espressivo.data import IGNORED
 from espressivo.errors import TrainingError
 from espressivo.music.performance import CONTROL_DTYPE
 from espressivo.networks import (
@@ -168,9 +168,9 @@ def test_controls_steer(network):
     inputs, targets = sequences(10, 2)
     asked = torch.zeros(10, 2, 3)
     nothing = steered(inputs, None, None, targets)[0]
-    assert torch.equal(steered(inputs, None, asked, targets)[0], nothing)
+    assert torch.equal(steered(inputs, None, {"controls": asked}, targets)[0], nothing)
     asked[6, 1] = 1
-    apart = (steered(inputs, None, asked, targets)[0] - nothing).abs().amax(-1)
+    apart = (steered(inputs, None, {"controls": asked}, targets)[0] - nothing).abs().amax(-1)
     assert apart[6:, 1].min() > 0
     assert apart[:6].max() == apart[:, 0].max() == 0
 

@@ -24,7 +24,8 @@ from torch.optim.swa_utils import AveragedModel
 import espressivo
 from espressivo.codes.controls import SIZE
 from espressivo.data.augment import Augmentation
-from espressivo.data.dataset import FORMAT, Batch, Cut, Dataset, batches
+from espressivo.data.dataset import FORMAT, Dataset
+from espressivo.data.windows import Batch, Cut, batches
 from espressivo.errors import TrainingError
 from espressivo.networks import RecurrentConfig, StackConfig, build
 from espressivo.networks.pretrained import Pretrained
@@ -467,7 +468,7 @@ def test_every_weight_of_a_stack_is_learned(
 def test_what_a_network_or_its_windows_cannot_do_is_said() -> None:
     for network in (StackConfig(controls=SIZE), StackConfig(notewise=True)):
         with pytest.raises(
-            ValueError, match="controls and note-wise networks need carried windows"
+            ValueError, match="side inputs and note-wise networks need carried windows"
         ):
             TrainingConfig(network=network)
     with pytest.raises(ValueError, match="muon needs a stack"):
@@ -523,9 +524,9 @@ def reference(
         optimizer.zero_grad()
         for part, source in enumerate(sources):
             batch = next(source)
-            inputs, targets = tensors(batch, None)
+            inputs, targets, sides = tensors(batch, None)
             state = cleared(states[part], batch, inputs.device)
-            logits, state = read(network, inputs, targets, state, None)
+            logits, state = read(network, inputs, targets, state, sides)
             nats = summed_nats(logits, targets, dataset.vocabulary)
             (nats / batch.events / 2).backward()
             states[part] = tuple(each.detach() for each in state)

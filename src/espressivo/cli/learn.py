@@ -116,6 +116,7 @@ def prepare(
     help="Of a stack: each layer's memory, d by the delta rule or a by attention: ddda.",
 )
 @click.option("--heads", type=_COUNT, help="Of a stack: heads of a layer, instead of 4.")
+@click.option("--attention", type=_COUNT, help="Of a stack: events that a layer a reaches back.")
 @click.option(
     "--controls/--no-controls",
     default=False,
@@ -133,6 +134,12 @@ def prepare(
 )
 @click.option("--window-seconds", type=_POSITIVE, help="Cut windows by seconds instead.")
 @click.option("--carry", is_flag=True, help="Carry the state from window to window of a piece.")
+@click.option(
+    "--jump",
+    type=click.FloatRange(0, 1),
+    default=0.25,
+    help="With --carry: chance to go on in the middle of another piece after a window.",
+)
 @click.option(
     "--transpose", type=click.IntRange(0, 24), default=4, help="At random, up to so many semitones."
 )
@@ -268,13 +275,19 @@ def _configured(options: dict[str, Any], network: NetworkConfig) -> TrainingConf
 
     if options["window_seconds"] and options["carry"]:
         raise click.UsageError("--carry needs windows of events: leave --window-seconds out")
-    if (network.controls or network.notewise) and not options["carry"]:
+    if (network.sides or network.notewise) and not options["carry"]:
         raise click.UsageError("a network over notes or with controls needs --carry")
     if options["optimizer"] == "muon" and isinstance(network, RecurrentConfig):
         raise click.UsageError("--optimizer muon needs --network delta or notewise")
     return TrainingConfig(
         network=network,
-        cut=Cut(options["batch"], options["window"], options["window_seconds"], options["carry"]),
+        cut=Cut(
+            options["batch"],
+            options["window"],
+            options["window_seconds"],
+            options["carry"],
+            options["jump"] if options["carry"] else 0.0,
+        ),
         augmentation=Augmentation(options["transpose"], options["stretch"], options["loudness"]),
         rounds=options["rounds"],
         max_time_s=options["max_time"],
@@ -315,16 +328,17 @@ def _network(options: dict[str, Any]) -> NetworkConfig:
             "pattern": pattern,
             "width": options["hidden"],
             "heads": options["heads"],
+            "window": options["attention"],
             "controls": controls,
         }
         if options["layers"] not in (None, len(pattern)):
             raise click.UsageError("--layers and --pattern do not agree: leave --layers out")
     else:
         sizes = {name: options[name] for name in ("hidden", "layers")}
-        if options["pattern"] or options["heads"] or options["controls"]:
-            raise click.UsageError(
-                "--pattern, --heads and --controls need --network delta or notewise"
-            )
+        of_stacks = ("pattern", "heads", "attention", "controls")
+        if any(options[name] for name in of_stacks):
+            listed = ", ".join(f"--{name}" for name in of_stacks)
+            raise click.UsageError(f"{listed} need --network delta or notewise")
     given = {name: size for name, size in sizes.items() if size is not None}
     try:
         return dataclasses.replace(config, dropout=options["dropout"], **given)

@@ -10,18 +10,18 @@ from espressivo.data.corpus import (
     prepare,
     read_splits,
 )
-from espressivo.data.dataset import (
-    IGNORED,
-    Batch,
-    Cut,
-    Dataset,
-    batches,
-    whole_pieces,
-)
+from espressivo.data.dataset import Dataset
 from espressivo.data.fingerprint import Sketch, mixed, sketch
 from espressivo.data.half import HALVES, Half, halves
 from espressivo.data.probes import COPIES, PAST_S, Probe, copies, past
 from espressivo.data.shards import processes
+from espressivo.data.windows import (
+    IGNORED,
+    Batch,
+    Cut,
+    batches,
+    whole_pieces,
+)
 
 __all__ = [
     "COPIES",

@@ -1,9 +1,9 @@
 """The networks: torch modules that read events and predict the next one.
 
 Every network has ``forward(inputs, state) -> (logits, state)`` over a time-major sequence. One
-that can be steered takes controls as a third argument; a note-wise one takes the events that it is
-to predict as a fourth. A state is a tuple of tensors whose second axis is the rows of the batch;
-zeros before any event.
+that reads more than events takes `Sides` as a third argument; a note-wise one takes the events that
+it is to predict as a fourth. A state is a tuple of tensors whose second axis is the rows of the
+batch; zeros before any event.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from espressivo.networks.pretrained import (
 from espressivo.networks.recurrent import (
     Recurrent,
     RecurrentConfig,
+    Sides,
     State,
 )
 from espressivo.networks.stack import (
@@ -49,6 +50,7 @@ __all__ = [
     "Pretrained",
     "Recurrent",
     "RecurrentConfig",
+    "Sides",
     "Stack",
     "StackConfig",
     "State",

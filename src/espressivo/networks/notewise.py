@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from espressivo.codes import FIELDS, NO_ID, Vocabulary
-from espressivo.networks.recurrent import State
+from espressivo.networks.recurrent import Sides, State
 from espressivo.networks.stack import Stack, StackConfig
 
 __all__ = ["NEVER", "Notewise"]
@@ -54,7 +54,7 @@ class Notewise(Stack):
         self,
         inputs: Tensor,
         state: State | None = None,
-        controls: Tensor | None = None,
+        sides: Sides | None = None,
         targets: Tensor | None = None,
     ) -> tuple[Tensor, State]:
         """Read sequences of events and predict the ids of each event after.
@@ -63,7 +63,7 @@ class Notewise(Stack):
         ----------
         inputs : int64 tensor, (T, B, fields)
             Ids of each event, `NO_ID` for fields that it lacks; `size` is "no event yet".
-        state, controls
+        state, sides
             As a `Stack` takes them, by events.
         targets : int64 tensor, (T, B, fields)
             Ids of the events to predict: each is predicted given those before it in the event.
@@ -76,7 +76,7 @@ class Notewise(Stack):
         """
         if targets is None:
             raise ValueError("the ids of an event are predicted one after another: give targets")
-        made, after = self.recall(_summed(self.embedding, inputs), state, controls)
+        made, after = self.recall(_summed(self.embedding, inputs), state, sides)
         prefix = torch.zeros_like(made)
         logits: dict[tuple[int, int], Tensor] = {}  # by the first id and one past the last
         for field, (spans, head) in enumerate(zip(self._spans, self.heads, strict=True)):

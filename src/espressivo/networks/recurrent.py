@@ -6,16 +6,21 @@ that of Performance RNN (Simon & Oore 2017).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Recurrent", "RecurrentConfig", "State"]
+__all__ = ["Recurrent", "RecurrentConfig", "Sides", "State"]
 
 State = tuple[Tensor, ...]
 """What a network remembers: hidden states and, for an LSTM, cells, each (layers, B, H)."""
+
+Sides = Mapping[str, Tensor]
+"""What a network reads beside the events, by name: each (T, B, ...), at place t what belongs to the
+event predicted there. A name that is missing says nothing."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,9 @@ class RecurrentConfig:
 
     controls: ClassVar[int] = 0
     """It cannot be steered."""
+
+    sides: ClassVar[tuple[str, ...]] = ()
+    """It reads nothing beside the events."""
 
     notewise: ClassVar[bool] = False
     """It reads id by id, in any vocabulary."""

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from espressivo.networks.recurrent import State
+from espressivo.networks.recurrent import Sides, State
 
 __all__ = ["EPSILON", "TAPS", "Stack", "StackConfig", "hidden_matrices", "rotation"]
 
@@ -83,6 +83,11 @@ class StackConfig:
             raise ValueError("dropout must be at least 0 and less than 1")
 
     @property
+    def sides(self) -> tuple[str, ...]:
+        """Names of what it reads beside the events, as `Sides` has them."""
+        return ("controls",) if self.controls else ()
+
+    @property
     def inner(self) -> int:
         """Width of the feed-forward layers."""
         return round(self.width * self.expansion)
@@ -140,7 +145,7 @@ class Stack(nn.Module):
         return state
 
     def forward(
-        self, inputs: Tensor, state: State | None = None, controls: Tensor | None = None
+        self, inputs: Tensor, state: State | None = None, sides: Sides | None = None
     ) -> tuple[Tensor, State]:
         """Read sequences and predict after each event.
 
@@ -149,8 +154,9 @@ class Stack(nn.Module):
         inputs : int64 tensor, (T, B)
         state : State, optional
             As left by earlier events; before any by default.
-        controls : tensor, (T, B, controls), optional
-            What is requested of the events predicted; nothing by default.
+        sides : Sides, optional
+            What it reads beside the events: "controls", (T, B, controls), is what is requested of
+            the events predicted; nothing by default.
 
         Returns
         -------
@@ -158,19 +164,17 @@ class Stack(nn.Module):
         state : State
             After the last event.
         """
-        made, after = self.recall(self.embedding(inputs), state, controls)
+        made, after = self.recall(self.embedding(inputs), state, sides)
         return self.output(made), after
 
-    def recall(
-        self, x: Tensor, state: State | None, controls: Tensor | None
-    ) -> tuple[Tensor, State]:
+    def recall(self, x: Tensor, state: State | None, sides: Sides | None) -> tuple[Tensor, State]:
         """Let the blocks read embeddings, (T, B, width); return what they make of them, alike."""
         if state is None:
             state = self.initial_state(x.shape[1])
         x = x.transpose(0, 1)  # (B, T, width)
         length = x.shape[1]
-        if controls is not None:
-            x = x + self.controls(controls.transpose(0, 1))
+        if sides and "controls" in sides:
+            x = x + self.controls(sides["controls"].transpose(0, 1))
         deltas = zip(*state[:2], strict=True) if "d" in self.config.pattern else iter(())
         caches = zip(*state[-3:-1], strict=True) if "a" in self.config.pattern else iter(())
         after_d, after_a = [], []

@@ -97,8 +97,8 @@ class TrainingConfig:
                     self.optimizer == "muon" and isinstance(self.network, RecurrentConfig),
                 ),
                 (
-                    "controls and note-wise networks need carried windows",
-                    (self.network.controls > 0 or self.network.notewise) and not self.cut.carried,
+                    "side inputs and note-wise networks need carried windows",
+                    bool(self.network.sides or self.network.notewise) and not self.cut.carried,
                 ),
                 ("learning_rate and clip must be above 0", min(self.learning_rate, self.clip) <= 0),
                 ("weight_decay must be at least 0", self.weight_decay < 0),

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from espressivo.codes import FIELDS, Vocabulary
 from espressivo.data import IGNORED, Batch, Cut, Dataset, whole_pieces
-from espressivo.networks import NetworkConfig, State
+from espressivo.networks import NetworkConfig, Sides, State
 
 __all__ = ["cleared", "read", "summed_nats", "tensors", "validation_nats"]
 
@@ -32,23 +33,28 @@ def validation_nats(
     state: State | None = None
     training = network.training
     network.eval()
-    notewise = cast("NetworkConfig", network.config).notewise
+    config = cast("NetworkConfig", network.config)
+    sides_read = tuple(name for name in config.sides if name != "controls")  # nothing is requested
     with torch.no_grad():
         cut = Cut(rows=64, events=500)
-        for batch in whole_pieces(dataset, split, cut, first_events, notewise):
-            inputs, targets = tensors(batch, device)
+        for batch in whole_pieces(dataset, split, cut, first_events, config.notewise, sides_read):
+            inputs, targets, sides = tensors(batch, device)
             before = cleared(state, batch, inputs.device)
-            logits, state = read(network, inputs, targets, before, None)
+            logits, state = read(network, inputs, targets, before, sides)
             total += summed_nats(logits, targets, dataset.vocabulary).double().cpu()
             events += batch.events
     network.train(training)
     return float(total) / events
 
 
-def tensors(batch: Batch, device: torch.device | None) -> tuple[Tensor, Tensor]:
-    """Return inputs and targets of a batch on a device."""
-    inputs, targets = torch.from_numpy(batch.inputs), torch.from_numpy(batch.targets)
-    return inputs.to(device, non_blocking=True), targets.to(device, non_blocking=True)
+def tensors(batch: Batch, device: torch.device | None) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    """Return inputs, targets and side inputs of a batch on a device."""
+
+    def there(array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array).to(device, non_blocking=True)
+
+    sides = {name: there(numbers) for name, numbers in batch.sides.items()}
+    return there(batch.inputs), there(batch.targets), sides
 
 
 def cleared(state: State | None, batch: Batch, device: torch.device) -> State | None:
@@ -64,12 +70,12 @@ def read(
     inputs: Tensor,
     targets: Tensor,
     state: State | None,
-    controls: Tensor | None,
+    sides: Sides,
 ) -> tuple[Tensor, State]:
     """Let a network read a batch; a note-wise one is also given what it is to predict."""
     more = (targets,) if targets.ndim == 3 else ()
-    steering = (controls,) if more or controls is not None else ()
-    logits, after = network(inputs, state, *steering, *more)
+    beside = (sides,) if more or sides else ()
+    logits, after = network(inputs, state, *beside, *more)
     return logits, after
 
 

@@ -26,11 +26,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from lightning.fabric import Fabric
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -203,7 +201,7 @@ class _Run:
             config.augmentation,
             seed=config.seed,
             position=self.position,
-            controls=config.network.controls > 0,
+            sides=config.network.sides,
             notewise=config.network.notewise,
             part=self.fabric.global_rank,
             parts=self.fabric.world_size,
@@ -247,10 +245,9 @@ class _Run:
             for group in optimizer.param_groups:
                 group["lr"] = rate
             optimizer.zero_grad()
-        inputs, targets = tensors(batch, self.fabric.device)
+        inputs, targets, sides = tensors(batch, self.fabric.device)
         state = cleared(self.state, batch, inputs.device) if self.config.cut.carried else None
-        controls = None if batch.controls is None else self._controls(batch.controls)
-        logits, state = read(self.learner, inputs, targets, state, controls)
+        logits, state = read(self.learner, inputs, targets, state, sides)
         nats = summed_nats(logits, targets, self.dataset.vocabulary)
         self.fabric.backward(nats / batch.events)
         for optimizer in self.optimizers:
@@ -261,9 +258,6 @@ class _Run:
         if self.config.cut.carried:
             self.state = tuple(part.detach() for part in state)
         return nats.detach()
-
-    def _controls(self, controls: NDArray[np.float32]) -> Tensor:
-        return torch.from_numpy(controls).to(self.fabric.device, non_blocking=True)
 
     def _report(self, since: _Since, validate: bool) -> None:
         saved, config = self.saved, self.config
