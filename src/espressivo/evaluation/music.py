@@ -182,8 +182,8 @@ def play(
 ) -> list[Performance]:
     """Let a model play performances of so many seconds, with the seeds ``seed, seed + 1, ...``.
 
-    Nothing is set: temperature 1, no cut, from silence, with its natural close. As always, a note
-    is ended that has sounded for 10 s.
+    Nothing is set, so the temperatures are the usual ones and nothing is cut off; from silence,
+    with its natural close. As always, a note is ended that has sounded for 10 s.
     """
     kept = kept or Kept()
     names = {f"seed {one}": one for one in range(seed, seed + count)}

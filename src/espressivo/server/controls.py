@@ -95,7 +95,7 @@ class WordControl:
 
 
 PAGE_CONTROLS = (
-    Control("temperature", "Temperature", 0.1, 2.0, 0.05, 1.0),
+    Control("temperature", "Temperature", 0.1, 2.0, 0.05, 0.9),
     Control("top_p", "Top-p", 0.5, 1.0, 0.01, 1.0),
     Control("density", "Density", 1.0, 25.0, 0.5, unit="notes/s"),
     Control("onset_rate", "Onset rate", 0.5, 13.0, 0.5, unit="onsets/s"),
