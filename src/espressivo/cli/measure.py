@@ -67,6 +67,11 @@ _LISTED = 20  # files that are named; the report names all
 )
 @click.option("--seed", type=click.IntRange(0), default=0, help="Of samples and human clips.")
 @click.option("--quick", is_flag=True, help="First 500 events of each piece, at most 4 samples.")
+@click.option(
+    "--judge",
+    is_flag=True,
+    help="Let a forest tell 200 clips of 30 s from as many of people; espressivo[train].",
+)
 @click.option("--out", type=PATH, help="Folder for report.html and report.json.")
 @click.option("--workers", type=_COUNT, help="Processes; one for each core if not given.")
 @JSON
@@ -81,6 +86,7 @@ def evaluate(
     train: Path | None,
     seed: int,
     quick: bool,
+    judge: bool,
     out: Path | None,
     workers: int | None,
     as_json: bool,
@@ -121,6 +127,7 @@ def evaluate(
             seed=seed,
             train=train,
             quick=quick,
+            judged=judge,
             command=_command(),
             resume=None if out is None else out / "unfinished.jsonl",
             executor=executor if workers > 1 else None,

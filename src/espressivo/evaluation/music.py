@@ -21,6 +21,7 @@ from espressivo.codes import Vocabulary
 from espressivo.data import Dataset
 from espressivo.evaluation import statistics
 from espressivo.evaluation.intervals import Estimate, estimate
+from espressivo.evaluation.judge import Verdict, described, judge
 from espressivo.evaluation.kept import Kept
 from espressivo.evaluation.likelihood import loaded
 from espressivo.evaluation.memorisation import Memory, Run
@@ -39,7 +40,9 @@ from espressivo.music import (
     measure,
     measured,
     shared_patterns,
+    window,
     window_starts,
+    windows,
 )
 from espressivo.progress import Progress, Silent
 
@@ -54,6 +57,7 @@ __all__ = [
     "listen",
     "play",
     "remembered",
+    "tried",
 ]
 
 CLOSE_S = 6.0
@@ -63,6 +67,8 @@ _PIECES = 200  # human pieces to cut clips out of, at most
 _PRIMER_S = 20.0
 _CONTINUATION_S = 40.0
 _PATTERN = 5  # notes that are looked for in a primer
+_JUDGED, _JUDGED_S = 200, 30.0  # clips of each side that are judged, and how long they are
+_APART = 1000  # seeds of the samples that are judged begin so much later
 
 _Numbers = NDArray[np.float64]
 
@@ -391,6 +397,42 @@ def listen(
             for name, of in made.items()
         },
         {name: tuple(_shares(side, name) for side in (theirs, ours, flat)) for name in overlap},
+    )
+
+
+def tried(
+    source: str,
+    pieces: Sequence[Piece],
+    *,
+    seed: int = 0,
+    executor: Executor | None = None,
+    kept: Kept | None = None,
+    progress: Progress | None = None,
+) -> Verdict:
+    """Let the judge tell 200 clips of 30 s of a model from as many of people, at random places."""
+    v = loaded(source).vocabulary
+    played = play(
+        source,
+        _JUDGED // 2,
+        2 * _JUDGED_S + CLOSE_S,
+        seed=seed + _APART,
+        executor=executor,
+        kept=kept,
+        progress=progress,
+    )
+    rng = np.random.default_rng(seed)
+    ours = windows([window(one, 0.0, 2 * _JUDGED_S) for one in played], _JUDGED_S, rng, each=2)
+    each = -(-_JUDGED // len(pieces))
+    human = windows((v.quantise(midi.read(one.path)) for one in pieces), _JUDGED_S, rng, each)
+    compositions = [one.composition for one in pieces for _ in range(each)]
+    taken = np.sort(rng.permutation(len(human))[:_JUDGED]).tolist()
+    return judge(
+        [described(clip, _JUDGED_S) for clip in ours],
+        [described(human[index], _JUDGED_S) for index in taken],
+        (
+            [str(number // 2) for number in range(len(ours))],
+            [compositions[index] for index in taken],
+        ),
     )
 
 

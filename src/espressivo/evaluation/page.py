@@ -10,6 +10,7 @@ from typing import Any
 
 from espressivo.evaluation import figures as drawn
 from espressivo.evaluation.comparison import Side
+from espressivo.evaluation.judge import Verdict
 from espressivo.evaluation.likelihood import Row
 from espressivo.evaluation.music import Music
 from espressivo.evaluation.recall import Recall
@@ -71,6 +72,7 @@ def write_page(report: Report, path: Path) -> None:
             *_likelihood(report),
             *_recall(report.recall),
             *([] if report.music is None else _music(report.music)),
+            *([] if report.verdict is None else _judged(report.verdict)),
             *_made(report),
         ]
     )
@@ -255,6 +257,20 @@ def _overlaps(music: Music) -> list[str]:
             for name, shares in music.shares.items()
         ),
         "</div>",
+    ]
+
+
+def _judged(verdict: Verdict) -> list[str]:
+    about = (
+        f"A forest of trees, taught on other pieces and samples, tells {verdict.clips[0]} clips of "
+        f"30 s of the model from {verdict.clips[1]} of people with an AUC of "
+        f"{verdict.auc.text(3)}; 0.5 is chance. What gives the model away, most first:"
+    )
+    rows = [(name, f"{share:.3f}") for name, share in verdict.gives_away]
+    return [
+        "<h2>A judge</h2>",
+        f"<p>{escape(about)}</p>",
+        table(("", "share of its decisions"), rows),
     ]
 
 

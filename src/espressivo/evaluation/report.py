@@ -22,6 +22,7 @@ from typing import Any
 from espressivo.data import Half
 from espressivo.errors import DataError
 from espressivo.evaluation.baselines import NGram
+from espressivo.evaluation.judge import Verdict
 from espressivo.evaluation.kept import Kept
 from espressivo.evaluation.likelihood import (
     Likelihood,
@@ -37,6 +38,7 @@ from espressivo.evaluation.music import (
     listen,
     play,
     remembered,
+    tried,
 )
 from espressivo.evaluation.pieces import Pieces, collect
 from espressivo.evaluation.recall import PIECES, Recall, recall
@@ -55,7 +57,7 @@ QUICK_EVENTS = 500
 """Events of each piece that a quick report scores."""
 
 _QUICK_SAMPLES = 4
-_QUICK_PIECES = 6  # of which passages are read
+_QUICK_PIECES = 3  # of which passages are read
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ class Report:
     recall : Recall
     music : Music, optional
         Where samples were requested.
+    verdict : Verdict, optional
+        Where the judge was asked.
     """
 
     model: dict[str, Any]
@@ -85,6 +89,7 @@ class Report:
     scores: tuple[Score, ...]
     recall: Recall
     music: Music | None = None
+    verdict: Verdict | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the performances as plain values, for JSON."""
@@ -99,6 +104,7 @@ class Report:
                 for name, of in (("past", self.recall.past), ("copy", self.recall.copy))
             },
             "music": None if self.music is None else _music(self.music),
+            "judge": self.verdict and dataclasses.asdict(self.verdict),
             "pieces": [
                 {
                     "name": one.name,
@@ -131,6 +137,9 @@ class Report:
         lines += [*_likelihood_lines(found), *_recall_lines(self.recall)]
         if self.music is not None:
             lines += _music_lines(self.music)
+        if self.verdict is not None:
+            lines.append(f"a judge tells the model from people: AUC {self.verdict.auc.text(3)}")
+            lines += [f"  {share:.3f}  {name}" for name, share in self.verdict.gives_away]
         return [*lines, f"{self.made['taken_s']:.0f} s"]
 
 
@@ -146,6 +155,7 @@ def evaluate(
     seed: int = 0,
     train: Path | None = None,
     quick: bool = False,
+    judged: bool = False,
     command: str | None = None,
     resume: Path | None = None,
     executor: Executor | None = None,
@@ -175,6 +185,8 @@ def evaluate(
         samples are looked for.
     quick : bool
         Score only the first 500 events of each piece, and play at most 4 samples.
+    judged : bool
+        Let a forest tell 200 clips of 30 s of the model from as many of people; needs scikit-learn.
     command : str, optional
         What the user typed, to be kept in the report.
     resume : Path, optional
@@ -261,6 +273,11 @@ def evaluate(
                 executor=executor,
                 progress=progress,
             )
+        verdict = None
+        if judged:
+            verdict = tried(
+                source, pieces.found, seed=seed, executor=modelled, kept=kept, progress=progress
+            )
     except BrokenExecutor:
         raise DataError(
             "a process that was measuring was killed, perhaps for lack of memory: use fewer "
@@ -274,6 +291,7 @@ def evaluate(
         tuple(scores),
         recalled,
         music,
+        verdict,
     )
     kept.done()
     return report
