@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from espressivo import telemetry
 from espressivo.cli.options import (
     JSON,
     PATH,
@@ -249,6 +250,7 @@ def train(
     --decay-now.
     """
     need("torch", "lightning")
+    telemetry.forbid()
     from lightning.fabric.utilities import rank_zero_only
 
     from espressivo.data import Dataset

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from espressivo import telemetry
 from espressivo.codes import Vocabulary, controls_within, following
 from espressivo.engine.sampling import Sampling
 from espressivo.errors import ModelError
@@ -353,6 +354,7 @@ def _content(path: Path) -> bytes:
 
 def _session(content: bytes, name: str, threads: int) -> tuple[Any, dict[str, str]]:
     """Return an `onnxruntime.InferenceSession` and the metadata of its graph."""
+    telemetry.forbid()
     import onnxruntime  # here, since importing it takes long
 
     options = onnxruntime.SessionOptions()

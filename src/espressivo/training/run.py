@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning.fabric import Fabric
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -42,6 +41,8 @@ from espressivo.training.plan import Plan
 from espressivo.training.setup import launched, optimizers
 
 if TYPE_CHECKING:
+    from lightning.fabric import Fabric
+
     from espressivo.networks import Pretrained
 
 __all__ = ["Outcome", "train"]

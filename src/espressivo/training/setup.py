@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from lightning.fabric import Fabric
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from espressivo import telemetry
 from espressivo.errors import TrainingError
 from espressivo.networks import Network, hidden_matrices
 from espressivo.training.config import TrainingConfig
 from espressivo.training.muon import Muon
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
 
 __all__ = ["launched", "optimizers"]
 
@@ -20,6 +23,10 @@ def launched(
     out: Path, precision: str, accelerator: str, devices: int | str, nodes: int, strategy: str
 ) -> Fabric:
     """Return Fabric, with its processes running, for a run in a folder."""
+    telemetry.forbid()
+    from lightning.fabric import Fabric
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+
     if strategy not in ("auto", "ddp"):
         raise TrainingError(
             f"{out}: strategy {strategy!r} splits up the weights, which this training needs whole: "
