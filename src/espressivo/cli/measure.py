@@ -9,6 +9,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -42,6 +43,11 @@ _LISTED = 20  # files that are named; the report names all
     help="Take only the files of this split.",
 )
 @click.option(
+    "--half",
+    type=click.Choice(["A", "B"]),
+    help="Take only half of the compositions: A to choose settings on, B to report on.",
+)
+@click.option(
     "--samples",
     type=click.IntRange(0),
     default=32,
@@ -50,8 +56,8 @@ _LISTED = 20  # files that are named; the report names all
 @click.option(
     "--seconds",
     type=click.FloatRange(1),
-    default=30.0,
-    help="Length of samples and of the human windows beside them.",
+    default=60.0,
+    help="Length of the clips of samples and of people that are compared.",
 )
 @click.option(
     "--train",
@@ -59,8 +65,13 @@ _LISTED = 20  # files that are named; the report names all
     help="Dataset or folder of the training pieces: are notes of samples taken from them? With "
     "--csv, those of a folder that it has in the split train.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, help="Of samples and human windows.")
+@click.option("--seed", type=click.IntRange(0), default=0, help="Of samples and human clips.")
 @click.option("--quick", is_flag=True, help="First 500 events of each piece, at most 4 samples.")
+@click.option(
+    "--judge",
+    is_flag=True,
+    help="Let a forest tell 200 clips of 30 s from as many of people; espressivo[train].",
+)
 @click.option("--out", type=PATH, help="Folder for report.html and report.json.")
 @click.option("--workers", type=_COUNT, help="Processes; one for each core if not given.")
 @JSON
@@ -69,11 +80,13 @@ def evaluate(
     files: Sequence[Path],
     csv: Path | None,
     split: str | None,
+    half: Literal["A", "B"] | None,
     samples: int,
     seconds: float,
     train: Path | None,
     seed: int,
     quick: bool,
+    judge: bool,
     out: Path | None,
     workers: int | None,
     as_json: bool,
@@ -84,7 +97,8 @@ def evaluate(
     a prepared dataset: uniform:DATASET, unigram:DATASET or 4gram:DATASET.
 
     Whole pieces are scored, each event once, given all before it. Figures come with 95 %
-    intervals over pieces. Files that cannot be read are skipped and named.
+    intervals over pieces. Files that cannot be read are skipped and named. With --out, a run that
+    was stopped goes on where it was.
     """
     if (csv is None) != (split is None):
         raise click.UsageError("--csv and --split go together")
@@ -107,12 +121,15 @@ def evaluate(
             files,
             csv=csv,
             split=split,
+            half=half,
             samples=samples,
             seconds=seconds,
             seed=seed,
             train=train,
             quick=quick,
+            judged=judge,
             command=_command(),
+            resume=None if out is None else out / "unfinished.jsonl",
             executor=executor if workers > 1 else None,
             workers=workers,
             progress=console,

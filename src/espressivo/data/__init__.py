@@ -12,7 +12,7 @@ from espressivo.data.corpus import (
 )
 from espressivo.data.dataset import Dataset
 from espressivo.data.fingerprint import Sketch, mixed, sketch
-from espressivo.data.halves import HALVES, Half, halves
+from espressivo.data.half import HALVES, Half, halves
 from espressivo.data.probes import COPIES, PAST_S, Probe, copies, past
 from espressivo.data.shards import processes
 from espressivo.data.sides import Material

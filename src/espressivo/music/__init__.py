@@ -13,6 +13,8 @@ from espressivo.music.features import (
     pedal_moves,
     sounding,
     window,
+    window_starts,
+    windows,
 )
 from espressivo.music.harmony import (
     Chord,
@@ -72,4 +74,6 @@ __all__ = [
     "tonic",
     "top_line",
     "window",
+    "window_starts",
+    "windows",
 ]

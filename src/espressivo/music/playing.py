@@ -7,6 +7,7 @@ performances can be added up.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from espressivo.music.features import chord_starts, pedal_moves
 from espressivo.music.performance import Performance, sustained_notes
@@ -107,10 +108,10 @@ def _two_hands(chord: list[int]) -> bool:
     return False
 
 
-def _near(times_s: np.ndarray, changes_s: np.ndarray) -> np.ndarray:
+def _near(times_s: NDArray[np.float64], changes_s: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Tell which times lie within `_NEAR_S` of a change; changes are ascending."""
     at = np.searchsorted(changes_s, times_s)
     after = changes_s[np.minimum(at, len(changes_s) - 1)]
     before = changes_s[np.maximum(at - 1, 0)]
-    nearest = np.minimum(np.abs(after - times_s), np.abs(times_s - before))
-    return np.asarray(nearest <= _NEAR_S)
+    apart_s = np.minimum(np.abs(after - times_s), np.abs(times_s - before))
+    return np.asarray(apart_s <= _NEAR_S)
