@@ -19,6 +19,7 @@ from espressivo.cli.options import (
     ONE_BASED,
     PATH,
     PRIMER_EVENTS,
+    Between,
     Change,
     Example,
     Numbers,
@@ -73,9 +74,7 @@ Take = tuple[int, Arguments, Performance]
     """,
 )
 @MODEL
-@click.option(
-    "--seconds", type=click.FloatRange(0, min_open=True), help="Length; 30 if none is given."
-)
+@click.option("--seconds", type=Between(0, min_open=True), help="Length; 30 if none is given.")
 @click.option("--events", type=click.IntRange(1), help="Length in events instead.")
 @click.option("--notes", type=click.IntRange(1), help="Length in notes instead.")
 @click.option(
@@ -86,20 +85,18 @@ Take = tuple[int, Arguments, Performance]
 )
 @click.option(
     "--temperature",
-    type=click.FloatRange(0),
+    type=Between(0),
     default=1.0,
     help="Below 1 plays safer, above 1 wilder; 0 always takes the likeliest event.",
 )
-@click.option("--pitch-temperature", type=click.FloatRange(0), help="For the choice of pitches.")
-@click.option("--time-temperature", type=click.FloatRange(0), help="For the lengths of time.")
-@click.option("--velocity-temperature", type=click.FloatRange(0), help="For the loudness.")
+@click.option("--pitch-temperature", type=Between(0), help="For the choice of pitches.")
+@click.option("--time-temperature", type=Between(0), help="For the lengths of time.")
+@click.option("--velocity-temperature", type=Between(0), help="For the loudness.")
 @click.option("--top-k", type=click.IntRange(1), help="Choose among the k likeliest events.")
-@click.option(
-    "--top-p", type=click.FloatRange(0, 1, min_open=True), help="Choose among the likeliest p."
-)
+@click.option("--top-p", type=Between(0, 1, min_open=True), help="Choose among the likeliest p.")
 @click.option(
     "--min-p",
-    type=click.FloatRange(0, 1),
+    type=Between(0, 1),
     help="Choose among events at least this part as likely as the likeliest.",
 )
 @click.option("--lowest-pitch", type=click.IntRange(0, 127), default=0, help="MIDI pitch.")
@@ -108,24 +105,24 @@ Take = tuple[int, Arguments, Performance]
 @click.option(
     "--longest-note",
     "longest_note_s",
-    type=click.FloatRange(0, min_open=True),
+    type=Between(0, min_open=True),
     help=f"Seconds after which a note is ended, instead of {LONGEST_NOTE_S:g}, or "
     f"{LONGEST_KEY_S:g} where the model plays the pedal.",
 )
 @click.option(
     "--longest-rest",
     "longest_rest_s",
-    type=click.FloatRange(0, min_open=True),
+    type=Between(0, min_open=True),
     help="Seconds of silence after which a note is struck.",
 )
 @click.option("--avoid-loops/--no-avoid-loops", default=False, help="Break loops of notes.")
-@click.option("--density", type=click.FloatRange(0), help="Ask for so many notes a second.")
+@click.option("--density", type=Between(0), help="Ask for so many notes a second.")
 @click.option(
     "--onset-rate",
-    type=click.FloatRange(0),
+    type=Between(0),
     help="Ask for so many onsets a second, a chord being one.",
 )
-@click.option("--loudness", type=click.FloatRange(1, 127), help="Ask for this mean velocity.")
+@click.option("--loudness", type=Between(1, 127), help="Ask for this mean velocity.")
 @click.option("--key", help="Ask for the pitches of a key, like 'F# minor' or 'Bb'.")
 @click.option(
     "--pitch-weights",
@@ -140,7 +137,7 @@ Take = tuple[int, Arguments, Performance]
 )
 @click.option(
     "--guidance",
-    type=click.FloatRange(0),
+    type=Between(0),
     default=1.0,
     help="How strongly what is asked counts: 1 as learned, 2 or 3 for more.",
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from espressivo.cli.options import JSON, PATH, Example
+from espressivo.cli.options import JSON, PATH, Between, Example
 
 __all__ = ["COMMANDS"]
 
@@ -49,7 +49,7 @@ _LISTED = 20  # files that are named; the report names all
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(1),
+    type=Between(1),
     default=30.0,
     help="Length of samples and of the human windows beside them.",
 )
