@@ -18,7 +18,7 @@ import espressivo
 SOURCE = Path(espressivo.__file__).parent
 FLOORS = (
     ("errors", "files", "progress", "registry", "telemetry", "version"),
-    ("music",),
+    ("music", "numeric"),
     ("codes", "midi", "views"),
     ("engine", "networks"),
     ("data", "export"),

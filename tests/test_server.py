@@ -15,6 +15,7 @@ import urllib.parse
 import urllib.request
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -784,7 +785,6 @@ def test_a_listener_who_takes_nothing_is_dropped(monkeypatch):
                 begin = json.dumps(BEGIN).encode()
                 deaf.write(bytes((0x81, 0x80 | len(begin), 0, 0, 0, 0)) + begin)
                 while True:  # until its place is free again
-                    deaf.write(bytes((0x8A, 0x80, 0, 0, 0, 0)))  # a sign of life: an empty pong
                     await assert_plays(playing)
                     async with connect() as another:
                         if (await another.receive_json(timeout=30))["type"] == "hello":
@@ -871,6 +871,25 @@ def test_connections_too_many_are_closed_at_once(monkeypatch):
                 await assert_plays(playing)
                 for _, each in [*held, (reader, writer)]:
                     each.close()
+
+    asyncio.run(visit())
+
+
+def test_a_listener_who_sends_but_takes_nothing_is_dropped(monkeypatch):
+    monkeypatch.setattr(app, "_PATIENCE_S", 0.05)
+    dropped = threading.Event()
+
+    class Link:
+        async def send_str(self, message):
+            await asyncio.Event().wait()
+
+    async def visit():
+        transport = SimpleNamespace(abort=dropped.set)
+        request = SimpleNamespace(transport=transport)
+        send = app._sender(request, Link(), asyncio.get_running_loop())
+        with pytest.raises(ConnectionError):
+            await asyncio.to_thread(send, "x")
+        assert await asyncio.to_thread(dropped.wait, 30)
 
     asyncio.run(visit())
 

@@ -15,6 +15,8 @@ from espressivo.codes import (
 )
 from espressivo.engine.engine import State
 from espressivo.errors import GenerationError
+from espressivo.play import settings
+from espressivo.play.arguments import length_of
 from espressivo.play.model import Model
 from espressivo.play.settings import Settings
 from known import Mock
@@ -163,3 +165,48 @@ def test_rules_do_not_change_what_they_do_not_touch():
     )
     drawn = list(model.generate_ids(events=300, seed=1, min_p=0.0, time_temperature=1.0))
     assert V.kinds[drawn[0]] != NOTE_ON  # still after a velocity
+
+
+@pytest.mark.parametrize("name", [*settings._REAL, *settings._WHOLE])
+def test_what_is_no_number_is_refused_in_one_line(name):
+    wrong = ("1", [1], True, np.True_, np.array([1.0, 2.0]), 1j, "x\n" * 99, 10**400, -(10**400))
+    for value in (*wrong, math.nan, math.inf, -math.inf, np.float32("nan"), float("1e400")):
+        with pytest.raises(GenerationError) as caught:
+            Settings(**{name: value})
+        assert name in str(caught.value)
+        assert "\n" not in str(caught.value) and len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("name", [*settings._REAL, *settings._WHOLE])
+def test_numbers_of_numpy_are_numbers(name):
+    for value in (
+        np.float32(1),
+        np.float64(1),
+        np.int64(1),
+        np.uint8(1),
+        np.array(1),
+        np.array([1]),
+    ):
+        fitted = getattr(Settings(**{name: value}), name)
+        assert fitted == 1 and type(fitted) in (int, float)
+    with pytest.raises(GenerationError, match="whole number"):
+        Settings(polyphony=2.5)
+
+
+def test_what_always_holds_cannot_be_none():
+    for name in ("temperature", "guidance", "lowest_pitch", "highest_pitch"):
+        with pytest.raises(GenerationError, match=f"{name} must be a number, not None"):
+            Settings(**{name: None})
+
+
+def test_lengths_are_numbers_too():
+    assert length_of(np.float32(2), None, None, None)["seconds"] == 2
+    assert length_of(None, np.int64(2), None, None)["events"] == 2
+    for length in (
+        ("1", None, None),
+        (None, 1.5, None),
+        (None, None, math.nan),
+        (None, 10**400, None),
+    ):
+        with pytest.raises(GenerationError, match="must be a"):
+            length_of(*length, None)

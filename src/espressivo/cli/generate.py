@@ -19,6 +19,7 @@ from espressivo.cli.options import (
     ONE_BASED,
     PATH,
     PRIMER_EVENTS,
+    Between,
     Change,
     Example,
     Numbers,
@@ -48,7 +49,7 @@ __all__ = ["COMMANDS"]
 _SIDE_BY_SIDE = 16  # takes; more are hardly faster, and the files come later
 _WITH_AGAIN = {"again", "output", "primer", "model_name", "as_json"}
 
-_SHARE = click.FloatRange(0, 1, min_open=True)
+_SHARE = Between(0, 1, min_open=True)
 _SEARCH = {"beam", "stochastic", "take"}
 _PRIMERS = ("primer", "primer_chords", "primer_pitches")
 
@@ -74,9 +75,7 @@ Take = tuple[int, Arguments, Performance]
     """,
 )
 @MODEL
-@click.option(
-    "--seconds", type=click.FloatRange(0, min_open=True), help="Length; 30 if none is given."
-)
+@click.option("--seconds", type=Between(0, min_open=True), help="Length; 30 if none is given.")
 @click.option("--events", type=click.IntRange(1), help="Length in events instead.")
 @click.option("--notes", type=click.IntRange(1), help="Length in notes instead.")
 @click.option(
@@ -87,7 +86,7 @@ Take = tuple[int, Arguments, Performance]
 )
 @click.option(
     "--temperature",
-    type=click.FloatRange(0),
+    type=Between(0),
     default=0.9,
     help="Of pitches: lower plays safer, higher wilder; 0 always takes the likeliest, also of "
     "time and touch.",
@@ -96,40 +95,40 @@ Take = tuple[int, Arguments, Performance]
 @click.option("--top-p", type=_SHARE, help="Choose among the likeliest pitches, p in all.")
 @click.option(
     "--min-p",
-    type=click.FloatRange(0, 1),
+    type=Between(0, 1),
     help="Choose among pitches at least this part as likely as the likeliest.",
 )
-@click.option("--time-temperature", type=click.FloatRange(0), help="Of when events come.")
+@click.option("--time-temperature", type=Between(0), help="Of when events come.")
 @click.option("--time-top-p", type=_SHARE, help="As --top-p, of when events come.")
-@click.option("--time-min-p", type=click.FloatRange(0, 1), help="As --min-p, of the same.")
-@click.option("--duration-temperature", type=click.FloatRange(0), help="Of how long notes last.")
+@click.option("--time-min-p", type=Between(0, 1), help="As --min-p, of the same.")
+@click.option("--duration-temperature", type=Between(0), help="Of how long notes last.")
 @click.option("--duration-top-p", type=_SHARE, help="As --top-p, of how long notes last.")
-@click.option("--duration-min-p", type=click.FloatRange(0, 1), help="As --min-p, of the same.")
-@click.option("--velocity-temperature", type=click.FloatRange(0), help="Of loudness.")
+@click.option("--duration-min-p", type=Between(0, 1), help="As --min-p, of the same.")
+@click.option("--velocity-temperature", type=Between(0), help="Of loudness.")
 @click.option("--lowest-pitch", type=click.IntRange(0, 127), default=0, help="MIDI pitch.")
 @click.option("--highest-pitch", type=click.IntRange(0, 127), default=127, help="MIDI pitch.")
 @click.option("--polyphony", type=click.IntRange(1), help="Most notes that sound at once.")
 @click.option(
     "--longest-note",
     "longest_note_s",
-    type=click.FloatRange(0, min_open=True),
+    type=Between(0, min_open=True),
     help=f"Seconds after which a note is ended, instead of {LONGEST_NOTE_S:g}, or "
     f"{LONGEST_KEY_S:g} where the model plays the pedal.",
 )
 @click.option(
     "--longest-rest",
     "longest_rest_s",
-    type=click.FloatRange(0, min_open=True),
+    type=Between(0, min_open=True),
     help="Seconds of silence after which a note is struck.",
 )
 @click.option("--avoid-loops/--no-avoid-loops", default=False, help="Break loops of notes.")
-@click.option("--density", type=click.FloatRange(0), help="Ask for so many notes a second.")
+@click.option("--density", type=Between(0), help="Ask for so many notes a second.")
 @click.option(
     "--onset-rate",
-    type=click.FloatRange(0),
+    type=Between(0),
     help="Ask for so many onsets a second, a chord being one.",
 )
-@click.option("--loudness", type=click.FloatRange(1, 127), help="Ask for this mean velocity.")
+@click.option("--loudness", type=Between(1, 127), help="Ask for this mean velocity.")
 @click.option("--key", help="Ask for the pitches of a key, like 'F# minor' or 'Bb'.")
 @click.option(
     "--pitch-weights",
@@ -144,7 +143,7 @@ Take = tuple[int, Arguments, Performance]
 )
 @click.option(
     "--guidance",
-    type=click.FloatRange(0),
+    type=Between(0),
     default=1.0,
     help="How strongly what is asked counts: 1 as learned, 2 or 3 for more.",
 )

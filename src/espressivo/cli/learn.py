@@ -16,6 +16,7 @@ from espressivo.cli.options import (
     JSON,
     PATH,
     VOCABULARY,
+    Between,
     Duration,
     Example,
     finite,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS"]
 
 _COUNT = click.IntRange(1)
-_POSITIVE = click.FloatRange(0, min_open=True)
+_POSITIVE = Between(0, min_open=True)
 
 
 @click.command(
@@ -138,7 +139,7 @@ class _NetworkName(click.ParamType[Any]):
     default=False,
     help="Of a stack: learn to be steered; with --carry.",
 )
-@click.option("--dropout", type=click.FloatRange(0, 1, max_open=True), default=0.0)
+@click.option("--dropout", type=Between(0, 1, max_open=True), default=0.0)
 @click.option("--rounds", type=_POSITIVE, default=10.0, help="Passes over the training split.")
 @click.option("--max-time", type=Duration(), help="Time for the whole run, as HH:MM:SS.")
 @click.option("--batch", type=_COUNT, default=64, help="Windows learned from at once.")
@@ -152,7 +153,7 @@ class _NetworkName(click.ParamType[Any]):
 @click.option("--carry", is_flag=True, help="Carry the state from window to window of a piece.")
 @click.option(
     "--jump",
-    type=click.FloatRange(0, 1),
+    type=Between(0, 1),
     default=0.25,
     help="With --carry: chance to go on in the middle of another piece after a window.",
 )
@@ -161,7 +162,7 @@ class _NetworkName(click.ParamType[Any]):
 )
 @click.option(
     "--stretch",
-    type=click.FloatRange(0, 0.5, max_open=True),
+    type=Between(0, 0.5, max_open=True),
     default=0.05,
     help="At random, up to so much longer or shorter.",
 )
@@ -178,13 +179,13 @@ class _NetworkName(click.ParamType[Any]):
 )
 @click.option("--optimizer", type=click.Choice(["adamw", "adam", "muon"]), default="adamw")
 @click.option("--learning-rate", type=_POSITIVE, default=1e-3, help="The highest one.")
-@click.option("--weight-decay", type=click.FloatRange(0), default=0.01, help="Not with adam.")
+@click.option("--weight-decay", type=Between(0), default=0.01, help="Not with adam.")
 @click.option("--clip", type=_POSITIVE, default=1.0, help="Largest norm of the gradient.")
 @click.option(
     "--warmup-updates", type=click.IntRange(0), default=100, help="Updates of a rising rate."
 )
 @click.option(
-    "--decay", type=click.FloatRange(0, 1), default=0.3, help="Share of updates with falling rate."
+    "--decay", type=Between(0, 1), default=0.3, help="Share of updates with falling rate."
 )
 @click.option(
     "--decay-now",
@@ -200,16 +201,14 @@ class _NetworkName(click.ParamType[Any]):
 )
 @click.option(
     "--average",
-    type=click.FloatRange(0, 1, max_open=True),
+    type=Between(0, 1, max_open=True),
     default=0.0,
     help="Validate and export a running average of the weights, which keeps so much of itself at "
     "each update, such as 0.999.",
 )
 @click.option("--validate-every", type=_COUNT, default=500, help="Updates between validations.")
 @click.option("--patience", type=_COUNT, help="Stop after so many validations without a new best.")
-@click.option(
-    "--checkpoint-every", type=click.FloatRange(0), default=300.0, help="Seconds in between."
-)
+@click.option("--checkpoint-every", type=Between(0), default=300.0, help="Seconds in between.")
 @click.option("--seed", type=click.IntRange(0), default=0, help="Of weights, order, augmentation.")
 @click.option("--compile/--no-compile", default=False, help="Compile the network; suits delta.")
 @click.option("--precision", default="auto", help="auto, 32-true, bf16-mixed, ...")

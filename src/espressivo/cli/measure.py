@@ -13,7 +13,7 @@ from typing import Literal
 
 import click
 
-from espressivo.cli.options import JSON, PATH, Example
+from espressivo.cli.options import JSON, PATH, Between, Example
 
 __all__ = ["COMMANDS"]
 
@@ -55,7 +55,7 @@ _LISTED = 20  # files that are named; the report names all
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(1),
+    type=Between(1),
     default=60.0,
     help="Length of the clips of samples and of people that are compared.",
 )

@@ -24,6 +24,7 @@ __all__ = [
     "PATH",
     "PRIMER_EVENTS",
     "VOCABULARY",
+    "Between",
     "Change",
     "Duration",
     "Example",
@@ -68,6 +69,17 @@ class Numbers(click.ParamType[Any]):
             return [int(word) for word in words]
         except ValueError:
             self.fail(f"{value!r} is not a list of whole numbers, like '60,216,148'", param, ctx)
+
+
+class Between(click.FloatRange):
+    """A number in a range, which is also finite."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """Return the number, or fail with the range."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return number
 
 
 class Change(click.ParamType[Any]):

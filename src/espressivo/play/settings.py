@@ -22,8 +22,29 @@ from espressivo.codes import (
 )
 from espressivo.engine import Sampling
 from espressivo.errors import GenerationError
+from espressivo.numeric import plain
 
 __all__ = ["Options", "Settings"]
+
+_WHOLE = ("top_k", "lowest_pitch", "highest_pitch", "polyphony")
+_REAL = (
+    "temperature",
+    "top_p",
+    "min_p",
+    "time_temperature",
+    "time_top_p",
+    "time_min_p",
+    "duration_temperature",
+    "duration_top_p",
+    "duration_min_p",
+    "velocity_temperature",
+    "longest_note_s",
+    "longest_rest_s",
+    "density",
+    "loudness",
+    "onset_rate",
+    "guidance",
+)
 
 
 class Options(TypedDict, total=False):
@@ -127,6 +148,16 @@ class Settings:
 
     def __post_init__(self) -> None:
         problems = []
+        for name in (*_REAL, *_WHOLE):
+            try:
+                value = plain(name, getattr(self, name), whole=name in _WHOLE)
+                if value is None and getattr(Settings, name) is not None:  # its default
+                    raise GenerationError(f"{name} must be a number, not None")
+                object.__setattr__(self, name, value)
+            except GenerationError as error:
+                problems.append(str(error))
+        if problems:
+            raise GenerationError("; ".join(problems))
         for prefix in ("", "time_", "duration_", "velocity_"):
             try:
                 self._drawn(prefix)
