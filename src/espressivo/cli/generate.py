@@ -25,10 +25,12 @@ from espressivo.cli.options import (
     Numbers,
     Output,
     given,
+    report,
 )
 from espressivo.cli.options import primer_events as events_to_begin_with
 from espressivo.codes import COMPOSERS, LONGEST_KEY_S, LONGEST_NOTE_S
 from espressivo.errors import GenerationError
+from espressivo.files import check_writable, is_stream
 from espressivo.music import Performance, parse_key
 from espressivo.play import (
     ENDINGS,
@@ -206,11 +208,21 @@ def generate(
         others = [p.opts[0] for p in ctx.command.params if p.name in on_line - _WITH_AGAIN]
         if others:
             raise click.UsageError(f"--again says all by itself: leave out {', '.join(others)}")
-        output = output or again.with_name(f"{again.stem}-again.mid")
+        if output is None:
+            output = again.with_name(f"{again.stem}-again.mid")
+            check_writable(output)
     elif output is None:
         raise click.MissingParameter(param=_option(ctx, "output"))
     if is_sound(output):
         check_path(output)  # before the work, not after it
+    outputs = [output]
+    if count > 1:
+        if is_stream(output):
+            raise click.UsageError("--count makes several files: give the name of a file")
+        suffix = output.suffix
+        outputs = [output.with_name(f"{output.stem}-{n}{suffix}") for n in range(1, count + 1)]
+        for path in outputs:
+            check_writable(path)
     takes: Iterable[Take]
     rows, unit = [], "takes"
     if count == 1:
@@ -227,14 +239,13 @@ def generate(
             arguments["primer"] = ids if primer is None else midi.read(primer)
             seed = secrets.randbelow(2**31) if seed is None else seed
             takes = _takes(model, count, seed, arguments, tell)
-        for number, take in enumerate(takes, 1):
-            name = f"{output.stem}-{number}{output.suffix}" if count > 1 else output.name
-            rows.append(_write(output.with_name(name), model, take))
+        for path, take in zip(outputs, takes, strict=False):  # a search may find fewer
+            rows.append(_write(path, model, take))
     if as_json:
-        click.echo(json.dumps({"model": model.card["name"], "takes": rows}))
+        report(json.dumps({"model": model.card["name"], "takes": rows}), output)
         return
     for row in rows:
-        click.echo("{file}: {notes} notes, {seconds:.1f} s, seed {seed}".format(**row))
+        report("{file}: {notes} notes, {seconds:.1f} s, seed {seed}".format(**row), output)
 
 
 def _option(ctx: click.Context, name: str) -> click.Parameter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -14,6 +15,8 @@ from typing import Literal
 import click
 
 from espressivo.cli.options import JSON, PATH, Between, Example
+from espressivo.errors import EspressivoError
+from espressivo.files import check_writable, locked, printable
 
 __all__ = ["COMMANDS"]
 
@@ -112,10 +115,13 @@ def evaluate(
 
     if out is not None:
         blank(1, 1)  # so that a missing matplotlib is told now, and not after the work
-        out.mkdir(parents=True, exist_ok=True)
+        _make_folder(out, "report")
     console = Console(sys.stderr)
     workers = workers or os.cpu_count() or 1
-    with processes(workers) as executor:
+    with contextlib.ExitStack() as until_written:
+        if out is not None:
+            until_written.enter_context(locked(out, EspressivoError))
+        executor = until_written.enter_context(processes(workers))
         report = measure(
             model,
             files,
@@ -134,13 +140,13 @@ def evaluate(
             workers=workers,
             progress=console,
         )
-    if out is not None:  # before anything that a closed pipe could end
-        report.write(out / "report.json")
-        write_page(report, out / "report.html")
+        if out is not None:  # before anything that a closed pipe could end
+            report.write(out / "report.json")
+            write_page(report, out / "report.html")
     for what in ("skipped", "missing"):
         listed = report.data[what]
         for line in listed[:_LISTED]:
-            click.echo(f"espressivo: {what}: {line}", err=True)
+            click.echo(printable(f"espressivo: {what}: {line}"), err=True)
         if len(listed) > _LISTED:
             click.echo(f"espressivo: {what}: {len(listed) - _LISTED} more", err=True)
     click.echo(json.dumps(report.to_dict()) if as_json else "\n".join(report.lines()))
@@ -159,12 +165,20 @@ def compare(reports: Sequence[Path], out: Path | None, as_json: bool) -> None:
     from espressivo.evaluation import compare as put_side_by_side
     from espressivo.evaluation import write_comparison
 
+    if out is not None:
+        _make_folder(out, "compare")
     found = put_side_by_side(reports)
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
         found.write(out / "compare.json")
         write_comparison(found, out / "compare.html")
     click.echo(json.dumps(found.to_dict()) if as_json else "\n".join(found.lines()))
+
+
+def _make_folder(out: Path, stem: str) -> None:
+    """Make a folder for a report, and refuse before the work what cannot be written."""
+    out.mkdir(parents=True, exist_ok=True)
+    for suffix in (".json", ".html"):
+        check_writable(out / f"{stem}{suffix}")
 
 
 def _command() -> str:
