@@ -11,7 +11,7 @@ class Mock:
     """An engine whose logits depend on every event so far and on their number."""
 
     card = CARD
-    controls = 0
+    controls = pointers = 0
     reads = ()
 
     def __init__(self, v, favour=None):
@@ -20,7 +20,7 @@ class Mock:
     def initial_state(self, rows=1):
         return (np.zeros((1, rows, 2), np.float32),)
 
-    def run(self, ids, state, controls=None):
+    def run(self, ids, state, controls=None, pointers=None):
         (memory,) = (array.copy() for array in state)
         logits = np.empty((*ids.shape, self.vocabulary.size), np.float32)
         for t, row in enumerate(ids):
@@ -29,10 +29,13 @@ class Mock:
                 logits[t, b] = self.logits(*memory[0, b])
         return logits, (memory,)
 
+    def pointed(self, ids):
+        return None
+
     def unchanged(self, id_):
         return 0
 
-    def step(self, id_, state, controls=None):
+    def step(self, id_, state, controls=None, pointers=None):
         logits, state = self.run(np.array([[id_]]), state)
         return logits[0, 0], state
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from espressivo.engine.engine import (
     FORMAT,
+    FORMAT_WITHOUT_POINTERS,
     METADATA_KEY,
     Arrays,
     Engine,
@@ -17,6 +18,7 @@ from espressivo.engine.sampling import (
 
 __all__ = [
     "FORMAT",
+    "FORMAT_WITHOUT_POINTERS",
     "MAX_SEED",
     "METADATA_KEY",
     "Arrays",

@@ -4,6 +4,8 @@ A graph reads an id in each row and carries the network's state::
 
     ids       int64   (B)              the size of the vocabulary stands for "nothing yet"
     controls  float32 (B, controls)    what is requested, for a network that can be steered
+    pointers  float32 (B, 3 * 9 + 1)   what pointers say (`espressivo.codes`), and how strongly they
+                                       lift logits (1: as learned), for a network that reads them
     state_0   float32 (layers, B, ...) what the network remembers; zeros before any id
     state_1   ...                      as many as the network has
     ->
@@ -21,15 +23,33 @@ only where an id completes an event in some row, and the other rows keep what th
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import onnx
+import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from espressivo.codes import FIELDS, Vocabulary, following
-from espressivo.networks import EPSILON, NEVER, TAPS, NetworkConfig, StackConfig, rotation
+from espressivo.codes import (
+    FIELDS,
+    POINTER_FIELDS,
+    POINTER_NUMBERS,
+    VIEWS,
+    Vocabulary,
+    following,
+)
+from espressivo.networks import (
+    EPSILON,
+    NEVER,
+    POINTED,
+    TAPS,
+    NetworkConfig,
+    Pointing,
+    StackConfig,
+    rotation,
+)
 
 __all__ = ["Arrays", "step_graph"]
 
@@ -58,6 +78,8 @@ def step_graph(
     inputs = [helper.make_tensor_value_info("ids", TensorProto.INT64, ["B"])]
     if config.controls:
         inputs.append(_float("controls", ["B", config.controls]))
+    if "pointers" in config.sides:
+        inputs.append(_float("pointers", ["B", POINTER_NUMBERS + 1]))
     inputs += [_float(f"state_{n}", shape) for n, shape in enumerate(states)]
     outputs = [_float("logits", ["B", vocabulary.size])]
     outputs += [_float(f"next_{n}", shape) for n, shape in enumerate(states)]
@@ -438,6 +460,7 @@ def _notewise(g: _Graph, arrays: Arrays, c: StackConfig, v: Vocabulary) -> _Shap
     """
     shapes = _block_states(c)
     count = len(shapes)
+    pointing = _pointing(arrays, c, v) if c.pointers else None
     field, follower = following(v)
     incomplete = (field > 0).astype(np.float32)[:, None]  # after which an event is not complete
     waits = g.add("Gather", g.constant("incomplete", incomplete), "ids", name="waits")  # (B, 1)
@@ -453,12 +476,20 @@ def _notewise(g: _Graph, arrays: Arrays, c: StackConfig, v: Vocabulary) -> _Shap
     reading, waiting = _Graph(g.weights, "then_"), _Graph(g.weights, "else_")
     one = reading.constant("one", np.float32(1))
     reading.add("Cast", reading.add("Sub", one, waits, name="reads"), name="reading", to=_BOOL)
-    recalled = _blocks(reading, arrays, reading.reshape(read, -1, c.width), c)
+    x = reading.reshape(read, -1, c.width)
+    if pointing is not None:
+        code = _code(reading, pointing)
+        inward = reading.floats("inward", arrays["pointers.inward.weight"].T)
+        x = reading.add("Add", x, reading.add("MatMul", code, inward))
+    recalled = _blocks(reading, arrays, x, c)
     weight, bias = (
         np.concatenate([arrays[f"heads.{n}.{part}"] for n in range(len(FIELDS))])
         for part in ("weight", "bias")
     )
     new = reading.linear("heads", recalled, weight.T, bias)
+    if pointing is not None:
+        beside = reading.floats("heads_beside", arrays["pointers.heads.weight"].T)
+        new = reading.add("Add", new, reading.add("MatMul", code, beside))
     reading.add("Where", "reading", new, f"state_{count}", name=reading.next_state(count))
     for n in range(count + 1):
         waiting.add("Identity", f"state_{n}", name=waiting.next_state(n))
@@ -474,8 +505,79 @@ def _notewise(g: _Graph, arrays: Arrays, c: StackConfig, v: Vocabulary) -> _Shap
     prefix = g.reshape(f"next_{count + 1}", -1, c.width)
     hidden = _silu(g, g.add("Add", head, prefix))
     logits = g.linear("output", hidden, arrays["output.weight"].T, arrays["output.bias"])
+    if pointing is not None:
+        logits = g.add("Add", logits, _lifted(g, pointing, hidden, number, v))
     masks, number_of_mask = np.unique(follower, axis=0, return_inverse=True)
     mask = g.add("Gather", g.constant("mask_number", number_of_mask), "ids")
     can = g.add("Gather", g.constant("masks", masks), mask)  # (B, size)
     g.add("Where", can, logits, g.constant("impossible", np.float32(NEVER)), name="logits")
     return shapes
+
+
+def _pointing(arrays: Arrays, c: StackConfig, v: Vocabulary) -> Pointing:
+    """Return the part of a network that reads pointers, by which its tables are laid out."""
+    part = Pointing(c.width, v)
+    part.load_state_dict(
+        {
+            name.removeprefix("pointers."): torch.from_numpy(array)
+            for name, array in arrays.items()
+            if name.startswith("pointers.")
+        }
+    )
+    return part.requires_grad_(False)
+
+
+def _said(g: _Graph, name: str, columns: Iterable[int]) -> str:
+    """Return what all views say in some columns, (B, views * columns), as whole numbers."""
+    places = [
+        view * len(POINTER_FIELDS) + column for view in range(len(VIEWS)) for column in columns
+    ]
+    said = g.add("Gather", "pointers", g.constant(name, np.array(places)), axis=1)
+    return g.add("Cast", said, to=TensorProto.INT64)
+
+
+def _code(g: _Graph, pointing: Pointing) -> str:
+    """Add `Pointing.embedded`, (B, numbers of the code)."""
+    rows = pointing.code_rows.numpy()
+    said = _said(g, "code_columns", range(rows.shape[1]))
+    place = g.add("Add", said, g.constant("code_rows", rows.reshape(-1)))
+    table = g.floats("code", pointing.table().numpy())
+    axis = g.constant("second_axis", np.array([1]))
+    return g.add("ReduceSum", g.add("Gather", table, place), axis, keepdims=0)
+
+
+def _lifted(g: _Graph, pointing: Pointing, hidden: str, field: str, v: Vocabulary) -> str:
+    """Add `Pointing.lifted` for the field of each row, (B, 1), among all ids, (B, size).
+
+    All fields are in each table; those that are not pointed at have zeros there.
+    """
+    views, fields, none = len(VIEWS), len(FIELDS), len(FIELDS) - len(POINTED)
+    gates = np.pad(pointing.gates.numpy(), ((0, none), (0, 0), (0, 0)))
+    open_ = g.add("MatMul", hidden, g.floats("gates", gates.reshape(fields * views, -1).T))
+    gate = g.add("GatherND", g.reshape(open_, -1, fields, views), field, batch_dims=1)
+    steps = np.pad(pointing.steps().numpy(), ((0, none), (0, 0), (0, 0)))
+    rows = np.arange(views)[:, None] * steps.shape[-1] + pointing.gate_rows.numpy()
+    first = g.add("Mul", field, g.constant("steps_of_field", np.int64(views * steps.shape[-1])))
+    columns = range(len(POINTER_FIELDS) - rows.shape[1], len(POINTER_FIELDS))
+    said = g.add("Add", _said(g, "gate_columns", columns), first)
+    place = g.add("Add", said, g.constant("gate_rows", rows.reshape(-1)))
+    each = g.add("Gather", g.floats("steps", steps.reshape(-1)), place)
+    axis = g.constant("third_axis", np.array([2]))
+    each = g.add("ReduceSum", g.reshape(each, -1, views, rows.shape[1]), axis, keepdims=0)
+    strength = g.add("Gather", "pointers", g.constant("last", np.array([POINTER_NUMBERS])), axis=1)
+    gate = g.add("Mul", g.add("Add", gate, each), strength)  # (B, views)
+
+    kernels = [pointing.kernel(number).numpy() for number in range(len(POINTED))]
+    begin = np.cumsum([0, *map(len, kernels)])
+    table = [
+        np.pad(kernel, ((0, 0), (v.first[kind], v.size - v.first[kind] - kernel.shape[1])))
+        for kind, kernel in zip(POINTED, kernels, strict=True)
+    ] + [np.zeros((max(map(len, kernels)), v.size), np.float32)]
+    begin = np.pad(begin, (0, none - 1), mode="edge")
+    said = _said(g, "pointed_columns", range(fields))  # (B, views * fields)
+    of_field = g.add("Transpose", g.reshape(said, -1, views, fields), perm=[0, 2, 1])
+    pointed = g.add("GatherND", of_field, field, batch_dims=1)  # (B, views)
+    pointed = g.add("Add", pointed, g.add("Gather", g.constant("kernel_begin", begin), field))
+    lift = g.add("Gather", g.floats("kernels", np.concatenate(table)), pointed)
+    product = g.add("MatMul", g.reshape(gate, -1, 1, views), lift)
+    return g.reshape(product, -1, v.size)

@@ -16,7 +16,7 @@ import numpy as np
 from onnx import helper
 
 from espressivo.codes import Vocabulary
-from espressivo.engine import FORMAT, METADATA_KEY
+from espressivo.engine import FORMAT, FORMAT_WITHOUT_POINTERS, METADATA_KEY
 from espressivo.errors import ModelError
 from espressivo.export.graphs import step_graph
 from espressivo.files import replacing
@@ -79,7 +79,7 @@ def export(
         raise ModelError(f"{path}: the card lacks {', '.join(missing)}: add them")
     sizes = {k: v for k, v in dataclasses.asdict(config).items() if k != "dropout"}
     description = {
-        "format": FORMAT,
+        "format": FORMAT if "pointers" in config.sides else FORMAT_WITHOUT_POINTERS,
         "vocabulary": vocabulary.to_dict(),
         "network": {**sizes, "weights": weights},
         "card": {"espressivo": __version__, **card},

@@ -19,6 +19,10 @@ from espressivo.networks.notewise import (
     NEVER,
     Notewise,
 )
+from espressivo.networks.pointing import (
+    POINTED,
+    Pointing,
+)
 from espressivo.networks.pretrained import (
     Pretrained,
     load_pretrained,
@@ -43,10 +47,12 @@ __all__ = [
     "EPSILON",
     "NETWORKS",
     "NEVER",
+    "POINTED",
     "TAPS",
     "Network",
     "NetworkConfig",
     "Notewise",
+    "Pointing",
     "Pretrained",
     "Recurrent",
     "RecurrentConfig",
