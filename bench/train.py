@@ -21,7 +21,8 @@ from torch import nn
 from torch.nn import functional
 
 import espressivo
-from espressivo.data.dataset import FORMAT, Cut, Dataset
+from espressivo.data.dataset import FORMAT, Dataset
+from espressivo.data.windows import Cut
 from espressivo.networks import NETWORKS
 from espressivo.training.checkpoint import Checkpoint
 from espressivo.training.config import TrainingConfig

@@ -14,13 +14,8 @@ from espressivo.codes.codec import NO_ID, grid_steps, steps
 from espressivo.codes.controls import measured
 from espressivo.data.augment import Augmentation
 from espressivo.data.corpus import prepare
-from espressivo.data.dataset import (
-    IGNORED,
-    Cut,
-    Dataset,
-    batches,
-    whole_pieces,
-)
+from espressivo.data.dataset import Dataset
+from espressivo.data.windows import IGNORED, Cut, batches, whole_pieces
 from espressivo.errors import DataError
 from played import played
 
@@ -104,6 +99,12 @@ def pieces_followed(source, nothing):
                 assert inputs[: len(targets)].tolist() == [before, *targets[:-1]]
                 rows[row].extend(targets)
     return begun
+
+
+def begun(number, seed):
+    """Return which piece is begun as the 0th, 1st, ... of all."""
+    round_, position = divmod(number, len(LENGTHS))
+    return np.random.default_rng([seed, round_]).permutation(len(LENGTHS))[position]
 
 
 def segments_of(source):
@@ -277,8 +278,8 @@ def test_controls_are_those_of_the_music_that_follows_or_nothing(dataset):
     source = batches(dataset, CUTS["carried"], seed=0, sides=["controls"])
     asked = 0
     for batch in itertools.islice(source, 60):
-        for row, (_, _, index, end) in enumerate(batch.position):
-            piece = dataset.split("train")[index]
+        for row, (_, number, end) in enumerate(batch.position[1]):
+            piece = dataset.split("train")[begun(number, seed=0)]
             part = wanted[piece.path][end - 64 : end]
             given = batch.sides["controls"][: len(part), row]
             for numbers in (slice(0, 8), slice(8, 16), slice(16, 28)):
@@ -355,8 +356,8 @@ def test_controls_of_an_event_are_those_of_the_music_that_begins_with_it(notes):
     asked = 0
     source = batches(notes, CUTS["carried"], seed=0, sides=["controls"], notewise=True)
     for batch in itertools.islice(source, 20):
-        for row, (_, _, index, end) in enumerate(batch.position):
-            ids = notes.ids(notes.split("train")[index])
+        for row, (_, number, end) in enumerate(batch.position[1]):
+            ids = notes.ids(notes.split("train")[begun(number, seed=0)])
             begins = np.flatnonzero(v.kinds[ids] == TIME_SHIFT)[end - 64 : end]
             assert batch.targets[: len(begins), row, 0].tolist() == ids[begins].tolist()
             part, given = measured(ids, v)[begins], batch.sides["controls"][: len(begins), row]
@@ -399,6 +400,97 @@ def test_augmentation_differs_from_round_to_round(dataset):
     assert sorted(followed[:count]) != sorted(train_ids(dataset))
 
 
+JUMPING = Cut(rows=4, events=16, carried=True, jump=0.25)
+
+
+def rows_followed(source, batches):
+    """Return what each row follows, one after another: the event before it, and its targets."""
+    rows, followed = {}, []
+    for batch in itertools.islice(source, batches):
+        for row, fresh in enumerate(batch.fresh):
+            real = batch.targets[:, row] != IGNORED
+            real = real if real.ndim == 1 else real.any(axis=1)
+            if fresh:
+                rows[row] = (batch.inputs[0, row].tolist(), [])
+                followed.append(rows[row])
+            rows[row][1].extend(batch.targets[real, row].tolist())
+    return followed
+
+
+@pytest.mark.parametrize("notewise", [False, True])
+def test_rows_jump_into_pieces_which_then_have_no_beginning(notes, notewise):
+    nothing = no_event(notes) if notewise else notes.vocabulary.size
+    pieces = in_events(notes, "train") if notewise else train_ids(notes)
+    followed = rows_followed(batches(notes, JUMPING, seed=0, notewise=notewise), 300)
+    begun = [targets for before, targets in followed if before == nothing]
+    inside = [(before, targets) for before, targets in followed if before != nothing]
+    assert len(begun) > 10 and len(inside) > 100
+    for targets in begun:
+        assert any(piece[: len(targets)] == targets for piece in pieces)
+    places = set()
+    for before, targets in inside:
+        places |= {
+            (number, at)
+            for number, piece in enumerate(pieces)
+            for at in range(1, len(piece))
+            if piece[at - 1] == before and piece[at : at + len(targets)] == targets
+        }
+    assert len(places) > 0.9 * len(inside)
+    longest = LENGTHS.index(max(LENGTHS))  # it is a third of the music
+    assert 0.2 < sum(number == longest for number, _ in places) / len(places) < 0.5
+
+
+def test_a_row_goes_on_after_three_windows_of_four(dataset):
+    jumps = windows = 0
+    for batch in itertools.islice(batches(dataset, JUMPING, seed=1), 400):
+        jumps += (batch.fresh & (batch.inputs[0] != dataset.vocabulary.size)).sum()
+        windows += len(batch.fresh)
+    assert 0.2 < jumps / windows < 0.27  # not at the end of a piece
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_jumping_batches_go_on_from_any_position(notes, parts):
+    settings = {"seed": 2, "part": parts - 1, "parts": parts, "sides": ["controls"]}
+    settings["notewise"] = True
+    first = list(itertools.islice(batches(notes, JUMPING, Augmentation(), **settings), 60))
+    for stop in (0, 3, 20, 41):
+        position = json.loads(json.dumps(first[stop].position))
+        source = batches(notes, JUMPING, Augmentation(), **settings, position=position)
+        for expected, actual in zip(first[stop + 1 : stop + 6], source, strict=False):
+            assert same(expected, actual)
+            assert expected.position == actual.position
+            np.testing.assert_array_equal(expected.sides["controls"], actual.sides["controls"])
+
+
+def test_jumps_of_two_processes_lead_elsewhere(notes):
+    places = [
+        {
+            (before, *targets[:8])
+            for before, targets in rows_followed(source, 100)
+            if before != notes.vocabulary.size
+        }
+        for source in (batches(notes, JUMPING, seed=3, part=part, parts=2) for part in range(2))
+    ]
+    assert min(map(len, places)) > 50
+    assert len(places[0] & places[1]) < 5
+
+
+def test_controls_after_a_jump_are_those_of_the_music_that_follows(notes):
+    v, rows = notes.vocabulary, set()
+    for piece in notes.split("train"):
+        ids = notes.ids(piece)
+        numbers = measured(ids, v)[v.kinds[ids] == TIME_SHIFT, 16:28]
+        rows |= {row.tobytes() for row in numbers}
+    requested = 0
+    source = batches(notes, JUMPING, seed=0, sides=["controls"], notewise=True)
+    for batch in itertools.islice(source, 60):
+        for numbers in batch.sides["controls"][(batch.targets != IGNORED).any(axis=-1), 16:28]:
+            if numbers.any():
+                requested += 1
+                assert numbers.tobytes() in rows
+    assert requested > 100
+
+
 def test_a_batch_counts_its_targets(dataset):
     found = one_round(dataset, CUTS["events"], seed=0)
     assert sum(batch.events for batch in found) == sum(map(len, train_ids(dataset)))
@@ -406,7 +498,14 @@ def test_a_batch_counts_its_targets(dataset):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"rows": 0}, {"events": 1}, {"seconds": 0.0}, {"seconds": 30.0, "carried": True}],
+    [
+        {"rows": 0},
+        {"events": 1},
+        {"seconds": 0.0},
+        {"seconds": 30.0, "carried": True},
+        {"jump": 0.1},
+        {"jump": 1.1, "carried": True},
+    ],
 )
 def test_cuts_are_checked(wrong):
     with pytest.raises(ValueError, match=r"must be|needs at least"):

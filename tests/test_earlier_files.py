@@ -10,8 +10,9 @@ import pytest
 import torch
 
 import espressivo
-from espressivo.codes import NO_ID, steps
-from espressivo.data import Dataset
+from espressivo.codes import NO_ID, NOTE_ON, steps
+from espressivo.data import Augmentation, Dataset
+from espressivo.data.augment import stretch
 from espressivo.engine import Engine
 from espressivo.networks import Notewise, load_pretrained
 from espressivo.training import Checkpoint, load_network, train
@@ -41,6 +42,17 @@ def logits(network: Notewise, dataset: Dataset, stored: dict[str, np.ndarray]) -
         return network(inputs, None, {"controls": controls}, targets)[0].numpy()
 
 
+def augmented_then(self, ids, v, rng):
+    """Augment as was done then: rounding to the nearest step, and no further than all notes fit."""
+    semitones = int(rng.integers(-self.semitones, self.semitones + 1))
+    ids = stretch(ids, 1 + self.stretch * int(rng.integers(-2, 3)) / 2, v)
+    pitches = v.values[ids[v.kinds[ids] == NOTE_ON]]
+    down, up = v.lowest_pitch - int(pitches.min()), v.highest_pitch - int(pitches.max())
+    moved = ids.copy()
+    moved[v.kinds[ids] == NOTE_ON] += min(max(semitones, down), up)
+    return moved
+
+
 def close(found: np.ndarray, expected: np.ndarray, within: float = 1e-5) -> None:
     np.testing.assert_allclose(found, expected, rtol=0, atol=within)
 
@@ -62,7 +74,8 @@ def test_a_model_file_gives_the_same_logits_and_plays(earlier, stored) -> None:
     assert len(espressivo.load(earlier / "tiny.onnx").generate(events=30, seed=1))
 
 
-def test_a_stopped_run_goes_on_and_ends_as_it_did_then(earlier, stored) -> None:
+def test_a_stopped_run_goes_on_and_ends_as_it_did_then(earlier, stored, monkeypatch) -> None:
+    monkeypatch.setattr(Augmentation, "__call__", augmented_then)
     dataset, config = Dataset(earlier / "dataset"), Checkpoint.load(earlier / "last.ckpt").config
     outcome = train(dataset, earlier, config, resume=True, accelerator="cpu")
     assert outcome.ended == "finished"

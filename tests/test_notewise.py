@@ -11,7 +11,7 @@ import torch
 from espressivo import Performance, Vocabulary
 from espressivo.codes import DURATION, FINE_DURATION, vocabulary
 from espressivo.codes.codec import FIELDS, NO_ID, steps
-from espressivo.data.dataset import IGNORED
+from espressivo.data import IGNORED
 from espressivo.errors import TrainingError
 from espressivo.music.performance import CONTROL_DTYPE
 from espressivo.networks import (

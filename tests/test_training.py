@@ -24,7 +24,8 @@ from torch.optim.swa_utils import AveragedModel
 import espressivo
 from espressivo.codes.controls import SIZE
 from espressivo.data.augment import Augmentation
-from espressivo.data.dataset import FORMAT, Batch, Cut, Dataset, batches
+from espressivo.data.dataset import FORMAT, Dataset
+from espressivo.data.windows import Batch, Cut, batches
 from espressivo.errors import TrainingError
 from espressivo.networks import RecurrentConfig, StackConfig, build
 from espressivo.networks.pretrained import Pretrained

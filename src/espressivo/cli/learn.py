@@ -134,6 +134,12 @@ def prepare(
 @click.option("--window-seconds", type=_POSITIVE, help="Cut windows by seconds instead.")
 @click.option("--carry", is_flag=True, help="Carry the state from window to window of a piece.")
 @click.option(
+    "--jump",
+    type=click.FloatRange(0, 1),
+    default=0.25,
+    help="With --carry: chance to go on in the middle of another piece after a window.",
+)
+@click.option(
     "--transpose", type=click.IntRange(0, 24), default=4, help="At random, up to so many semitones."
 )
 @click.option(
@@ -274,7 +280,13 @@ def _configured(options: dict[str, Any], network: NetworkConfig) -> TrainingConf
         raise click.UsageError("--optimizer muon needs --network delta or notewise")
     return TrainingConfig(
         network=network,
-        cut=Cut(options["batch"], options["window"], options["window_seconds"], options["carry"]),
+        cut=Cut(
+            options["batch"],
+            options["window"],
+            options["window_seconds"],
+            options["carry"],
+            options["jump"] if options["carry"] else 0.0,
+        ),
         augmentation=Augmentation(options["transpose"], options["stretch"], options["loudness"]),
         rounds=options["rounds"],
         max_time_s=options["max_time"],

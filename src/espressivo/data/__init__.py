@@ -10,16 +10,16 @@ from espressivo.data.corpus import (
     prepare,
     read_splits,
 )
-from espressivo.data.dataset import (
+from espressivo.data.dataset import Dataset
+from espressivo.data.fingerprint import mixed
+from espressivo.data.shards import processes
+from espressivo.data.windows import (
     IGNORED,
     Batch,
     Cut,
-    Dataset,
     batches,
     whole_pieces,
 )
-from espressivo.data.fingerprint import mixed
-from espressivo.data.shards import processes
 
 __all__ = [
     "IGNORED",
