@@ -1,6 +1,6 @@
 """Does a stream stay music? Statistics of its minutes 1, 10 and 60 beside human minutes.
 
-Streams are generated for an hour each, with the guard on as in `stream`, and never
+Streams are generated for an hour each, with the loop detector on as in `stream`, and never
 restarted. A window's value of a feature is its mean over the window; a minute of the streams lies
 within the human spread if its median over the streams is between the 5th and 95th percentile of
 human minutes.

@@ -35,9 +35,10 @@ def again(
     tempo: float = 1.0,
     grid_s: float = 0.001,
     louder: int = 0,
+    semitones: int = 0,
     part: slice = slice(None),
 ) -> Performance:
-    """Export a performance anew: the same playing, in part, shifted, rescaled and rounded."""
+    """Export a performance anew: the same playing, in part, moved, transposed and rounded."""
     notes = performance.notes[part]
 
     def moved(time_s):
@@ -48,6 +49,6 @@ def again(
     return Performance.from_arrays(
         onset_s=onset_s,
         offset_s=offset_s,
-        pitch=notes["pitch"],
+        pitch=notes["pitch"].astype(int) + semitones,
         velocity=notes["velocity"] + louder,
     )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sys
 import wave
 from pathlib import Path
@@ -12,6 +13,7 @@ from espressivo import Performance
 from espressivo.errors import AudioError, EspressivoError
 from espressivo.music.performance import CONTROL_DTYPE, SUSTAIN
 from espressivo.views import sound as audio
+from soundfont import soundfont
 
 RATE = audio.SAMPLE_RATE
 
@@ -202,6 +204,41 @@ def test_a_soundfont_that_is_none_is_said(tmp_path: Path) -> None:
         path.write_bytes(damaged)
         with pytest.raises(AudioError, match=r"damaged\.sf2: not a soundfont that can be read: \w"):
             audio.render(keys(60), soundfont=path)
+
+
+def test_a_soundfont_of_one_s_own_sounds_as_the_bundled_one(tmp_path: Path) -> None:
+    path = tmp_path / "own.sf3"
+    path.write_bytes(audio.bundled().read_bytes())
+    chord = keys([40, 60, 77], [20, 60, 110])
+    assert (audio.render(chord, soundfont=path).samples == audio.render(chord).samples).all()
+
+
+def test_a_soundfont_that_crashes_its_player_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "crash.sf2"
+    damaged = bytearray(soundfont())
+    damaged[-65] = 41  # a sample goes on far behind the end of the file
+    path.write_bytes(damaged)
+    with pytest.raises(AudioError, match=r"^[^\n]*crash\.sf2: the soundfont is damaged: [^\n]*$"):
+        audio.render(keys([60, 72], 100), soundfont=path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a script stands for the player")
+@pytest.mark.parametrize(
+    "answer",
+    ["exit", "echo sound x", "echo sound 9; echo .", "printf 'sound 1\\n\\0\\0\\300\\177'", ""],
+)
+def test_a_player_that_gives_no_sound_is_said(
+    answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, player = tmp_path / "own.sf2", tmp_path / "player"
+    path.write_bytes(soundfont())
+    player.write_text(f"#!/bin/sh\nread request\n{answer or 'exec sleep 60'}\n")
+    player.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(player))
+    if not answer:
+        monkeypatch.setattr("espressivo.views.soundfont._PATIENCE_S", 0.1)
+    with pytest.raises(AudioError, match=r"own\.sf2: the soundfont is damaged: [^\n]*$"):
+        audio.render(keys(60), soundfont=path)
 
 
 def test_a_soundfont_without_a_piano_is_said(tmp_path: Path) -> None:

@@ -240,13 +240,13 @@ def test_the_code_of_notes_says_each_note_with_its_length() -> None:
     )
     assert [NOTES.describe(id_) for id_ in NOTES.encode(p)] == [
         *("shift 0 ms", "sustain down"),
-        *("shift 0 ms", "note on 60 (C4)", "velocity 69..72", "length 50..50 ms"),
-        *("shift 0 ms", "note on 64 (E4)", "velocity 69..72", "length 170..180 ms"),
-        "length + 10 ms",
+        *("shift 0 ms", "note on 60 (C4)", "velocity 69..72", "duration 50..50 ms"),
+        *("shift 0 ms", "note on 64 (E4)", "velocity 69..72", "duration 170..180 ms"),
+        "duration + 10 ms",
         "shift 1000 ms",  # a rest
-        *("shift 0 ms", "note on 62 (D4)", "velocity 1..4", "length 10..10 ms"),
-        *("shift 990 ms", "note on 65 (F4)", "velocity 125..127", "length 490..520 ms"),
-        "length + 10 ms",
+        *("shift 0 ms", "note on 62 (D4)", "velocity 1..4", "duration 10..10 ms"),
+        *("shift 990 ms", "note on 65 (F4)", "velocity 125..127", "duration 490..520 ms"),
+        "duration + 10 ms",
         *("shift 10 ms", "sustain up"),
         *("shift 490 ms", "end"),  # at the last release
     ]
@@ -274,8 +274,8 @@ def test_a_key_held_longer_than_the_longest_is_let_go_early() -> None:
     ids = NOTES.encode(p)
     assert NOTES.decode(ids).notes["offset_s"].tolist() == [20.98]
     assert [NOTES.describe(id_) for id_ in ids[3:5]] == [
-        "length 19210..20480 ms",
-        "length + 1270 ms",
+        "duration 19210..20480 ms",
+        "duration + 1270 ms",
     ]
 
 
@@ -314,10 +314,10 @@ def test_what_sounds_in_the_code_of_notes_is_restored_with_what_is_left_of_it() 
     before = ids[: np.flatnonzero(ids == NOTES.first[NOTE_ON] + 40)[0] - 1]
     assert [NOTES.describe(id_) for id_ in restore(before, NOTES)] == [
         *("shift 0 ms", "sustain down"),
-        *("shift 0 ms", "note on 60 (C4)", "velocity 49..52", "length 1450..1600 ms"),
-        "length + 50 ms",
-        *("shift 0 ms", "note on 67 (G4)", "velocity 29..32", "length 2410..2560 ms"),
-        "length + 90 ms",
+        *("shift 0 ms", "note on 60 (C4)", "velocity 49..52", "duration 1450..1600 ms"),
+        "duration + 50 ms",
+        *("shift 0 ms", "note on 67 (G4)", "velocity 29..32", "duration 2410..2560 ms"),
+        "duration + 90 ms",
     ]
 
 
@@ -379,8 +379,8 @@ def test_what_follows_are_the_ids_of_one_factor() -> None:
     for id_ in range(v.size + 1):
         expected = ids_of[factors[id_]]
         if factors[id_] == len(FIELDS) - 1:
-            words = v.describe(id_)  # such as "length 170..180 ms"
-            low, high = words.removeprefix("length ").removesuffix(" ms").split("..")
+            words = v.describe(id_)  # such as "duration 170..180 ms"
+            low, high = words.removeprefix("duration ").removesuffix(" ms").split("..")
             expected = list(range(fine, fine + (int(high) - int(low)) // 10 + 1))
         assert np.flatnonzero(followers[id_]).tolist() == expected
     rest = v.first[TIME_SHIFT] + v.max_shift_steps

@@ -44,6 +44,7 @@ def test_a_written_file(describe):
         "texts": (("copyright", "CC BY-NC-SA 4.0"), ("text", LINE.decode())),
         "provenance": MADE.to_dict(),
         "provenance_error": None,
+        "oddities": (),
     }
     assert info.provenance == MADE
     json.dumps(info.to_dict(), allow_nan=False)
@@ -129,6 +130,25 @@ def test_of_many_texts_ten_are_shown(describe):
     assert info.lines()[-1] == "... and 2 more texts"
 
 
+def test_of_many_tracks_ten_are_shown(describe):
+    info = describe(midi_file(*[track(NOTE)] * 14))
+    assert len(info.tracks) == 14
+    assert info.lines()[10:12] == ["track 10: (no name)", "... and 4 more tracks"]
+
+
+def test_oddities_are_listed_each_kind_once(describe):
+    events = [(0, on(60, 200)), (0, on(200)), (0, b"\xf5"), *NOTE]
+    info = describe(midi_file(track(NOTE), track(events), count=1) + b"more")
+    assert info.oddities == (
+        "the header says that there are 1 tracks, and there are 2",
+        "4 bytes follow the last chunk: left out",
+        "track 2, byte 0: a message with a data byte above 127, 2 times",
+        "track 2, byte 8: 0xF5, the status of no event",
+    )
+    assert info.lines()[-4:] == [f"odd: {oddity}" for oddity in info.oddities]
+    assert info.channels == (ChannelInfo(1, 0, 2),)
+
+
 def test_a_damaged_provenance_does_not_hide_the_file(describe):
     info = describe(one_track((0, meta(1, JSON_TEXT[:-1])), *NOTE))
     assert info.provenance is None
@@ -138,7 +158,7 @@ def test_a_damaged_provenance_does_not_hide_the_file(describe):
 
 def test_a_damaged_file_is_refused_as_read_refuses_it(tmp_path):
     path = tmp_path / "bad.mid"
-    for data in (b"", one_track(*NOTE, (0, b"\xf4"))):
+    for data in (b"", one_track((0, b"\x3c\x40"), *NOTE)):
         path.write_bytes(data)
         with pytest.raises(MidiError) as by_read:
             midi.read(path)

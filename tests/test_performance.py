@@ -383,3 +383,17 @@ def test_sustained_leaves_what_it_was_given_and_changes_nothing_twice(performanc
     folded = performance.sustained()
     assert performance == before
     assert folded.sustained() == folded
+
+
+def test_a_pedal_at_the_end_of_a_hundred_thousand_held_notes():
+    n = 100_000  # each beside each other would be ten thousand million pairs
+    held = Performance.from_arrays(
+        onset_s=np.arange(n) * 0.001,
+        offset_s=np.full(n, 200.0),
+        pitch=np.full(n, 60),
+        velocity=np.full(n, 60),
+        controls=np.array([(99.9985, SUSTAIN, 127)], CONTROL_DTYPE),
+    )
+    ends_s = held.sustained().notes["offset_s"]
+    assert ends_s[-1] == 200.0
+    assert (ends_s[:-1] == held.notes["onset_s"][-1]).all()

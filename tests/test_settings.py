@@ -9,6 +9,7 @@ from espressivo.codes import (
     NOTE_ON,
     TIME_SHIFT,
     VELOCITY,
+    Limits,
     vocabulary,
 )
 from espressivo.engine.engine import State
@@ -141,6 +142,12 @@ def test_the_longest_rest(rest_s):
     rests = onset - ends[: len(onset)]
     assert rests.max() == round(rest_s * 100)
     assert len(heard(0, favour=quiet, seconds=60)[2]) < 5
+
+
+def test_no_rest_and_no_note_is_shorter_than_a_step_of_the_grid():
+    limits = Limits(longest_rest_s=1e-9, longest_note_s=1e-9)
+    assert limits.longest_rest(V) == 1
+    assert limits.longest_note(V) == 1
 
 
 def test_rules_do_not_change_what_they_do_not_touch():

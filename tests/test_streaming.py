@@ -176,8 +176,9 @@ def test_what_a_person_plays_changes_what_follows():
     assert with_notes() != with_notes(60) != with_notes(62)
     assert with_notes(10) == with_notes()  # not in the vocabulary
     stream = opened(Model(Mock(V)))
-    with pytest.raises(GenerationError, match=r"within 0\.\.127"):
-        stream.hear(60, 128)
+    for pitch, velocity in ((60, 128), (128, 60), (-1, 60), (60, -1)):
+        with pytest.raises(GenerationError, match=r"within 0\.\.127"):
+            stream.hear(pitch, velocity)
 
 
 def longest_silence_s(events):

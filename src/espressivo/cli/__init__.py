@@ -7,6 +7,7 @@ model is, and ``options`` what they share.
 
 from __future__ import annotations
 
+import logging
 import sys
 
 import click
@@ -40,6 +41,7 @@ for command in (command for module in _MODULES for command in module.COMMANDS):
 
 def main() -> None:
     """Run the command line; one line and exit 1 on bad input, 2 on what cannot be asked for."""
+    logging.basicConfig(format="espressivo: %(message)s")
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Exit as end:

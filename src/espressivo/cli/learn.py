@@ -116,6 +116,7 @@ def prepare(
     help="Of a stack: each layer's memory, d by the delta rule or a by attention: ddda.",
 )
 @click.option("--heads", type=_COUNT, help="Of a stack: heads of a layer, instead of 4.")
+@click.option("--attention", type=_COUNT, help="Of a stack: events that a layer a reaches back.")
 @click.option(
     "--controls/--no-controls",
     default=False,
@@ -327,16 +328,17 @@ def _network(options: dict[str, Any]) -> NetworkConfig:
             "pattern": pattern,
             "width": options["hidden"],
             "heads": options["heads"],
+            "window": options["attention"],
             "controls": controls,
         }
         if options["layers"] not in (None, len(pattern)):
             raise click.UsageError("--layers and --pattern do not agree: leave --layers out")
     else:
         sizes = {name: options[name] for name in ("hidden", "layers")}
-        if options["pattern"] or options["heads"] or options["controls"]:
-            raise click.UsageError(
-                "--pattern, --heads and --controls need --network delta or notewise"
-            )
+        of_stacks = ("pattern", "heads", "attention", "controls")
+        if any(options[name] for name in of_stacks):
+            listed = ", ".join(f"--{name}" for name in of_stacks)
+            raise click.UsageError(f"{listed} need --network delta or notewise")
     given = {name: size for name, size in sizes.items() if size is not None}
     try:
         return dataclasses.replace(config, dropout=options["dropout"], **given)

@@ -53,7 +53,7 @@ DEFAULT_VELOCITY = 64
 """Notes before the first velocity event of a list take the velocity of this one's bin."""
 
 FIELDS = ((TIME_SHIFT,), (NOTE_ON, SUSTAIN, END), (VELOCITY,), (DURATION,), (FINE_DURATION,))
-"""The kinds of each id of a step in a code of notes, in their order."""
+"""The kinds of each id of a step in a note-wise vocabulary, in their order."""
 
 NO_ID = -1
 """What stands for an id that a step lacks."""
@@ -70,8 +70,9 @@ def encode(performance: Performance, vocabulary: Layout) -> Ids:
 
     Lost on the way: time between the steps of the grid, velocity within its bin, notes outside
     the range of pitches, every pedal but sustain, and silence after the last event. A note lasts
-    at least one step, and in a code of notes at most its longest. A velocity event stands only
-    before a note whose bin differs from that of the note before, or in a code of notes with each.
+    at least one step, and in a note-wise vocabulary at most its longest. A velocity event stands
+    only before a note whose bin differs from that of the note before, or in a note-wise vocabulary
+    with each.
 
     Parameters
     ----------
@@ -134,8 +135,8 @@ def decode(ids: ArrayLike, vocabulary: Layout) -> Performance:
     the bin of 64. Start and end events, and pedal movements that change nothing, are ignored.
     What comes out is quantised: `quantise` leaves it as it is.
 
-    In a code of notes, velocity and length count where they follow a note-on in this order. A
-    note without a velocity has that of the bin of 64, and one without a length the longest.
+    In a note-wise vocabulary, velocity and length count where they follow a note-on in this order.
+    A note without a velocity has that of the bin of 64, and one without a length the longest.
 
     Parameters
     ----------
@@ -237,13 +238,13 @@ def restore(ids: Ids, vocabulary: Layout) -> Ids:
 
     Put before a segment that begins in the middle of a piece, they make it whole: the pedal if
     it is down, the sounding notes by ascending pitch, and the loudness then in force. The notes
-    are given that loudness, since how loud they were struck no longer matters. In a code of notes
-    they keep their own, and have the lengths that are left.
+    are given that loudness, since how loud they were struck no longer matters. In a note-wise
+    vocabulary they keep their own, and have the lengths that are left.
 
     Parameters
     ----------
     ids : int32 array
-        All events of the piece before the segment; in a code of notes, whole steps.
+        All events of the piece before the segment; in a note-wise vocabulary, whole steps.
 
     Returns
     -------
@@ -301,7 +302,7 @@ def _notewise(
     ended: _Steps,
     v: Layout,
 ) -> Ids:
-    """Write notes, movements of the pedal, and the end at one step or none, in a code of notes."""
+    """Write notes, movements of the pedal, and the end, note-wise, at one step or none."""
     ids = np.full((len(moved) + len(start) + len(ended), len(FIELDS)), NO_ID)
     pedal, note, last = np.split(ids, [len(moved), len(moved) + len(start)])  # views
     pedal[:, 1] = down + v.first[SUSTAIN]
@@ -335,7 +336,7 @@ def _written_with(
     ids: Ids,
     v: Layout,
 ) -> tuple[NDArray[np.int32], _Steps]:
-    """Return velocity and length of each note-on of a code of notes, as written after it."""
+    """Return velocity and length of each note-on of a note-wise vocabulary, as written after it."""
     kinds = np.append(kind, [-1] * 3)
     loud = kinds[on + 1] == VELOCITY
     velocities = np.full(len(on), velocity, np.int32)
@@ -352,7 +353,7 @@ def _written_with(
 
 
 def steps(ids: Ids, vocabulary: Layout) -> Ids:
-    """Lay out the ids of a code of notes in steps.
+    """Lay out the ids of a note-wise vocabulary in steps.
 
     Parameters
     ----------
@@ -373,7 +374,7 @@ def steps(ids: Ids, vocabulary: Layout) -> Ids:
 
 
 def following(vocabulary: Layout) -> tuple[_Steps, NDArray[np.bool_]]:
-    """Tell what follows each id of a code of notes in a step.
+    """Tell what follows each id of a note-wise vocabulary in a step.
 
     Returns
     -------
@@ -477,7 +478,7 @@ def _stray(
 
 
 def _restore_notewise(ids: Ids, v: Layout) -> Ids:
-    """Do what `restore` says in a code of notes."""
+    """Do what `restore` says in a note-wise vocabulary."""
     now = int(grid_steps(ids, v)[-1]) if len(ids) else 0
     rest = v.first[TIME_SHIFT] + v.max_shift_steps
     rests = [rest] * (v.longest_note_steps // v.max_shift_steps + 1)  # until every note has ended

@@ -43,7 +43,7 @@ KINDS = (
     "sustain",
     "start",
     "end",
-    "length",
+    "duration",
     "fine_duration",
 )
 """The kinds of events; an event's kind is an index into this tuple."""
@@ -58,7 +58,8 @@ class Layout:
     The ids are 0-based and run through the kinds in a fixed order: note-ons and note-offs by
     ascending pitch, time-shifts of 1 step to ``max_shift_steps``, velocity bins ascending, then,
     where the code has them, sustain up, sustain down, start, end, classes of lengths ascending,
-    and places in them. A code of notes has no note-offs, no start, and a time-shift of 0 steps.
+    and places in them. A note-wise vocabulary has no note-offs, no start, and a time-shift of 0
+    steps.
 
     Parameters
     ----------
@@ -141,12 +142,12 @@ class Layout:
 
     @property
     def notewise(self) -> bool:
-        """Whether this is a code of notes, with lengths."""
+        """Whether notes are written with their durations."""
         return self.longest_note_steps > 0
 
     @cached_property
     def shortest_durations(self) -> NDArray[np.int32]:
-        """The least length of each class, in steps, ascending; none in a code of events."""
+        """The least duration of each class, in steps, ascending; none without durations."""
         octaves = (self.longest_note_steps // 16).bit_length()  # those of 1 step each are the first
         parts = [np.arange(0), np.arange(16), *((8 + np.arange(8)) << n for n in range(1, octaves))]
         return 1 + np.concatenate(parts[: 1 + octaves]).astype(np.int32)
@@ -268,9 +269,9 @@ class Layout:
             number = int(checked) - self.first[DURATION]
             last = value + int(self.durations_in_class[number]) - 1
             step_ms = 1000 / self.steps_per_second
-            return f"length {value * step_ms:g}..{last * step_ms:g} ms"
+            return f"duration {value * step_ms:g}..{last * step_ms:g} ms"
         if kind == FINE_DURATION:
-            return f"length + {value * 1000 / self.steps_per_second:g} ms"
+            return f"duration + {value * 1000 / self.steps_per_second:g} ms"
         return KINDS[kind]
 
     def to_dict(self) -> dict[str, Any]:

@@ -85,10 +85,8 @@ class NoteDecoder(Followers):
 
     def rests_too_long(self, gap: int = 0) -> bool:
         """Tell whether so many steps from now nothing has sounded for the longest rest."""
-        rest, then = self._longest_rest, self.now + gap
-        if rest is None or then < self._silent_from + rest:
-            return False
-        return all(end <= then for end, _ in self._notes)
+        rest = self._longest_rest
+        return rest is not None and self.now + gap >= self._silent_from + rest
 
     def feed(self, id_: int) -> list[Message]:
         """Take note of an id, and return what is heard of it; see `Decoder.feed`."""

@@ -14,8 +14,8 @@ name       size origin
 ``notes``  424  ours: what ``pedal`` says, note by note, each with its length
 ========== ==== ========================================================================
 
-In the first four a note's end is an event of its own. A code of notes is written in steps instead,
-each of which says when something happens, and then what:
+In the first four a note's end is an event of its own. A note-wise vocabulary is written in steps
+instead, each of which says when something happens, and then what:
 
 - a time-shift from the step before, 0 included; the longest one stands alone, as a rest
 - a note-on, then its velocity, its length, and, where that class of lengths has several, which

@@ -11,7 +11,9 @@ from espressivo.data.corpus import (
     read_splits,
 )
 from espressivo.data.dataset import Dataset
-from espressivo.data.fingerprint import mixed
+from espressivo.data.fingerprint import Sketch, mixed, sketch
+from espressivo.data.halves import HALVES, Half, halves
+from espressivo.data.probes import COPIES, PAST_S, Probe, copies, past
 from espressivo.data.shards import processes
 from espressivo.data.windows import (
     IGNORED,
@@ -22,18 +24,28 @@ from espressivo.data.windows import (
 )
 
 __all__ = [
+    "COPIES",
+    "HALVES",
     "IGNORED",
+    "PAST_S",
     "SPLITS",
     "Augmentation",
     "Batch",
     "Cut",
     "Dataset",
+    "Half",
+    "Probe",
+    "Sketch",
     "batches",
+    "copies",
     "find_files",
+    "halves",
     "match_rows",
     "mixed",
+    "past",
     "prepare",
     "processes",
     "read_splits",
+    "sketch",
     "whole_pieces",
 ]

@@ -27,7 +27,7 @@ from typing import Any
 from espressivo.codes import Vocabulary
 from espressivo.data import shards
 from espressivo.data.dataset import FORMAT
-from espressivo.data.fingerprint import groups, same_composition, same_performance
+from espressivo.data.fingerprint import FINGERPRINT, groups, same_composition, same_performance
 from espressivo.data.shards import Entry
 from espressivo.errors import DataError
 from espressivo.files import replacing
@@ -212,6 +212,7 @@ def prepare(
     wanted = [file for file in files if rows is None or file[0] in rows]
     settings = {
         "format": FORMAT,
+        "fingerprint": FINGERPRINT,
         "vocabulary": vocabulary.to_dict(),
         "programs": None if programs is None else sorted(programs),
     }

@@ -1,12 +1,13 @@
 """Fingerprint: which files hold the same composition, and which the same performance of it.
 
-A landmark is a run of ten successive notes: a hash of its pitches in any order (chords are struck
-in any order), and the time of its first note. One landmark in sixteen, chosen by its hash, is
-kept, so the same music keeps the same landmarks wherever it stands (Broder 1997; Wang 2003).
+A landmark is a run of twelve successive notes: a hash of their pitches above the lowest of them, in
+any order (chords are struck in any order), and the time of its first note. One landmark in sixteen,
+chosen by its hash, is kept, so the same music keeps the same landmarks wherever it stands, and in
+any key (Broder 1997; Wang 2003).
 
 - Two pianists playing one composition share at least 8 % of the landmarks of the shorter file.
-- Two files of one performance share the time from landmark to landmark as well, up to a tempo
-  common to the whole file; two pianists agree in it by chance only.
+- Two files of one performance share the interval and the time from landmark to landmark as well, up
+  to a tempo common to the whole file; two pianists agree in the time by chance only.
 
 On the 2008 files of MAESTRO and ASAP (a test in ``tests/test_corpus.py``) this finds 538 of 538
 known copies, excerpts included, and no other pair. Silence before, resolution, tempo, loudness,
@@ -23,15 +24,26 @@ from numpy.typing import NDArray
 
 from espressivo.music import Performance
 
-__all__ = ["Sketch", "groups", "mixed", "same_composition", "same_performance", "sketch"]
+__all__ = [
+    "FINGERPRINT",
+    "Sketch",
+    "groups",
+    "mixed",
+    "same_composition",
+    "same_performance",
+    "sketch",
+]
+
+FINGERPRINT = 2
+"""Version of the landmarks: those of other versions have nothing in common."""
 
 Sketch = NDArray[np.uint32]
-"""Landmarks in the order of time, shape (n, 2): hash, and time in milliseconds."""
+"""Landmarks in the order of time, shape (n, 3): hash, milliseconds, and lowest pitch."""
 
-_RUN_NOTES = 10
+_RUN_NOTES = 12
 _KEPT_ONE_IN = 16
 _COMPOSITION_SHARE = 0.08  # MAESTRO and ASAP: all unrelated pairs are below 0.08
-_PERFORMANCE_SHARE = 0.4  # MAESTRO and ASAP: copies are above 0.85, other pairs below 0.26
+_PERFORMANCE_SHARE = 0.5  # MAESTRO and ASAP: copies are above 0.83, other pairs below 0.34
 _LEAST_SHARED = 3  # of so few landmarks that chance would decide, nothing is concluded
 _TOLERANCE_MS = 8.0
 _NEIGHBOURS = 100  # files with which a file is compared for each landmark; bounds the cost
@@ -43,12 +55,15 @@ def sketch(performance: Performance) -> Sketch:
     notes = performance.notes
     runs = len(notes) - _RUN_NOTES + 1
     if runs < 1:
-        return np.empty((0, 2), np.uint32)
-    pitch = mixed(np.arange(1, 129, dtype=np.uint64))[notes["pitch"]]
-    hashed = mixed(np.lib.stride_tricks.sliding_window_view(pitch, _RUN_NOTES).sum(axis=1))
+        return np.empty((0, 3), np.uint32)
+    pitch = np.lib.stride_tricks.sliding_window_view(notes["pitch"], _RUN_NOTES)
+    lowest = pitch.min(axis=1)
+    spread = mixed(np.arange(1, 129, dtype=np.uint64))[pitch - lowest[:, None]]
+    hashed = mixed(spread.sum(axis=1))
     kept = np.flatnonzero(hashed % np.uint64(_KEPT_ONE_IN) == 0)
     time_ms = np.round(notes["onset_s"][kept] * 1000)
-    return np.stack((hashed[kept] >> np.uint64(32), time_ms), axis=1).astype(np.uint32)
+    columns = (hashed[kept] >> np.uint64(32), time_ms, lowest[kept])
+    return np.stack(columns, axis=1).astype(np.uint32)
 
 
 def same_composition(sketches: Sequence[Sketch]) -> list[tuple[int, int]]:
@@ -76,7 +91,7 @@ def same_performance(one: Sketch, other: Sketch) -> bool:
     """Tell whether one file is a copy of the other, or of a part of it.
 
     The tempo between the two is the median ratio of the times from landmark to landmark; then
-    at least 40 % of the pairs of successive landmarks of the shorter file must recur in the
+    at least 50 % of the pairs of successive landmarks of the shorter file must recur in the
     longer, to 8 ms.
     """
     shorter, longer = sorted((one, other), key=len)
@@ -121,9 +136,13 @@ def groups(count: int, pairs: Sequence[tuple[int, int]]) -> list[int]:
 
 
 def _pairs(landmarks: Sketch) -> tuple[NDArray[np.uint64], NDArray[np.float64]]:
-    """Return for each pair of successive landmarks a hash of the two and the milliseconds."""
+    """Return for each pair of successive landmarks a hash and the milliseconds between them.
+
+    The hash is of both, and of the interval from the lowest pitch of one to that of the other.
+    """
     hashed, time_ms = landmarks[:, 0].astype(np.uint64), landmarks[:, 1].astype(np.float64)
-    return (hashed[:-1] << np.uint64(32)) | hashed[1:], np.diff(time_ms)
+    interval = mixed((128 + np.diff(landmarks[:, 2].astype(np.int64))).astype(np.uint64))
+    return ((hashed[:-1] << np.uint64(32)) | hashed[1:]) ^ interval, np.diff(time_ms)
 
 
 def mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:

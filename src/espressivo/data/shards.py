@@ -67,7 +67,7 @@ class Entry:
     def sketch(self) -> Sketch:
         """Return the fingerprint as an array."""
         stored = np.frombuffer(base64.b64decode(self.landmarks), "<u4")
-        return stored.astype(np.uint32).reshape(-1, 2)
+        return stored.astype(np.uint32).reshape(-1, 3)
 
 
 @dataclass(frozen=True)

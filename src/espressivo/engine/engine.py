@@ -1,8 +1,8 @@
 """Engine: a model file, ready to read ids and predict the next, on ONNX Runtime.
 
-An id is an event, or in a code of notes a part of a step; the engine takes them one by one either
-way. `Engine` runs the graph and knows nothing of time; `State` carries what the model remembers
-from id to id, and can be copied, read and set. The layout of the
+An id is an event, or in a note-wise vocabulary a part of an event; the engine takes them one by one
+either way. `Engine` runs the graph and knows nothing of time; `State` carries what the model
+remembers from id to id, and can be copied, read and set. The layout of the
 file is in `espressivo.export`.
 """
 
@@ -299,7 +299,8 @@ class State:
         May serve any number of states.
     controls : float32 array, shape (engine.controls,), optional
         What is requested of the music to come, as `espressivo.codes` makes it. Can be set at any
-        time; it counts from the next id fed on, in a code of notes from the next step completed.
+        time; it counts from the next id fed on, in a note-wise vocabulary from the next event
+        completed.
     returns : float
         How strongly pointers make music come back that was there before, 1 as learned. Can be set
         at any time.

@@ -16,7 +16,6 @@ __all__ = ["MAX_SEED", "Sampling", "generator"]
 MAX_SEED = (1 << 64) - 1
 """Greatest seed of a `generator`."""
 
-_DEEP = 600.0  # nats: exp(-600) is far above the least number
 _LEAST = 1e-290  # less than this may be the remains of an underflow
 
 _Floats = NDArray[np.float64]
@@ -226,21 +225,19 @@ class Sampling:
         whole = np.add.reduceat(p, first).tolist()
         p *= allowed
         rest = np.add.reduceat(p, first).tolist()
-        # Where nothing can underflow, a kind of which nothing is left has nothing that is allowed.
-        deep = largest - x[x.argmin()] > _DEEP * self.temperature
-        scale = [0.0] * len(rest)
-        begin, some = 0, False
-        for number, (all_of_it, left, count) in enumerate(
-            zip(whole, rest, self.kinds, strict=True)
-        ):
+        scale: list[float] = []
+        for all_of_it, left in zip(whole, rest):  # noqa: B905 (this runs for every id)
             if left > _LEAST:
-                scale[number], some = all_of_it / left, True
-            elif deep and all_of_it > _LEAST and allowed[begin : begin + count].any():
-                return None
-            begin += count
-        if not some:
+                scale.append(all_of_it / left)
+                continue
+            if all_of_it > _LEAST:
+                begin, count = first[len(scale)], self.kinds[len(scale)]
+                if 1 in allowed[begin : begin + count].tobytes():
+                    return None
+            scale.append(0.0)
+        if not any(scale):
             return None
-        p *= np.array(scale)[kind]
+        p *= np.array(scale).take(kind)
         return p
 
     def _careful(self, x: _Floats, allowed: NDArray[np.bool_]) -> _Floats:

@@ -14,7 +14,7 @@ import numpy as np
 from espressivo.errors import MidiError
 from espressivo.midi import smf
 from espressivo.midi.provenance import Provenance, find, is_provenance
-from espressivo.midi.reading import from_bytes
+from espressivo.midi.reading import parsed
 from espressivo.music import PEDALS, SOFT, SOSTENUTO, SUSTAIN
 
 __all__ = ["ChannelInfo", "FileInfo", "describe"]
@@ -31,7 +31,7 @@ _TEXT_NAMES = {
     0x109: "device name",
 }
 _FIFTHS = "Cb Gb Db Ab Eb Bb F C G D A E B F# C# G# D# A#".split()  # major from 7 flats on
-_MOST_LINES = 10  # texts that `FileInfo.lines` shows
+_MOST_LINES = 10  # tracks or texts that `FileInfo.lines` shows
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,9 @@ class FileInfo:
     provenance : Provenance or None
     provenance_error : str or None
         Why the provenance cannot be read, if the file has one that is damaged.
+    oddities : tuple of str
+        What is not as the standard has it and is passed over: of each kind the first, and their
+        number.
     """
 
     type: int
@@ -103,19 +106,21 @@ class FileInfo:
     texts: tuple[tuple[str, str], ...]
     provenance: Provenance | None
     provenance_error: str | None
+    oddities: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as values that JSON can hold."""
         return dataclasses.asdict(self)
 
     def lines(self) -> list[str]:
-        """Return a description for people; of many texts, the first ten are shown."""
+        """Return a description for people; of many tracks or texts, the first ten are shown."""
         if self.smpte is None:
             division = f"{self.ticks_per_quarter} ticks per quarter note"
         else:
             division = f"SMPTE, {self.smpte[0]} frames a second of {self.smpte[1]} ticks"
         lines = [f"type {self.type}, {division}, {self.seconds:.2f} s"]
-        lines += [f"track {n}: {name or '(no name)'}" for n, name in enumerate(self.tracks, 1)]
+        tracks = [f"track {n}: {name or '(no name)'}" for n, name in enumerate(self.tracks, 1)]
+        lines += _first(tracks, "tracks")
         if self.tempo_range:
             slowest, fastest = (f"{bpm:.6g}" for bpm in self.tempo_range)
             span = slowest if slowest == fastest else f"{slowest} to {fastest}"
@@ -131,16 +136,14 @@ class FileInfo:
             lines.append(f"notes on channel {one.channel}, {what}: {one.notes}")
         moved = [f"{name} {count}" for name, count in self.pedals.items() if count]
         lines.append(f"pedal movements: {', '.join(moved) or 'none'}")
-        lines += [f"{kind}: {text}" for kind, text in self.texts[:_MOST_LINES]]
-        if len(self.texts) > _MOST_LINES:
-            lines.append(f"... and {len(self.texts) - _MOST_LINES} more texts")
+        lines += _first([f"{kind}: {text}" for kind, text in self.texts], "texts")
         if self.provenance_error:
             lines.append(self.provenance_error)
         elif self.provenance:
             for name, value in self.provenance.to_dict().items():
                 shown = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
                 lines.append(f"{name}: {shown}")
-        return lines
+        return lines + [f"odd: {oddity}" for oddity in self.oddities]
 
 
 def describe(path: str | os.PathLike[str]) -> FileInfo:
@@ -154,15 +157,15 @@ def describe(path: str | os.PathLike[str]) -> FileInfo:
         If `read` refuses the file; the message is the same.
     """
     data = smf.load(path)
-    seconds = from_bytes(data, str(path)).seconds  # which also refuses what is damaged
+    performance, _ = parsed(data, str(path))  # which also refuses what is damaged
     try:
-        return _file_info(data, seconds)
+        return _file_info(data, performance.seconds)
     except MidiError as error:
         raise MidiError(f"{path}: {error}") from None
 
 
 def _file_info(data: bytes, seconds: float) -> FileInfo:
-    kind, division, tracks = smf.chunks(smf.unwrap(data))
+    kind, division, tracks, oddities = smf.chunks(smf.unwrap(data))
     names = [""] * len(tracks)
     bpm: list[float] = []
     times: dict[str, None] = {}  # for their order
@@ -171,7 +174,7 @@ def _file_info(data: bytes, seconds: float) -> FileInfo:
     texts: list[tuple[str, str]] = []
     marked: list[tuple[int, bytes]] = []
     program = np.zeros((len(tracks), 16), np.int64)
-    for track, _, status, content in smf.all_events(tracks):
+    for track, _, status, content in smf.all_events(tracks, oddities):
         message, channel = status >> 4, status & 15
         if message == 9 and content[1]:
             notes[channel + 1, int(program[track, channel])] += 1
@@ -214,7 +217,14 @@ def _file_info(data: bytes, seconds: float) -> FileInfo:
         texts=tuple(texts),
         provenance=provenance,
         provenance_error=provenance_error,
+        oddities=oddities.lines(),
     )
+
+
+def _first(lines: list[str], what: str) -> list[str]:
+    """Return the first lines, and how many more there are."""
+    more = len(lines) - _MOST_LINES
+    return [*lines[:_MOST_LINES], f"... and {more} more {what}"] if more > 0 else lines
 
 
 def _text(content: bytes) -> str:

@@ -162,8 +162,8 @@ def read_provenance(source: bytes | str | os.PathLike[str]) -> Provenance | None
         ("<bytes>", source) if isinstance(source, bytes) else (str(source), smf.load(source))
     )
     try:
-        _, _, tracks = smf.chunks(smf.unwrap(content))
-        return find((status, data) for _, _, status, data in smf.all_events(tracks))
+        _, _, tracks, oddities = smf.chunks(smf.unwrap(content))
+        return find((status, data) for _, _, status, data in smf.all_events(tracks, oddities))
     except MidiError as error:
         raise MidiError(f"{name}: {error}") from None
 

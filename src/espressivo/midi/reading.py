@@ -9,9 +9,12 @@
   channel and pitch. Note-offs without a note, notes that are never ended and notes that end at
   the tick where they began are left out, as pretty_midi does.
 - Channel 10 holds drums and is left out. Of the controllers the three pedals are kept. Pedals
-  belong to the notes of their channel and track: those of a channel that plays nothing are left
-  out, unless the file plays nothing at all. Where several channels or tracks move the same pedal,
-  it is at each moment as deep as the deepest of them.
+  belong to the notes of their channel, on whatever track either stands: those of a channel that
+  plays nothing are left out, unless the file plays nothing at all. Where several channels move the
+  same pedal, it is at each moment as deep as the deepest of them.
+- What is sound in an odd file is read: a message with a data byte above 127, a status that no event
+  has, bytes after the end of a track or of the file, a number of tracks that is not theirs and an
+  unknown type are passed over, and logged in one line; `espressivo.midi.describe` lists them.
 - Ticks become seconds in the same floating-point steps as in pretty_midi, so that quantised
   times agree with note-seq to the last bit.
 
@@ -20,7 +23,9 @@ symusic does the parsing, of tracks that `espressivo.midi.smf` has checked and m
 
 from __future__ import annotations
 
+import logging
 import os
+from collections import defaultdict
 from collections.abc import Collection
 from typing import Any
 
@@ -41,10 +46,12 @@ from espressivo.music import (
     Performance,
 )
 
-__all__ = ["deepest", "from_bytes", "read"]
+__all__ = ["deepest", "from_bytes", "parsed", "read"]
 
-# A zero-length note on each channel: without notes, symusic forgets a channel's controllers.
-_ANCHORS = b"".join(bytes((0, 0x90 | c, 0, 1, 0, 0x80 | c, 0, 0)) for c in range(16))
+# symusic makes a part of each program of a track: here every channel has a program of its own.
+_PROGRAMS = b"".join(bytes((0, 0xC0 | c, c)) for c in range(16))
+# It forgets the controllers of a channel without notes: a note without length keeps them.
+_ANCHORS = [bytes((0, 0x90 | c, 0, 1, 0, 0x80 | c, 0, 0)) for c in range(16)]
 
 _Segments = list[tuple[int, float, float]]
 _Columns = dict[str, NDArray[Any]]
@@ -70,8 +77,9 @@ def read(path: str | os.PathLike[str], programs: Collection[int] | None = None) 
     Raises
     ------
     MidiError
-        If the file cannot be read, is larger than `MAX_BYTES`, is not MIDI, or is damaged or
-        truncated. The message is one line and begins with the path.
+        If the file cannot be read, is larger than `MAX_BYTES`, is not MIDI, is truncated, or is
+        damaged so that it cannot be told what follows. The message is one line and begins with the
+        path.
     """
     return from_bytes(smf.load(path), str(path), programs)
 
@@ -80,28 +88,59 @@ def from_bytes(
     data: bytes, name: str = "<bytes>", programs: Collection[int] | None = None
 ) -> Performance:
     """Read the bytes of a MIDI file; see `read`. Errors begin with `name`."""
+    performance, oddities = parsed(data, name, programs)
+    if lines := oddities.lines():
+        more = f"; and {len(lines) - 1} more oddities" if len(lines) > 1 else ""
+        logging.getLogger(__name__).warning("%s: %s%s", name, lines[0], more)
+    return performance
+
+
+def parsed(
+    data: bytes, name: str, programs: Collection[int] | None = None
+) -> tuple[Performance, smf.Oddities]:
+    """Return what `from_bytes` does, and what was odd, of which nothing is logged."""
     kept = None if programs is None else frozenset(programs)
     if kept is not None and not kept <= frozenset(range(128)):
         raise ValueError("programs must be within 0..127")
     try:
-        kind, division, tracks = smf.chunks(smf.unwrap(data))
-        if kind == 2:
-            performance = _in_turn([_merged([track], division, kept, True) for track in tracks])
-        else:
-            performance, _ = _merged(tracks, division, kept, False)
-        if performance.seconds > MAX_SECONDS:
-            raise MidiError(
-                f"it would last {performance.seconds / 3600:.0f} hours, at most "
-                f"{MAX_SECONDS // 3600} are allowed: a time or tempo in it is damaged"
-            )
+        try:
+            return _parsed(data, kept, False)
+        except (RuntimeError, ValueError, MemoryError):  # something odd where it was not walked
+            return _parsed(data, kept, True)
     except MidiError as error:
         raise MidiError(f"{name}: {error}") from None
-    return performance
+    except (RuntimeError, ValueError, MemoryError) as error:
+        raise MidiError(f"{name}: cannot be parsed: {error}") from None
+
+
+def _parsed(
+    data: bytes, programs: frozenset[int] | None, whole: bool
+) -> tuple[Performance, smf.Oddities]:
+    """Read a file, if `whole` is set by walking every event of it."""
+    kind, division, tracks, oddities = smf.chunks(smf.unwrap(data))
+    plain = [
+        smf.plain(number, track, programs, whole or kind == 2, oddities)
+        for number, track in enumerate(tracks)
+    ]
+    playing = sum(bool(track.messages) for track in plain)
+    if playing > smf.MAX_TRACKS:
+        raise MidiError(f"{playing} of its tracks play: at most {smf.MAX_TRACKS} can be read")
+    if kind == 2:
+        patterns = [track for track in plain if track.messages or track.length]
+        performance = _in_turn([_merged([one], division, programs is None) for one in patterns])
+    else:
+        performance, _ = _merged(plain, division, programs is None)
+    if performance.seconds > MAX_SECONDS:
+        raise MidiError(
+            f"it would last {performance.seconds / 3600:.0f} hours, at most "
+            f"{MAX_SECONDS // 3600} are allowed: a time or tempo in it is damaged"
+        )
+    return performance, oddities
 
 
 def _in_turn(parts: list[tuple[Performance, float]]) -> Performance:
     """Lay performances of given lengths (seconds) one after another."""
-    notes, controls = [], []
+    notes, controls = [np.empty(0, NOTE_DTYPE)], [np.empty(0, CONTROL_DTYPE)]
     begin_s = 0.0
     for performance, length_s in parts:
         notes.append(performance.notes.copy())
@@ -112,49 +151,45 @@ def _in_turn(parts: list[tuple[Performance, float]]) -> Performance:
     return Performance(np.concatenate(notes), np.concatenate(controls))
 
 
-def _merged(
-    tracks: list[bytes], division: int, programs: frozenset[int] | None, whole: bool
-) -> tuple[Performance, float]:
-    """Merge tracks that share a tempo map.
+def _merged(tracks: list[smf.PlainTrack], division: int, every: bool) -> tuple[Performance, float]:
+    """Merge tracks that share a tempo map; `every` tells whether every program is wanted.
 
-    The second value, the seconds until the last end of track, is right if `whole` is set.
+    The second value, the seconds until the last end of track, is right if the tracks were walked.
     """
-    plain: list[bytes] = []
-    tempos: list[smf.Tempo] = []
-    length = 0
-    for number, track in enumerate(tracks, 1):
-        try:
-            rest, in_track, end = smf.plain(track, programs, whole)
-        except MidiError as error:
-            raise MidiError(f"damaged: track {number}, {error}") from None
-        plain.append(rest)
-        tempos += in_track
-        length = max(length, end)
-    segments = _tempo_map(division, tempos)
-    try:
-        parsed = _parse(plain)
-        if not parsed and programs is None:
-            parsed = _parse([_ANCHORS + track for track in plain])
-        played = [(notes, controls) for is_drum, notes, controls in parsed if not is_drum]
-        performance = Performance._of_valid(
-            _notes([notes for notes, _ in played], segments),
-            _controls([controls for _, controls in played], segments),
-        )
-    except (RuntimeError, ValueError, MemoryError) as error:
-        for _ in smf.all_events(tracks):  # which names the fault, if there is one
-            pass
-        raise MidiError(f"cannot be parsed: {error}") from None
+    segments = _tempo_map(division, [tempo for track in tracks for tempo in track.tempos])
+    notes, moves = _parse([track.messages for track in tracks if track.messages], every)
+    performance = Performance._of_valid(_notes(notes, segments), _controls(moves, segments))
+    length = max(track.length for track in tracks)
     return performance, float(_seconds(np.int64(length), segments))
 
 
-def _parse(plain: list[bytes]) -> list[tuple[bool, _Columns, _Columns]]:
+def _parse(plain: list[bytes], every: bool) -> tuple[list[_Columns], list[list[_Columns]]]:
     """Let symusic parse plain tracks.
 
-    Returns for each track and channel whether it holds drums, its notes and its controls.
+    Returns the notes of each track and channel but drums, and the controls of each channel that
+    plays notes, track by track; of every channel if none plays and `every` is set.
     """
+    if not plain:
+        return [], []
+    tracks = []
+    for messages in plain:
+        anchors = [_ANCHORS[c] for c in range(16) if 0xB0 | c in messages]
+        tracks.append(b"".join((_PROGRAMS, *anchors, messages)))
     # It looks a few bytes beyond the last track.
-    score = ScoreTick.from_midi(smf.file(plain, 480, bytes(16)), True)
-    return [(part.is_drum, part.notes.numpy(), part.controls.numpy()) for part in score.tracks]
+    score = ScoreTick.from_midi(smf.file(tracks, 480, bytes(16)), True)
+    notes, moves, playing = [], defaultdict(list), set()
+    for part in score.tracks:
+        if part.is_drum:
+            continue
+        columns = part.notes.numpy()
+        if len(columns["duration"]) and not columns["duration"][0]:  # an anchor, which comes first
+            columns = {name: column[1:] for name, column in columns.items()}
+        if columns["duration"].any():
+            playing.add(part.program)
+        notes.append(columns)
+        moves[part.program].append(part.controls.numpy())
+    heard = playing or (set(moves) if every else ())
+    return notes, [moves[channel] for channel in sorted(heard)]
 
 
 def _tempo_map(division: int, tempos: list[smf.Tempo]) -> _Segments:
@@ -215,15 +250,8 @@ def _notes(columns: list[_Columns], segments: _Segments) -> NDArray[np.void]:
     return notes if duration.min(initial=1) > 0 else notes[duration > 0]
 
 
-def _controls(columns: list[_Columns], segments: _Segments) -> NDArray[np.void]:
-    sources = []
-    for column in columns:
-        time, number, value = column["time"], column["number"], column["value"]
-        pedal = (number == SUSTAIN) | (number == SOSTENUTO) | (number == SOFT)
-        if not pedal.all():
-            time, number, value = time[pedal], number[pedal], value[pedal]
-        if len(time):
-            sources.append((time, number, value))
+def _controls(channels: list[list[_Columns]], segments: _Segments) -> NDArray[np.void]:
+    sources = [moves for tracks in channels if len((moves := _moves(tracks))[0])]
     if len(sources) > 1:
         sources = [deepest(sources)]
     if not sources:
@@ -237,24 +265,52 @@ def _controls(columns: list[_Columns], segments: _Segments) -> NDArray[np.void]:
     return controls
 
 
-def deepest(sources: list[_Moves]) -> _Moves:
-    """Merge the movements of pedals (ticks, numbers and values) from several sources.
+def _moves(tracks: list[_Columns]) -> _Moves:
+    """Return the movements of pedals of one channel, from all tracks, in order of time."""
+    time, number, value = (
+        np.concatenate([track[name] for track in tracks]) for name in ("time", "number", "value")
+    )
+    pedal = (number == SUSTAIN) | (number == SOSTENUTO) | (number == SOFT)
+    if not pedal.all():
+        time, number, value = time[pedal], number[pedal], value[pedal]
+    if len(tracks) > 1:
+        order = np.argsort(time, kind="stable")
+        time, number, value = time[order], number[order], value[order]
+    return time, number, value
 
-    A pedal that several move has, at each tick where one of them does, the highest of their
-    values.
+
+def deepest(sources: list[_Moves]) -> _Moves:
+    """Merge the movements of pedals (times, numbers and values) from several sources.
+
+    A pedal that several move has, at each time when one of them does, the highest of their
+    values. Each source is in order of time.
     """
+    time, number, value = (np.concatenate(column) for column in zip(*sources, strict=True))
+    source = np.repeat(np.arange(len(sources)), [len(times) for times, _, _ in sources])
     merged = []
     for pedal in PEDALS:
-        moves = [(t[n == pedal], v[n == pedal]) for t, n, v in sources if (n == pedal).any()]
-        if not moves:
-            continue
-        time, value = moves[0]
-        if len(moves) > 1:
-            time = np.unique(np.concatenate([t for t, _ in moves]))
-            # Before its first movement, at index -1, a pedal is up.
-            standing = [np.append(v, 0)[np.searchsorted(t, time, "right") - 1] for t, v in moves]
-            value = np.max(standing, axis=0)
-        merged.append((time, np.full(len(time), pedal), value))
-    time, number, value = (np.concatenate(column) for column in zip(*merged, strict=True))
-    order = np.argsort(time, kind="stable")
+        ours = np.flatnonzero(number == pedal)
+        ours = ours[np.argsort(time[ours], kind="stable")]
+        if len(np.unique(source[ours])) > 1:
+            value[ours] = _highest(source[ours].tolist(), value[ours].tolist())
+            ours = ours[np.append(time[ours[1:]] != time[ours[:-1]], True)]  # when all have moved
+        merged.append(ours)
+    order = np.concatenate(merged)
+    order = order[np.argsort(time[order], kind="stable")]
     return time[order], number[order], value[order]
+
+
+def _highest(sources: list[int], values: list[int]) -> list[int]:
+    """Return, after each movement of a source to a value, the highest at which any stands."""
+    standing = dict.fromkeys(sources, 0)
+    number_at = [len(standing)] + [0] * 127  # sources by value
+    highest, found = 0, []
+    for source, value in zip(sources, values, strict=True):
+        number_at[standing[source]] -= 1
+        number_at[value] += 1
+        standing[source] = value
+        highest = max(highest, value)
+        while not number_at[highest]:
+            highest -= 1
+        found.append(highest)
+    return found

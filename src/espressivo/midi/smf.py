@@ -13,6 +13,7 @@ import re
 import stat
 import struct
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,10 +25,13 @@ __all__ = [
     "KEY_SIGNATURE",
     "MAX_BYTES",
     "MAX_SECONDS",
+    "MAX_TRACKS",
     "TEMPO",
     "TEXT",
     "TIME_SIGNATURE",
     "TRACK_NAME",
+    "Oddities",
+    "PlainTrack",
     "Tempo",
     "all_events",
     "chunks",
@@ -46,6 +50,9 @@ MAX_BYTES = 16 << 20
 MAX_SECONDS = 12 * 3600
 """Longer performances are neither read nor written."""
 
+MAX_TRACKS = 1024
+"""Files with more tracks that play are refused; empty tracks do not count."""
+
 # Statuses of meta events, as `events` gives them: 0x100 plus the type.
 TEXT, COPYRIGHT, TRACK_NAME = 0x101, 0x102, 0x103
 END_OF_TRACK, TEMPO, TIME_SIGNATURE, KEY_SIGNATURE = 0x12F, 0x151, 0x158, 0x159
@@ -56,15 +63,42 @@ Tempo = tuple[int, int]
 _SYSTEM_DATA = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0, 0xF8: 0, 0xFA: 0, 0xFB: 0, 0xFC: 0, 0xFE: 0}
 """Number of data bytes of the system messages that some files hold although they should not."""
 
+_UNDEFINED = (0xF4, 0xF5, 0xF9, 0xFD)
+
 _MAX_TICKS = 1 << 30
 # symusic counts ticks in 32 bits and does not notice an overflow. A plain rest of a track has
 # deltas of at most 0x3FFF, in events of at least three bytes.
 _SYMUSIC_TICKS, _TICKS_PER_BYTE = 1 << 31, 0x3FFF / 3
 
+_EMPTY = (b"", b"\x00\xff\x2f\x00")
+_SHORT = 64  # bytes
+_CHUNK_NAME = re.compile(rb"[ -~]{4}")
+
 # Of the bytes from 0xC0 on these are plain: not a program change but a delta, for a status follows
 # and two data bytes (a program change that another one follows in running status looks the same;
 # symusic reads both); and a delta or status up to 0xEF.
 _PLAIN = re.compile(rb"(?s)[\xC0-\xCF][\0-\x7F][\x80-\xFF].[\0-\x7F]|[\xD0-\xEF](?![\x80-\xFF])")
+
+
+class Oddities:
+    """What is odd in a file and is passed over: of each kind the first, and their number."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, tuple[str, int]] = {}
+
+    def add(self, what: str, track: int | None = None, byte: int | None = None) -> None:
+        """Count something of a kind; `track`, of which the first is 0, and `byte` say where."""
+        place, times = self._found.get(what, ("", 0))
+        if not times and track is not None:
+            place = f"track {track + 1}, byte {byte}: "
+        self._found[what] = place, times + 1
+
+    def lines(self) -> tuple[str, ...]:
+        """Return a line for each kind, in the order in which they were found."""
+        return tuple(
+            f"{place}{what}" + (f", {times} times" if times > 1 else "")
+            for what, (place, times) in self._found.items()
+        )
 
 
 def file(tracks: list[bytes], ticks_per_quarter: int, padding: bytes = b"") -> bytes:
@@ -138,8 +172,12 @@ def unwrap(data: bytes) -> bytes:
     raise MidiError("a RIFF file without MIDI data in it")
 
 
-def chunks(data: bytes) -> tuple[int, int, list[bytes]]:
-    """Return type, division and the data of each track; every chunk lies within the file."""
+def chunks(data: bytes) -> tuple[int, int, list[bytes], Oddities]:
+    """Return type, division, the data of each track, and what was odd.
+
+    Every chunk lies within the file. All whole tracks count, however many there should be, and a
+    type above 2 is taken for 1.
+    """
     if not data:
         raise MidiError("the file is empty")
     if data[:4] != b"MThd"[: len(data)]:
@@ -149,44 +187,63 @@ def chunks(data: bytes) -> tuple[int, int, list[bytes]]:
     length, kind, count, division = struct.unpack_from(">IHHH", data, 4)
     if length < 6:
         raise MidiError(f"damaged: the header gives its length as {length} bytes, not 6")
-    if kind > 2:
-        raise MidiError(f"MIDI files of type {kind} are unknown: types 0, 1 and 2 can be read")
-    if count == 0:
-        raise MidiError("the header says that there are no tracks")
     tracks: list[bytes] = []
     at = 8 + length
-    while len(tracks) < count:
-        end = at + 8 + int.from_bytes(data[at + 4 : at + 8], "big")
-        if at + 8 > len(data) or end > len(data):
-            raise MidiError(
-                f"truncated: the file ends at byte {len(data)}, "
-                f"in track {len(tracks) + 1} of {count}"
-            )
-        if data[at : at + 4] == b"MTrk":
+    while at + 8 <= len(data):
+        name, end = data[at : at + 4], at + 8 + int.from_bytes(data[at + 4 : at + 8], "big")
+        if end > len(data) or (len(tracks) >= count and not _CHUNK_NAME.fullmatch(name)):
+            break
+        if name == b"MTrk":
             tracks.append(data[at + 8 : end])
         at = end
-    return kind, division, tracks
+    if at != len(data) and len(tracks) < count:
+        raise MidiError(
+            f"truncated: the file ends at byte {len(data)}, in track {len(tracks) + 1} of {count}"
+        )
+    if not tracks:
+        raise MidiError("there are no tracks in it")
+    oddities = Oddities()
+    if kind > 2:
+        oddities.add(f"the header gives type {kind}, which is unknown: read as type 1")
+        kind = 1
+    if len(tracks) != count:
+        oddities.add(f"the header says that there are {count} tracks, and there are {len(tracks)}")
+    if at != len(data):
+        oddities.add(f"{len(data) - at} bytes follow the last chunk: left out")
+    return kind, division, tracks, oddities
+
+
+class PlainTrack(NamedTuple):
+    """A track as `plain` makes it.
+
+    Parameters
+    ----------
+    messages : bytes
+        Channel messages only, of the wanted programs, without program changes.
+    tempos : list of `Tempo`
+    length : int
+        Tick of the end of the track if all of it was walked; else 0.
+    """
+
+    messages: bytes
+    tempos: list[Tempo]
+    length: int
 
 
 def plain(
-    track: bytes, programs: frozenset[int] | None, whole: bool
-) -> tuple[bytes, list[Tempo], int]:
-    """Rewrite a track so that symusic reads it safely and rightly.
+    number: int, track: bytes, programs: frozenset[int] | None, whole: bool, oddities: Oddities
+) -> PlainTrack:
+    """Rewrite a track, the first having number 0, so that symusic reads it safely and rightly.
 
     In a plain track every byte with its top bit set is followed by one without, and none is in
     the range of program changes (0xC0..0xCF) or of meta and system events (0xF0..0xFF), except
     for the end of the track. It then holds nothing but channel messages with sound data bytes and
     deltas of at most two bytes. A track is walked event by event up to its last byte that is not
-    plain, which in recordings mostly stands near the beginning; the rest is left as it is.
-
-    Returns
-    -------
-    plain : bytes
-        Channel messages only, of the wanted programs, without program changes.
-    tempos : list of `Tempo`
-    length : int
-        Tick of the end of the track if all of it was walked, as `whole` demands; else 0.
+    plain, which in recordings mostly stands near the beginning, and to its end if `whole` is set;
+    the rest is left as it is. A data byte above 127 in that rest is refused by symusic.
     """
+    if track in _EMPTY:
+        return PlainTrack(b"", [], 0)
     program = [0] * 16
     every = programs is None or 0 in programs  # no channel is to be left out
     until = len(track) if whole or not every else _last_special(track)
@@ -194,8 +251,8 @@ def plain(
     out, tempos = bytearray(), list[Tempo]()
     tick = written = begin = end = 0
     copying = False  # a run of wanted messages, from `begin` on, is copied as it is
-    for tick, status, data, after in events(track):
-        wanted = status < 0xF0 and status >> 4 != 0xC
+    for tick, status, data, after in events(number, track, oddities):
+        wanted = 0x80 <= status < 0xF0 and status >> 4 != 0xC
         if wanted and not every and status >> 4 == 9 and data[1]:
             wanted = programs is None or program[status & 15] in programs
         if wanted:
@@ -205,7 +262,7 @@ def plain(
             end, written = after, tick
             rest = len(track) - begin
             if end > until and tick + rest * _TICKS_PER_BYTE < _SYMUSIC_TICKS:
-                return b"".join((out, memoryview(track)[begin:])), tempos, 0
+                return PlainTrack(b"".join((out, memoryview(track)[begin:])), tempos, 0)
         else:
             if copying:
                 out += track[begin:end]
@@ -218,12 +275,17 @@ def plain(
                     every, until = False, len(track)
     if copying:
         out += track[begin:end]
-    return bytes(out), tempos, tick
+    return PlainTrack(bytes(out), tempos, tick)
 
 
 def _last_special(track: bytes) -> int:
-    """Return the position of the last byte that is not plain (see `plain`), or -1."""
+    """Return the position of the last byte that is not plain (see `plain`), or -1.
+
+    In a short track, which is soon walked, it is not looked for.
+    """
     track = track.removesuffix(b"\xff\x2f\x00")
+    if len(track) < _SHORT:
+        return len(track)
     code = np.frombuffer(track, np.uint8)
     suspect = code >= 0xC0
     suspect[:-1] |= code[:-1] & code[1:] >= 0x80
@@ -234,21 +296,23 @@ def _last_special(track: bytes) -> int:
     return at
 
 
-def events(track: bytes) -> Iterator[tuple[int, int, bytes, int]]:
-    """Walk a track event by event, exactly as the standard has it.
+def events(number: int, track: bytes, oddities: Oddities) -> Iterator[tuple[int, int, bytes, int]]:
+    """Walk a track, the first having number 0, event by event.
 
-    More lenient than the standard in one thing: a running status survives meta and system events.
+    More lenient than the standard in some things. A running status survives meta and system
+    events. A channel message with a data byte above 127, a status that no event has and what
+    follows the end of the track are passed over, and told to `oddities`.
 
     Yields
     ------
     tick, status, data, end
         Of each event, `end` being the position behind it. The status of meta events is 0x100
-        plus their type.
+        plus their type; it is 0 where something was passed over.
 
     Raises
     ------
     MidiError
-        At the first event that is not valid; the message begins with its position.
+        Where it cannot be told what comes next; the message gives the track and the position.
     """
     tick = at = begin = running = 0
     try:
@@ -269,9 +333,15 @@ def events(track: bytes) -> Iterator[tuple[int, int, bytes, int]]:
                 data = track[at:end]
                 if end > len(track):
                     break
-                if not data.isascii():
-                    raise MidiError(f"data byte {max(data)} is above 127")
-                yield tick, running, data, end
+                if data.isascii():
+                    yield tick, running, data, end
+                else:
+                    oddities.add("a message with a data byte above 127", number, begin)
+                    yield tick, 0, b"", end
+            elif status in _UNDEFINED:
+                end = at + 1
+                oddities.add(f"0x{status:02X}, the status of no event", number, begin)
+                yield tick, 0, b"", end
             else:
                 status, length, at = _system(track, at)
                 end = at + length
@@ -281,36 +351,31 @@ def events(track: bytes) -> Iterator[tuple[int, int, bytes, int]]:
                     raise MidiError("a tempo must have three bytes and a value above 0")
                 yield tick, status, track[at:end], end
                 if status == END_OF_TRACK:
+                    if end < len(track):
+                        oddities.add("bytes after the end of the track", number, end)
                     return
             at = end
         else:
             return
         raise IndexError
     except IndexError:
-        raise MidiError(f"byte {begin}: the track ends within an event") from None
+        fault = "the track ends within an event"
     except MidiError as error:
-        raise MidiError(f"byte {begin}: {error}") from None
+        fault = str(error)
+    raise MidiError(f"damaged: track {number + 1}, byte {begin}: {fault}")
 
 
-def all_events(tracks: list[bytes]) -> Iterator[tuple[int, int, int, bytes]]:
+def all_events(tracks: list[bytes], oddities: Oddities) -> Iterator[tuple[int, int, int, bytes]]:
     """Walk several tracks, one after the other; see `events`.
 
     Yields
     ------
     track, tick, status, data
         Of each event; tracks are numbered from 0.
-
-    Raises
-    ------
-    MidiError
-        At the first event that is not valid; the message gives its track, the first being 1.
     """
     for number, track in enumerate(tracks):
-        try:
-            for tick, status, data, _ in events(track):
-                yield number, tick, status, data
-        except MidiError as error:
-            raise MidiError(f"damaged: track {number + 1}, {error}") from None
+        for tick, status, data, _ in events(number, track, oddities):
+            yield number, tick, status, data
 
 
 def _system(track: bytes, at: int) -> tuple[int, int, int]:
@@ -321,9 +386,7 @@ def _system(track: bytes, at: int) -> tuple[int, int, int]:
         return 0x100 + track[at + 1], length, begin
     if status in (0xF0, 0xF7):
         return status, *_number(track, at + 1)
-    if status in _SYSTEM_DATA:
-        return status, _SYSTEM_DATA[status], at + 1
-    raise MidiError(f"0x{status:02X} is not the status of any event")
+    return status, _SYSTEM_DATA[status], at + 1
 
 
 def _number(track: bytes, at: int) -> tuple[int, int]:

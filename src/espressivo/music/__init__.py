@@ -20,6 +20,7 @@ from espressivo.music.harmony import (
     parse_chord,
     parse_key,
 )
+from espressivo.music.measures import MEASURES, Amount, Measure, Take, measured
 from espressivo.music.performance import (
     CONTROL_DTYPE,
     NOTE_DTYPE,
@@ -31,29 +32,44 @@ from espressivo.music.performance import (
     Performance,
     sustained_notes,
 )
+from espressivo.music.recall import longest_loop, recalled, shared_patterns, top_line
+from espressivo.music.tonality import clashes, in_scale, pitch_class_entropy, tonic
 
 __all__ = [
     "CHORD_GAP_S",
     "CONTROL_DTYPE",
     "FEATURES",
+    "MEASURES",
     "NOTE_DTYPE",
     "PEDALS",
     "PEDAL_THRESHOLD",
     "SOFT",
     "SOSTENUTO",
     "SUSTAIN",
+    "Amount",
     "Chord",
     "Feature",
     "Features",
     "Key",
+    "Measure",
     "Performance",
+    "Take",
     "chord_starts",
+    "clashes",
     "in_order",
+    "in_scale",
+    "longest_loop",
     "measure",
+    "measured",
     "parse_chord",
     "parse_key",
     "pedal_moves",
+    "pitch_class_entropy",
+    "recalled",
+    "shared_patterns",
     "sounding",
     "sustained_notes",
+    "tonic",
+    "top_line",
     "window",
 ]

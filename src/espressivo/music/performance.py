@@ -380,7 +380,7 @@ def sustained_notes(performance: Performance) -> NDArray[np.void]:
     pedal = controls["number"] == SUSTAIN
     if not len(notes) or not pedal.any():
         return notes
-    onset_s, offset_s = notes["onset_s"].copy(), notes["offset_s"].copy()
+    onset_s, offset_s = notes["onset_s"], notes["offset_s"]
     time_s, down = controls["time_s"][pedal], controls["value"][pedal] >= PEDAL_THRESHOLD
     end_of_all = max(float(offset_s.max()), float(time_s[-1]))
 
@@ -392,31 +392,22 @@ def sustained_notes(performance: Performance) -> NDArray[np.void]:
     release_s = np.append(moves_s, end_of_all)  # the pedal that stays down never goes up
     ends_s = np.where(moved & 1, release_s[moved], offset_s)
 
-    # Follow each note along the later notes of its pitch until one of them ends it.
-    kept = np.ones(len(notes), bool)
-    following = _next_of_same_pitch(notes["pitch"])
-    strikes_s = np.append(onset_s, np.inf)
-    note = np.arange(len(notes))
-    later = following
-    while True:
-        again_s = strikes_s.take(later)
-        sounding = np.flatnonzero(again_s <= ends_s.take(note))
-        if not len(sounding):
-            break
-        note, later, again_s = (x.take(sounding) for x in (note, later, again_s))
-        cut = np.searchsorted(moves_s, again_s, "right") & 1 == 1
-        ends_s[note[cut]] = again_s[cut]
-        kept[note[cut]] = again_s[cut] > onset_s[note[cut]]
-        note, later = note[~cut], following[later[~cut]]
+    # A note ends where its pitch is next struck with the pedal down, if it sounds until then.
+    struck = np.searchsorted(moves_s, onset_s, "right") & 1 == 1
+    again_s = np.append(onset_s, np.inf)[_next_struck(notes["pitch"], struck)]
+    cut = again_s <= ends_s
     folded = notes.copy()
-    folded["offset_s"] = ends_s
-    return folded if kept.all() else folded[kept]
+    folded["offset_s"] = np.where(cut, again_s, ends_s)
+    return folded[~cut | (again_s > onset_s)] if cut.any() else folded
 
 
-def _next_of_same_pitch(pitch: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Return for each note the index of the next note of its pitch, or the number of notes."""
-    following = np.full(len(pitch), len(pitch))
+def _next_struck(pitch: NDArray[np.uint8], struck: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return for each note the index of the next of its pitch that is `struck`, or their number."""
+    n = len(pitch)
     order = np.argsort(pitch, kind="stable")
-    same = pitch[order[1:]] == pitch[order[:-1]]
-    following[order[:-1][same]] = order[1:][same]
+    places = np.where(struck[order], np.arange(n), n)
+    ahead = np.append(np.minimum.accumulate(places[::-1])[-2::-1], n)  # after each, not at it
+    following = np.full(n, n)
+    same = np.append(pitch[order], 255)[ahead] == pitch[order]
+    following[order[same]] = order[ahead[same]]
     return following

@@ -163,6 +163,7 @@ def _events(player: Player, plan: Plan) -> Playing:
     endless = end is None and plan.events is None and plan.notes is None
     ending, rate = endless or plan.ending == "own", plan.vocabulary.steps_per_second
     changes = [(decoder.begin + round(s * rate), settings) for s, settings in plan.changes]
+    counts = plan.notes is not None or close is not None  # whether it matters what begins a note
     events = notes = 0
     while (end is None or decoder.now < end) and (plan.events is None or events < plan.events):
         while changes and decoder.now >= changes[0][0]:
@@ -182,8 +183,8 @@ def _events(player: Player, plan: Plan) -> Playing:
         event = yield from player.choices(ruled_out=ruled_out, ending=ending)
         if event is None:
             return
-        gap, begins = decoder.gap(event), player.mask.begins_note(event)
-        if end is not None and decoder.now + gap >= end:
+        begins = counts and player.mask.begins_note(event)
+        if end is not None and decoder.now + (gap := decoder.gap(event)) >= end:
             player.drop()
             yield _passed(decoder, end)
             break

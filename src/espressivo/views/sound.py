@@ -2,8 +2,9 @@
 
 symusic decodes the samples of a soundfont and shifts them to their pitch. Its synthesiser (0.5.8)
 can do no more for a piano: it plays every velocity of a layer equally loud, and stops a note within
-a millisecond of its release. So it plays each pitch and touch once, held, and the rest is
-done here: loudness, dampers, position in the stereo picture, and a little room.
+a millisecond of its release. So it plays each pitch and touch once, held (see
+`espressivo.views.soundfont`), and the rest is done here: loudness, dampers, position in the stereo
+picture, and a little room.
 
 The bundled piano is Salamander Grand Piano V3 by Alexander Holm (CC BY 3.0), reduced to five layers
 by ``tools/piano.py``.
@@ -28,6 +29,7 @@ from numpy.typing import NDArray
 from espressivo.errors import AudioError
 from espressivo.files import replacing
 from espressivo.music import Performance, sustained_notes
+from espressivo.views.soundfont import Piano, PianoApart
 
 __all__ = [
     "FORMATS",
@@ -58,9 +60,7 @@ loud; a soundfont with other layers plays at these five velocities."""
 _GAIN = 0.8  # most performances then peak between -10 dB and the ceiling
 _CEILING = 10 ** (-1 / 20)  # 1 dB below full scale
 _RATES = (8_000, 192_000)
-_QUALITY = 2  # of symusic: libsamplerate's fast sinc
 _LAST_DAMPED_PITCH = 88  # the strings above have no dampers
-_TICKS_PER_SECOND = 960
 _LONGEST_DAMPING_S = 4.0
 _DAMPED = math.log(0.001)
 _WIDTH = 0.5  # of the stereo picture: 1 puts the lowest key on the far left
@@ -182,7 +182,8 @@ def render(
         Samples a second, 8000..192000. Rates other than the soundfont's, which is `SAMPLE_RATE`
         for the bundled piano, take several times as long.
     soundfont : path, optional
-        SF2 or SF3 file, of which bank 0, program 0 is played; by default the bundled piano.
+        SF2 or SF3 file, of which bank 0, program 0 is played, in a process of its own; by default
+        the bundled piano.
     progress : function, optional
         Called with the number of notes that are done, and of all.
 
@@ -209,12 +210,12 @@ def render(
     ends_s = notes["offset_s"] + [_damping_s(pitch) for pitch in notes["pitch"].tolist()]
     sound = np.zeros((2, math.ceil((ends_s.max() + _ROOM_S) * sample_rate) + 1), np.float32)
     touches = np.searchsorted(TOUCHES, notes["velocity"])
-    for pitch in np.unique(notes["pitch"]).tolist():
-        piano = _Piano(path, sample_rate)  # anew, as symusic keeps every sample that it shifted
-        for touch in np.unique(touches[notes["pitch"] == pitch]).tolist():
-            _strike(sound, notes[(notes["pitch"] == pitch) & (touches == touch)], piano)
-        if progress is not None:
-            progress(int((notes["pitch"] <= pitch).sum()), len(notes))
+    with (Piano if soundfont is None else PianoApart)(path, sample_rate) as piano:
+        for pitch in np.unique(notes["pitch"]).tolist():
+            for touch in np.unique(touches[notes["pitch"] == pitch]).tolist():
+                _strike(sound, notes[(notes["pitch"] == pitch) & (touches == touch)], piano)
+            if progress is not None:
+                progress(int((notes["pitch"] <= pitch).sum()), len(notes))
     if not sound.any():
         raise AudioError(f"{path}: holds no sound of a piano (bank 0, program 0)")
     _add_room(sound, sample_rate)
@@ -235,31 +236,7 @@ def write_sound(
     render(performance, sample_rate=sample_rate, soundfont=soundfont).write(path)
 
 
-class _Piano:
-    """A soundfont's samples, at their pitch and before loudness and dampers."""
-
-    def __init__(self, path: Path, sample_rate: int) -> None:
-        from symusic import Synthesizer
-
-        self.path, self.sample_rate = path, sample_rate
-        try:
-            self._synthesizer = Synthesizer(str(path), sample_rate, _QUALITY)
-        except RuntimeError as error:
-            reason = str(error).partition(":")[0].rstrip("!")
-            raise AudioError(f"{path}: not a soundfont that can be read: {reason}") from None
-
-    def sample(self, pitch: int, velocity: int, seconds: float) -> NDArray[np.float32]:
-        """Return the sound of a key that is held so long, or until the sample ends."""
-        from symusic.core import NoteTick, ScoreTick, TrackTick
-
-        score, track = ScoreTick(_TICKS_PER_SECOND // 2), TrackTick()  # 120 quarters a minute
-        track.notes.append(NoteTick(0, math.ceil(seconds * _TICKS_PER_SECOND), pitch, velocity))
-        score.tracks.append(track)
-        sound: NDArray[np.float32] = np.asarray(self._synthesizer.render(score, False))[0]
-        return sound
-
-
-def _strike(sound: NDArray[np.float32], notes: NDArray[np.void], piano: _Piano) -> None:
+def _strike(sound: NDArray[np.float32], notes: NDArray[np.void], piano: Piano | PianoApart) -> None:
     """Add notes of one pitch and touch to the sound."""
     rate, pitch = piano.sample_rate, int(notes["pitch"][0])
     damping_s = _damping_s(pitch)

@@ -73,7 +73,7 @@ def test_where_there_is_no_other_pitch_the_music_goes_on():
     assert len(list(model.generate_ids(events=2000, seed=0, **one))) == 2000
 
 
-def test_the_guard_changes_nothing_while_there_is_no_loop():
+def test_the_detector_changes_nothing_while_there_is_no_loop():
     model = Model(Mock(V))
     plain = list(model.generate_ids(events=400, seed=0))
     assert plain == list(model.generate_ids(events=400, seed=0, avoid_loops=True))
