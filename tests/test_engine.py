@@ -637,12 +637,12 @@ def test_damaged_descriptions(path, text, capfd):
     refused(described(path, lambda _: text), "description is damaged", capfd)
 
 
-@pytest.mark.parametrize("version", [0, 1, 5, "1.0", None, [1]])
+@pytest.mark.parametrize("version", [0, 1, 6, "1.0", None, [1]])
 def test_other_formats(path, version, capfd):
     refused(described(path, lambda d: d.update(format=version)), "update espressivo", capfd)
 
 
-@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("version", [2, 3, 4])
 def test_files_of_earlier_formats_are_read(path, engine, version):
     earlier = Engine(described(path, lambda d: d.update(format=version)))
     np.testing.assert_array_equal(State(earlier).logits(), State(engine).logits())

@@ -188,7 +188,7 @@ def test_copies_go_their_own_ways():
     rng = random.Random(3)  # noqa: S311 - for a test
     ids = wandering(1, 200, chords=True).tolist()
     ways = [(fed(ids[:400]), ids[:400])]
-    for number in range(30):
+    for number in range(12):
         one, before = rng.choice(ways)
         end = rng.randrange(200)
         more = wandering(number + 9, 100, chords=True).tolist()[: end + 1]
@@ -354,7 +354,7 @@ def test_what_has_been_decided_can_be_dropped_and_leaves_no_trace(model):
     primer = wandering(8, 80)
     player = Player(model.engine, Settings(), generator(1), primer)
     other = Player(model.engine, Settings(), generator(2), primer)
-    for number in range(30):
+    for number in range(12):
         if number % 3:
             player.decide(ending=False)
             player.drop()

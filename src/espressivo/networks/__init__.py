@@ -12,6 +12,7 @@ from espressivo.networks.kinds import (
     NETWORKS,
     Network,
     NetworkConfig,
+    adopt,
     build,
     config_from_dict,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "Stack",
     "StackConfig",
     "State",
+    "adopt",
     "build",
     "config_from_dict",
     "hidden_matrices",

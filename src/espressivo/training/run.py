@@ -35,7 +35,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from espressivo.data import Batch, Dataset, batches
 from espressivo.errors import TrainingError
 from espressivo.files import replacing
-from espressivo.networks import Network, State, build, hidden_matrices
+from espressivo.networks import Network, State, adopt, build, hidden_matrices
 from espressivo.progress import Progress, Silent
 from espressivo.training.checkpoint import Checkpoint
 from espressivo.training.config import TrainingConfig
@@ -90,7 +90,8 @@ def train(
         Resume from ``last.ckpt``. The settings of the run stay, but for ``rounds``,
         ``max_time_s``, ``patience``, ``validate_every`` and ``checkpoint_every_s``.
     start : Pretrained, optional
-        A network as in ``config.network``, to fine-tune its weights instead of drawing new ones.
+        A network as in ``config.network``, to fine-tune its weights instead of drawing new ones; it
+        may lack pointers, which are then added.
     accelerator, devices, strategy
         As `lightning.fabric.Fabric` takes them. Without "ddp" or the like, one device is used.
 
@@ -145,6 +146,7 @@ class _Run:
             raise TrainingError(f"{out}: holds a run already; resume it, or choose another folder")
         torch.manual_seed(config.seed)
         network = build(config.network, dataset.vocabulary)
+        _train_only(network, config.only, out)
         out.mkdir(parents=True, exist_ok=True)
         optimizers = _optimizers(network, config)
         per_update = config.cut.rows * config.cut.events * fabric.world_size
@@ -158,7 +160,7 @@ class _Run:
         else:
             saved = Checkpoint(config, dataset.vocabulary, {}, [], updates)
             if start is not None:
-                network.load_state_dict(start.network.state_dict())
+                adopt(network, start.network)
         self.saved, self.config = saved, config
         self.network = fabric.setup_module(network)
         self.learner = torch.compile(self.network) if config.compile else self.network
@@ -391,15 +393,26 @@ class _Since:
         self.time = time.monotonic()
 
 
+def _train_only(network: Network, part: str | None, out: Path) -> None:
+    """Keep all weights as they are but those of a part of the network, if one is named."""
+    parts = [name for name, _ in network.named_children()]
+    if part is not None and part not in parts:
+        raise TrainingError(f"{out}: the network has no part {part!r}: it has {', '.join(parts)}")
+    for name, weight in network.named_parameters():
+        weight.requires_grad_(part is None or name.startswith(f"{part}."))
+
+
 def _optimizers(network: Network, config: TrainingConfig) -> list[torch.optim.Optimizer]:
     rate, decay = config.learning_rate, config.weight_decay
     if config.optimizer == "adam":
-        return [torch.optim.Adam(network.parameters(), rate, fused=True)]
+        learning = [weight for weight in network.parameters() if weight.requires_grad]
+        return [torch.optim.Adam(learning, rate, fused=True)]
     optimizers: list[torch.optim.Optimizer] = []
     if config.optimizer == "muon":
-        optimizers.append(Muon(hidden_matrices(network), rate, decay))
+        hidden = [weight for weight in hidden_matrices(network) if weight.requires_grad]
+        optimizers += [Muon(hidden, rate, decay)] if hidden else []
     taken = {id(p) for optimizer in optimizers for p in optimizer.param_groups[0]["params"]}
-    left = [p for p in network.parameters() if id(p) not in taken]
+    left = [p for p in network.parameters() if p.requires_grad and id(p) not in taken]
     groups = [
         {"params": [p for p in left if p.ndim > 1], "weight_decay": decay},
         {"params": [p for p in left if p.ndim == 1], "weight_decay": 0.0},
