@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from espressivo import telemetry
 from espressivo.codes import POINTER_NUMBERS, Ids, Pointers, Vocabulary, controls_within, following
 from espressivo.engine.sampling import Sampling
 from espressivo.errors import ModelError
@@ -418,6 +419,7 @@ def _content(path: Path) -> bytes:
 
 def _session(content: bytes, name: str, threads: int) -> tuple[Any, dict[str, str]]:
     """Return an `onnxruntime.InferenceSession` and the metadata of its graph."""
+    telemetry.forbid()
     import onnxruntime  # here, since importing it takes long
 
     options = onnxruntime.SessionOptions()

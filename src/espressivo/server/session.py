@@ -38,13 +38,13 @@ class Models:
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(dict.fromkeys(names))
         self._loaded: dict[str, Model] = {}
-        self._lock = threading.Lock()
+        self._locks = {name: threading.Lock() for name in self.names}  # who loads one
 
     def get(self, name: str) -> Model:
         """Return a model; `ServerError` if it is not one of those."""
         if name not in self.names:
             raise ServerError(f"name must be one of {', '.join(self.names)}, not {name[:60]!r}")
-        with self._lock:
+        with self._locks[name]:
             if name not in self._loaded:
                 self._loaded[name] = load(name)
             return self._loaded[name]

@@ -39,11 +39,13 @@ class Checkpoint:
     optimizers: list[dict[str, Any]]
     steps: int
     step: int = 0
+    falls_from: float | None = None  # the update from which the rate falls, if not as usual
+    skipped: int = 0  # updates, as their gradients were not finite
     events: int = 0
     seconds: float = 0.0
     positions: list[Any] = field(default_factory=list)  # one for each process
     carried: list[list[Tensor]] = field(default_factory=list)  # likewise
-    rng: list[Tensor] = field(default_factory=list)  # likewise
+    rng: list[Any] = field(default_factory=list)  # likewise
     average: dict[str, Tensor] = field(default_factory=dict)  # of the weights; empty for none
     best_nats: float = math.inf
     best_step: int = 0

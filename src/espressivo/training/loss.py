@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import torch
@@ -14,7 +14,7 @@ from espressivo.codes import FIELDS, Vocabulary
 from espressivo.data import IGNORED, Batch, Cut, Dataset, whole_pieces
 from espressivo.networks import NetworkConfig, Sides, State
 
-__all__ = ["cleared", "read", "summed_nats", "tensors", "validation_nats"]
+__all__ = ["cleared", "in_rows", "read", "summed_nats", "tensors", "validation_nats"]
 
 
 def validation_nats(
@@ -63,6 +63,25 @@ def cleared(state: State | None, batch: Batch, device: torch.device) -> State | 
         return None
     kept = torch.from_numpy(~batch.fresh).to(device)
     return tuple(part * kept.view(1, -1, *[1] * (part.ndim - 2)) for part in state)
+
+
+def in_rows(
+    inputs: Tensor,
+    targets: Tensor,
+    sides: dict[str, Tensor],
+    state: State | None,
+    parts: int,
+) -> Iterator[tuple[Tensor, Tensor, State | None, dict[str, Tensor]]]:
+    """Split what `read` takes into so many parts of the batch's rows."""
+    rows = inputs.shape[1] // parts
+    for begin in range(0, inputs.shape[1], rows):
+        part = slice(begin, begin + rows)
+        yield (
+            inputs[:, part],
+            targets[:, part],
+            None if state is None else tuple(kept[:, part] for kept in state),
+            {name: numbers[:, part] for name, numbers in sides.items()},
+        )
 
 
 def read(
