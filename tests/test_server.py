@@ -518,7 +518,7 @@ def test_the_page_is_told_of_the_controls_that_there_are():
     assert {"temperature", "top_p", "polyphony"} <= set(found) < {c.name for c in PAGE_CONTROLS}
     steered = Mock(V)
     steered.controls, steered.reads = SIZE, CONTROLS
-    assert set(available_controls(Model(steered))) - set(found) == set(CONTROLS)
+    assert set(available_controls(Model(steered))) - set(found) == {*CONTROLS, "guidance"}
     composer = next(control for control in PAGE_CONTROLS if control.name == "composer")
     assert composer.checked("Bach") == "Bach"
     assert composer.checked(None) is None
@@ -625,9 +625,13 @@ def test_a_listener_is_greeted_plays_and_goes():
                 hello, model = [await socket.receive_json() for _ in range(2)]
                 assert hello["type"] == "hello" and hello["models"] == ["one", "two"]
                 assert model["name"] == "one"
+                assert {"steer", "hear", "file"} <= set(hello["offers"])
+                about = {"name", "title", "licence", "trained_on", "sha256", "controls", "type"}
+                assert about == set(model)
                 assert {
                     "name",
                     "label",
+                    "hint",
                     "lowest",
                     "highest",
                     "step",

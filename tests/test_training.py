@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lightning.fabric import Fabric
 from torch.optim.swa_utils import AveragedModel
 
 import espressivo
@@ -31,11 +32,13 @@ from espressivo.networks import RecurrentConfig, StackConfig, build
 from espressivo.networks.pretrained import Pretrained
 from espressivo.progress import Silent
 from espressivo.training import run as training_run
+from espressivo.training import validation as training_validation
 from espressivo.training.checkpoint import Checkpoint, load_network
 from espressivo.training.config import TrainingConfig
-from espressivo.training.loss import cleared, read, summed_nats, tensors, validation_nats
+from espressivo.training.loss import cleared, read, summed_nats, tensors
 from espressivo.training.run import train
 from espressivo.training.setup import optimizers
+from espressivo.training.validation import Validation
 
 SMALL = TrainingConfig(
     network=RecurrentConfig("gru", hidden=24, layers=2, dropout=0.1),
@@ -110,6 +113,11 @@ class Stopper(Silent):
         self.left -= 1
 
 
+def validated(network: torch.nn.Module, dataset: Dataset, config: TrainingConfig) -> float:
+    fabric = Fabric(accelerator="cpu", devices=1, precision="32-true")
+    return Validation(dataset, config, fabric).measure(network)["validation_nats"]
+
+
 def weights(run: Path) -> dict[str, torch.Tensor]:
     return Checkpoint.load(run / "last.ckpt").network
 
@@ -159,7 +167,7 @@ def test_a_network_over_notes_learns_two_phrases_by_heart(
     assert outcome.updates == -(-60 * in_notes.count_events("train", notewise=True) // (4 * 16))
     assert outcome.events > 3 * 60 * in_notes.count_events("train", notewise=True)
     network, checkpoint = load_network(tmp_path / "run" / "best.ckpt")
-    again = validation_nats(network, in_notes)
+    again = validated(network, in_notes, checkpoint.config)
     assert again == pytest.approx(checkpoint.best_nats, rel=1e-5)
 
 
@@ -168,8 +176,8 @@ def test_a_run_leaves_its_curve_and_its_checkpoints(dataset: Dataset, tmp_path: 
     outcome = train(dataset, run, SMALL, accelerator="cpu")
     with (run / "log.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    validated = [float(row["validation_nats"]) for row in rows if row["validation_nats"]]
-    assert min(validated) == pytest.approx(outcome.nats)
+    measured = [float(row["validation_nats"]) for row in rows if row["validation_nats"]]
+    assert min(measured) == pytest.approx(outcome.nats)
     assert int(rows[-1]["update"]) == outcome.updates
     assert float(rows[-1]["train_nats"]) < float(rows[0]["train_nats"])
     assert {"best.ckpt", "last.ckpt", "curves.png", "tensorboard"} <= {
@@ -177,7 +185,7 @@ def test_a_run_leaves_its_curve_and_its_checkpoints(dataset: Dataset, tmp_path: 
     }
     assert not list(run.glob(".*"))
     network, checkpoint = load_network(run / "best.ckpt")
-    again = validation_nats(network, dataset, first_events=SMALL.validation_events)
+    again = validated(network, dataset, SMALL)
     assert again == pytest.approx(checkpoint.best_nats, rel=1e-5)
 
 
@@ -233,8 +241,67 @@ def test_the_weights_are_averaged_over_the_run(
     assert len(others) > 5 and not torch.allclose(expected, seen[-1], atol=1e-4)
     torch.testing.assert_close(network.output.weight, expected)
     torch.testing.assert_close(checkpoint.network["output.weight"], seen[-1])
-    again = validation_nats(network, dataset, first_events=config.validation_events)
+    again = validated(network, dataset, config)
     assert again == pytest.approx(checkpoint.best_nats, rel=1e-5)
+
+
+@pytest.mark.parametrize("code", ["seed", "notes"])
+def test_a_validation_reads_passages_far_into_pieces_and_probes_of_memory(
+    tmp_path: Path, code: str
+) -> None:
+    dataset = write_dataset(tmp_path / "data", pieces=5, notes=600, code=code)
+    network = OVER_NOTES if code == "notes" else SMALL.network
+    config = dataclasses.replace(
+        SMALL, network=network, cut=Cut(4, 32, carried=True), validate_every=500
+    )
+    torch.manual_seed(0)
+    built = build(network, dataset.vocabulary)
+    fabric = Fabric(accelerator="cpu", devices=1, precision="32-true")
+    validation = Validation(dataset, config, fabric)
+    for every in validation._in_pieces.values():
+        assert len(every) > 3
+        for passage in every:
+            assert passage.end - passage.begin == 4 * 32
+            assert passage.scored_from - passage.begin in (0, 32)
+            assert passage.scored_from == passage.begin or passage.begin
+        assert max(passage.begin for passage in every) > 200
+    figures = validation.measure(built)
+    assert list(figures) == [
+        "validation_nats",
+        "training_nats",
+        *("copy_alone", "copy_after_itself", "copy_10_s_later"),
+        "copy_two_semitones_higher",
+        *("past_0_s", "past_5_s", "past_80_s"),
+    ]
+    assert all(math.isfinite(nats) and nats > 0 for nats in figures.values())
+    assert figures == validation.measure(built)
+    for first, name in (("copy_alone", "copy_after_itself"), ("past_0_s", "past_80_s")):
+        assert figures[first] != figures[name]
+        # Of the same notes: a uniform network would say the same of them.
+        with torch.no_grad():
+            flat = build(network, dataset.vocabulary)
+            flat.output.weight.zero_()
+            flat.output.bias.zero_()
+        same = validation.measure(flat)
+        assert same[first] == pytest.approx(same[name], rel=0.02)
+
+
+def test_a_validation_reads_a_twentieth_of_what_is_learned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = write_dataset(tmp_path / "data", pieces=5, notes=600, code="notes")
+    config = dataclasses.replace(
+        SMALL, network=OVER_NOTES, cut=Cut(4, 32, carried=True), validate_every=1000
+    )
+    seen = []
+
+    def counted(network: torch.nn.Module, inputs: torch.Tensor, *others: Any) -> Any:
+        seen.append(inputs.shape[0] * inputs.shape[1])
+        return read(network, inputs, *others)
+
+    monkeypatch.setattr(training_validation, "read", counted)
+    validated(build(OVER_NOTES, dataset.vocabulary), dataset, config)
+    assert sum(seen) < 1.1 * 0.05 * 1000 * 4 * 32
 
 
 def test_another_seed_gives_other_weights(dataset: Dataset, tmp_path: Path) -> None:
@@ -375,11 +442,11 @@ def test_validations_are_planned_with_their_own_time(
 ) -> None:
     now_s = timed(monkeypatch, lambda _: 1.0)
 
-    def measured(*arguments: object) -> float:
+    def measured(*arguments: object) -> dict[str, float]:
         now_s[0] += 10
-        return 1.0
+        return {"validation_nats": 1.0}
 
-    monkeypatch.setattr(training_run, "validation_nats", measured)
+    monkeypatch.setattr(Validation, "measure", measured)
     config = dataclasses.replace(SMALL, rounds=1e6, max_time_s=100.0, validate_every=10)
     plans = Planned()
     outcome = train(dataset, tmp_path / "run", config, accelerator="cpu", progress=plans)

@@ -78,7 +78,6 @@ def export(
             "events": checkpoint.events,
             "seconds": round(checkpoint.seconds),
             "validation_nats_per_event": finite(checkpoint.best_nats),
-            "validation_events_per_piece": checkpoint.config.validation_events,
             "training": checkpoint.config.to_dict(),
         }
     said = {

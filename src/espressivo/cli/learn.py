@@ -212,12 +212,6 @@ class _NetworkName(click.ParamType[Any]):
     "each update, such as 0.999.",
 )
 @click.option("--validate-every", type=_COUNT, default=500, help="Updates between validations.")
-@click.option(
-    "--validation-events",
-    type=click.IntRange(0),
-    default=2000,
-    help="Events of each piece to validate on; 0 for all.",
-)
 @click.option("--patience", type=_COUNT, help="Stop after so many validations without a new best.")
 @click.option(
     "--checkpoint-every", type=click.FloatRange(0), default=300.0, help="Seconds in between."
@@ -342,7 +336,6 @@ def _configured(options: dict[str, Any], network: NetworkConfig) -> TrainingConf
         augmentation=Augmentation(options["transpose"], options["stretch"], options["loudness"]),
         rounds=options["rounds"],
         max_time_s=options["max_time"],
-        validation_events=options["validation_events"] or None,
         checkpoint_every_s=options["checkpoint_every"],
         **{
             name: options[name]

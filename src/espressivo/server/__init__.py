@@ -26,8 +26,10 @@ save          events                            the events are sent back as a MI
 ============  ================================  ===================================================
 to page       fields                            meaning
 ============  ================================  ===================================================
-hello         version, models                   comes first
-model         name, controls                    the model that is chosen, and what can be steered
+hello         version, models, offers           comes first; `offers` are the types of messages
+                                                that are understood, and ``file``
+model         name, title, licence, trained_on, the model that is chosen, what it is, and what can
+              sha256, controls                  be steered
 begun         run                               events of this run follow
 events        run, events                       music, at most `LEAD_S` before its time
 ended         run                               this run has ended by itself: its model has failed,

@@ -51,6 +51,7 @@ _TYPES = {
     ".html": "text/html",
     ".js": "text/javascript",
     ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
 }
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -21,6 +21,7 @@ from espressivo.play import TimedEvent
 __all__ = [
     "MAX_BYTES",
     "MAX_EVENTS",
+    "OFFERS",
     "Begin",
     "ChooseModel",
     "Hear",
@@ -267,3 +268,6 @@ _FIELDS: dict[str, tuple[type[PageMessage], dict[str, Any]]] = {
     "hear": (Hear, {"pitch": _whole(0, 127), "velocity": _whole(0, 127)}),
     "save": (Save, {"events": _events}),
 }
+
+OFFERS = (*_FIELDS, "file")
+"""What a page may send: types of messages, and the content of a file."""

@@ -68,7 +68,7 @@ class Session:
 
     def greet(self, version: str) -> None:
         """Tell the page which models there are, and choose the first."""
-        self._tell("hello", version=version, models=self._models.names)
+        self._tell("hello", version=version, models=self._models.names, offers=messages.OFFERS)
         self._choose(self._models.names[0])
 
     def handle(self, message: str | bytes) -> None:
@@ -160,7 +160,16 @@ class Session:
         self._model = self._models.get(name)
         self.close()
         controls = [vars(control) for control in self._controls().values()]
-        self._tell("model", name=name, controls=controls)
+        card = self._model.card
+        self._tell(
+            "model",
+            name=name,
+            title=str(card.get("name") or "unnamed"),
+            licence=str(card.get("licence") or "unspecified"),
+            trained_on=str(card.get("trained_on") or ""),
+            sha256=self._model.engine.sha256,
+            controls=controls,
+        )
 
     def _controls(self) -> dict[str, Control | WordControl]:
         return available_controls(self._model)

@@ -36,9 +36,10 @@ from espressivo.progress import Progress, Silent
 from espressivo.training.checkpoint import Checkpoint
 from espressivo.training.config import TrainingConfig
 from espressivo.training.logs import Since, open_tensorboard, write_log
-from espressivo.training.loss import cleared, in_rows, read, summed_nats, tensors, validation_nats
+from espressivo.training.loss import cleared, in_rows, read, summed_nats, tensors
 from espressivo.training.plan import Plan
 from espressivo.training.setup import launched, optimizers, train_only
+from espressivo.training.validation import Validation
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -175,6 +176,7 @@ class _Run:
                 self.average.module.load_state_dict(saved.average)
                 self.average.n_averaged += saved.step
         self.board = open_tensorboard(out, saved.step) if fabric.is_global_zero else None
+        self.validation = Validation(dataset, config, fabric)
         self.plan, self.skipped_in_a_row = Plan(config.validate_every), 0
         self.began = time.monotonic() - saved.seconds
         self.checkpointed = time.monotonic()
@@ -312,7 +314,7 @@ class _Run:
         return self.config.learning_rate_at(update, self.saved.steps, self.saved.falls_from)
 
     def _report(self, since: Since, validate: bool) -> None:
-        saved, config = self.saved, self.config
+        saved = self.saved
         nats, rate = since.take()
         row = {
             "update": saved.step,
@@ -328,16 +330,13 @@ class _Run:
             f"{nats:.3f} nats/event, {row['events_per_s']:.0f} events/s, {left_s / 60:.0f} min left"
         )
         if validate:
-            measured = validation_nats(
-                self.network if self.average is None else self.average.module,
-                self.dataset,
-                "validation",
-                config.validation_events,
-                self.fabric.device,
-            )
+            averaged = None if self.average is None else self.average.module
+            row |= self.validation.measure(averaged or self.network.module)
+            measured = row["validation_nats"]
             since.skip_time()
-            self.plan.validated(self._passed())
-            row |= {"seconds": round(saved.seconds, 1), "validation_nats": measured}
+            took_s = self._passed()
+            self.plan.validated(took_s)
+            row |= {"seconds": round(saved.seconds, 1), "validation_s": round(took_s, 1)}
             self._judge(measured)
             self._plan()
             self.progress.note(f"update {saved.step}: {note}, validation {measured:.4f}")
