@@ -689,7 +689,7 @@ def test_other_formats(path, version, capfd):
     refused(described(path, lambda d: d.update(format=version)), "update espressivo", capfd)
 
 
-@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("version", [2, 3, 4])
 def test_files_of_earlier_formats_are_read(path, engine, version):
     earlier = Engine(described(path, lambda d: d.update(format=version)))
     np.testing.assert_array_equal(State(earlier).logits(), State(engine).logits())

@@ -158,7 +158,7 @@ class Interrupted(Mock):
 
     strike = None
 
-    def step(self, id_, state, controls=None):
+    def step(self, id_, state, controls=None, pointers=None):
         if self.strike is not None:
             self.strike()
         return super().step(id_, state)
@@ -227,7 +227,7 @@ class Slow(Mock):
 
     room, seconds = None, 0.0
 
-    def step(self, id_, state, controls=None):
+    def step(self, id_, state, controls=None, pointers=None):
         if self.room is not None:
             self.room.now_s += self.seconds
         return super().step(id_, state)

@@ -57,7 +57,7 @@ class Failing(Mock):
         super().__init__(v)
         self.left = left
 
-    def run(self, ids, state, controls=None):
+    def run(self, ids, state, controls=None, pointers=None):
         self.left -= ids.size
         if self.left < 0:
             raise RuntimeError("out of memory\nat ids " + "x" * 1000)

@@ -852,3 +852,27 @@ def test_a_second_training_in_a_folder_is_refused(dataset: Dataset, tmp_path: Pa
     config = dataclasses.replace(SMALL, rounds=0.3)
     assert train(dataset, tmp_path, config, accelerator="cpu", progress=Second()).updates
     assert not (tmp_path / ".lock").exists()
+
+
+def test_pointers_are_added_to_a_network_and_trained_alone(
+    in_notes: Dataset, tmp_path: Path
+) -> None:
+    sizes = StackConfig("d", width=16, heads=2, notewise=True)
+    plain = Pretrained(build(sizes, in_notes.vocabulary), in_notes.vocabulary, {})
+    config = dataclasses.replace(
+        SMALL,
+        network=dataclasses.replace(sizes, pointers=True),
+        cut=Cut(rows=2, events=16, carried=True),
+        rounds=1,
+        only="pointers",
+    )
+    train(in_notes, tmp_path / "run", config, start=plain, accelerator="cpu")
+    after, before = weights(tmp_path / "run"), plain.network.state_dict()
+    assert same(before, after)
+    new = after.keys() - before.keys()
+    assert {name.split(".")[0] for name in new} == {"pointers"}
+    gates = after["pointers.gates"]
+    assert gates.abs().max() > 0
+    config = dataclasses.replace(config, only="pedals")
+    with pytest.raises(TrainingError, match="the network has no part 'pedals': it has embedding"):
+        train(in_notes, tmp_path / "other", config, accelerator="cpu")

@@ -150,11 +150,17 @@ Take = tuple[int, Arguments, Performance]
     help="How strongly what is asked counts: 1 as learned, 2 or 3 for more.",
 )
 @click.option(
+    "--returns",
+    type=click.FloatRange(0),
+    default=1.0,
+    help="How strongly music comes back that was there before: 1 as learned, 0 hardly.",
+)
+@click.option(
     "--at",
     "changes",
     type=Change(),
     multiple=True,
-    help="Change a control, guidance or temperature on the way: '20:density=12', '40:key=C major'.",
+    help="Change a control, guidance, returns or temperature: '20:density=12', '40:key=C major'.",
 )
 @click.option(
     "--beam", type=click.IntRange(1), help="Search the likeliest --events, following so many lists."

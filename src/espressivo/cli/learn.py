@@ -139,6 +139,12 @@ class _NetworkName(click.ParamType[Any]):
     default=False,
     help="Of a stack: learn to be steered; with --carry.",
 )
+@click.option(
+    "--pointers/--no-pointers",
+    default=False,
+    help="Of notewise: read where the music has been before. Can be added with --start-from.",
+)
+@click.option("--only", help="Train this part of the network alone, such as pointers.")
 @click.option("--dropout", type=Between(0, 1, max_open=True), default=0.0)
 @click.option("--rounds", type=_POSITIVE, default=10.0, help="Passes over the training split.")
 @click.option("--max-time", type=Duration(), help="Time for the whole run, as HH:MM:SS.")
@@ -270,7 +276,7 @@ def train(
         from espressivo.networks import load_pretrained
 
         start = load_pretrained(start_from)
-        config = _configured(options, start.network.config)
+        config = _configured(options, _with_pointers(start.network.config, options["pointers"]))
     else:
         config = _configured(options, _network(options))
     outcome = train(
@@ -343,12 +349,26 @@ def _configured(options: dict[str, Any], network: NetworkConfig) -> TrainingConf
                 "average",
                 "validate_every",
                 "patience",
+                "only",
                 "seed",
                 "compile",
                 "precision",
             )
         },
     )
+
+
+def _with_pointers(network: NetworkConfig, pointers: bool) -> NetworkConfig:
+    """Return the sizes of a network, with pointers if they are asked for."""
+    import dataclasses
+
+    from espressivo.networks import StackConfig
+
+    if not pointers:
+        return network
+    if not isinstance(network, StackConfig) or not network.notewise:
+        raise click.UsageError("--pointers needs a network over notes, --network notewise")
+    return dataclasses.replace(network, pointers=True)
 
 
 def _network(options: dict[str, Any]) -> NetworkConfig:
@@ -368,12 +388,13 @@ def _network(options: dict[str, Any]) -> NetworkConfig:
             "heads": options["heads"],
             "window": options["attention"],
             "controls": controls,
+            "pointers": options["pointers"],
         }
         if options["layers"] not in (None, len(pattern)):
             raise click.UsageError("--layers and --pattern do not agree: leave --layers out")
     else:
         sizes = {name: options[name] for name in ("hidden", "layers")}
-        of_stacks = ("pattern", "heads", "attention", "controls")
+        of_stacks = ("pattern", "heads", "attention", "controls", "pointers")
         if any(options[name] for name in of_stacks):
             listed = ", ".join(f"--{name}" for name in of_stacks)
             raise click.UsageError(f"{listed} need --network delta or notewise")

@@ -88,7 +88,16 @@ class Change(click.ParamType[Any]):
     """A setting that changes on the way, as SECOND:SETTING=VALUE; gives second and setting."""
 
     name = "second:setting=value"
-    _NAMES = ("density", "onset_rate", "loudness", "key", "composer", "guidance", "temperature")
+    _NAMES = (
+        "density",
+        "onset_rate",
+        "loudness",
+        "key",
+        "composer",
+        "guidance",
+        "returns",
+        "temperature",
+    )
 
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, Options]:
         """Return the second and the setting, or fail with what was expected."""
@@ -107,7 +116,7 @@ class Change(click.ParamType[Any]):
             pass
         self.fail(
             f"{value!r} is not a second and a change of density, onset_rate, loudness, key, "
-            "guidance or temperature, like '20:density=12'",
+            "guidance, returns or temperature, like '20:density=12'",
             param,
             ctx,
         )

@@ -247,9 +247,15 @@ def predicted(model: Model, sequences: Sequence[Ids]) -> list[tuple[_Numbers, ND
         ids[1 : len(sequence) + 1, row] = sequence
     nats, ranks = np.empty(ids.shape), np.empty(ids.shape, np.int64)
     state = model.engine.initial_state(len(sequences))
+    pointers = None
+    if model.engine.pointers:
+        pointers = np.zeros((*ids.shape, model.engine.pointers), np.float32)
+        for row, sequence in enumerate(sequences):
+            pointers[: len(sequence) + 1, row] = model.engine.pointed(sequence)
     for start in range(0, max(lengths), _CHUNK):
         end = min(start + _CHUNK, max(lengths))
-        logits, state = model.engine.run(ids[start:end], state)  # (T, B, size)
+        said = None if pointers is None else pointers[start:end]
+        logits, state = model.engine.run(ids[start:end], state, pointers=said)  # (T, B, size)
         targets = np.minimum(ids[start + 1 : end + 1], nothing - 1)  # what pads is not counted
         nats[start:end], ranks[start:end] = _marks(logits, targets[..., None])
     return [(nats[:length, row], ranks[:length, row]) for row, length in enumerate(lengths)]

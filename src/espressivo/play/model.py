@@ -329,13 +329,15 @@ class Model:
             Natural logarithms of probabilities (nats); the first event is given nothing. Their
             sum is the logarithm of the probability of the whole.
         """
-        ids = self._ids(performance).astype(np.int64)
-        inputs = np.concatenate(([self.vocabulary.size], ids[:-1]))
+        ids = self._ids(performance)
+        inputs = np.concatenate(([self.vocabulary.size], ids[:-1])).astype(np.int64)
         scores = np.empty(len(ids))
+        said = self.engine.pointed(ids)
         state = self.engine.initial_state()
         for start in range(0, len(ids), _CHUNK):
             part = slice(start, start + _CHUNK)
-            logits, state = self.engine.run(inputs[part, None], state)
+            pointers = None if said is None else said[part, None]
+            logits, state = self.engine.run(inputs[part, None], state, pointers=pointers)
             x = logits[:, 0].astype(np.float64)
             x -= x.max(axis=1, keepdims=True)
             targets = np.take_along_axis(x, ids[part, None], axis=1)[:, 0]

@@ -77,6 +77,7 @@ class Options(TypedDict, total=False):
     onset_rate: float | None
     composer: str | None
     guidance: float
+    returns: float
     key: str | None
 
 
@@ -115,6 +116,9 @@ class Settings:
         How strongly the model follows what is requested: 1 as it has learned, more for more, and 0
         not at all (Ho & Salimans 2021, "Classifier-Free Diffusion Guidance"). Anything but 1
         takes twice the time.
+    returns : float
+        How strongly music comes back that was there before: 1 as the model has learned, more for
+        more, and 0 not by its pointers. Only some models have any.
 
     Raises
     ------
@@ -145,6 +149,7 @@ class Settings:
     onset_rate: float | None = None
     composer: str | None = None
     guidance: float = 1.0
+    returns: float = 1.0
 
     def __post_init__(self) -> None:
         problems = []
@@ -167,8 +172,10 @@ class Settings:
             _ = self.controls
         except GenerationError as error:
             problems.append(str(error))
-        if not (math.isfinite(self.guidance) and self.guidance >= 0):
-            problems.append(f"guidance must be at least 0 and finite, not {self.guidance}")
+        for name in ("guidance", "returns"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                problems.append(f"{name} must be at least 0 and finite, not {value}")
         if not 0 <= self.lowest_pitch <= self.highest_pitch <= 127:
             problems.append(
                 "lowest_pitch and highest_pitch must be ascending and within 0..127, not "

@@ -52,6 +52,8 @@ class TrainingConfig:
         Stop after so many validations in a row without a new best.
     checkpoint_every_s : float
         Seconds between checkpoints, besides the one at each validation.
+    only : str, optional
+        Train only the part of the network of this name, such as "pointers"; all else stays.
     seed : int
     compile : bool
         Whether torch compiles the network: much faster for a stack, after a minute or two.
@@ -76,6 +78,7 @@ class TrainingConfig:
     validate_every: int = 500
     patience: int | None = None
     checkpoint_every_s: float = 300.0
+    only: str | None = None
     seed: int = 0
     compile: bool = False
     precision: str = "auto"

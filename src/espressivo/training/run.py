@@ -32,14 +32,14 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from espressivo.data import Batch, Dataset, batches
 from espressivo.errors import TrainingError
 from espressivo.files import locked
-from espressivo.networks import Network, State, build
+from espressivo.networks import Network, State, adopt, build
 from espressivo.progress import Progress, Silent
 from espressivo.training.checkpoint import Checkpoint
 from espressivo.training.config import TrainingConfig
 from espressivo.training.logs import Since, open_tensorboard, write_log
 from espressivo.training.loss import cleared, in_rows, read, summed_nats, tensors
 from espressivo.training.plan import Plan
-from espressivo.training.setup import launched, optimizers
+from espressivo.training.setup import launched, optimizers, train_only
 from espressivo.training.validation import Validation
 
 if TYPE_CHECKING:
@@ -98,7 +98,8 @@ def train(
     decay_now : bool
         Of a run that is resumed: let the learning rate fall from here to the run's end.
     start : Pretrained, optional
-        A network as in ``config.network``, to fine-tune its weights instead of drawing new ones.
+        A network as in ``config.network``, to fine-tune its weights instead of drawing new ones; it
+        may lack pointers, which are then added.
     accelerator, devices
         As `lightning.fabric.Fabric` takes them.
     nodes : int
@@ -125,6 +126,7 @@ def train(
         progress = Silent()
     torch.manual_seed(config.seed)
     network = build(config.network, dataset.vocabulary)
+    train_only(network, config.only, out)
     out.mkdir(parents=True, exist_ok=True)
     with locked(out, TrainingError) if fabric.is_global_zero else nullcontext():
         return _Run(fabric, network, dataset, out, config, resume, decay_now, start, progress).go()
@@ -160,7 +162,7 @@ class _Run:
         else:
             saved = Checkpoint(config, dataset.vocabulary, {}, [], updates, dataset=dataset.sha256)
             if start is not None:
-                network.load_state_dict(start.network.state_dict())
+                adopt(network, start.network)
         self.saved, self.config = saved, config
         self.network = fabric.setup_module(network)
         made = optimizers(network, config)  # now that the weights are on their device

@@ -16,7 +16,7 @@ from espressivo.training.muon import Muon
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
 
-__all__ = ["launched", "optimizers"]
+__all__ = ["launched", "optimizers", "train_only"]
 
 
 def launched(
@@ -61,16 +61,27 @@ def _precision(wanted: str, accelerator: str) -> str:
     return "bf16-mixed" if native and on_cpu else "32-true"
 
 
+def train_only(network: Network, part: str | None, out: Path) -> None:
+    """Keep all weights as they are but those of a part of the network, if one is named."""
+    parts = [name for name, _ in network.named_children()]
+    if part is not None and part not in parts:
+        raise TrainingError(f"{out}: the network has no part {part!r}: it has {', '.join(parts)}")
+    for name, weight in network.named_parameters():
+        weight.requires_grad_(part is None or name.startswith(f"{part}."))
+
+
 def optimizers(network: Network, config: TrainingConfig) -> list[torch.optim.Optimizer]:
     """Return the optimizers of a network, whose weights are on their device already."""
     rate, decay = config.learning_rate, config.weight_decay
     if config.optimizer == "adam":
-        return [torch.optim.Adam(network.parameters(), rate, fused=True)]
+        learning = [weight for weight in network.parameters() if weight.requires_grad]
+        return [torch.optim.Adam(learning, rate, fused=True)]
     made: list[torch.optim.Optimizer] = []
     if config.optimizer == "muon":
-        made.append(Muon(hidden_matrices(network), rate, decay))
+        hidden = [weight for weight in hidden_matrices(network) if weight.requires_grad]
+        made += [Muon(hidden, rate, decay)] if hidden else []
     taken = {id(p) for optimizer in made for p in optimizer.param_groups[0]["params"]}
-    left = [p for p in network.parameters() if id(p) not in taken]
+    left = [p for p in network.parameters() if p.requires_grad and id(p) not in taken]
     groups = [
         {"params": [p for p in left if p.ndim > 1], "weight_decay": decay},
         {"params": [p for p in left if p.ndim == 1], "weight_decay": 0.0},
