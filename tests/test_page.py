@@ -310,26 +310,6 @@ def test_a_model_with_more_to_steer_has_more_knobs(page):
     assert page.ask("chosen.pitch_weights")[0] == 0.5
 
 
-@pytest.mark.parametrize("width", [360, 390, 768, 1440])
-def test_it_fits_the_screen(page, width):
-    size = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 700}
-    page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    try:
-        page.open()
-        assert page.ask("document.documentElement.scrollWidth") <= width
-        boxes = page.ask(
-            "[...document.querySelectorAll('header button, header select, .transport button')]"
-            ".filter((e) => e.offsetParent)"
-            ".map((e) => e.getBoundingClientRect()).map((b) => [b.left, b.right, b.height])"
-        )
-        assert len(boxes) > 8
-        for left, right, height in boxes:
-            assert left >= 0 and right <= width and height >= 30
-        assert page.find("roll").size["height"] > 300
-    finally:
-        page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-
-
 def test_everything_has_a_name_and_can_be_reached_by_keys(page):
     nameless = page.ask(
         "[...document.querySelectorAll('button, select, input, canvas')]"
@@ -338,7 +318,7 @@ def test_everything_has_a_name_and_can_be_reached_by_keys(page):
     )
     assert nameless == []
     reached = set()
-    for _ in range(30):
+    for _ in range(50):
         page.keys(Keys.TAB)
         name = "document.activeElement.id || document.activeElement.parentElement?.dataset.name"
         reached.add(page.ask(name))

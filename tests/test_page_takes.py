@@ -269,5 +269,5 @@ def test_edits_are_undone_by_buttons_and_keys(page):
     knob.send_keys(Keys.HOME)
     page.press("undo")
     assert page.ask("espressivo.state.settings") == {}
-    assert knob.get_attribute("aria-valuetext") == "1.00"
+    assert knob.get_attribute("aria-valuetext") == "0.90"
     assert page.notes() == before

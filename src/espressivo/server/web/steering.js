@@ -19,13 +19,15 @@ export function steering({ store, player }, say) {
   });
   store.watch(["settings"], ({ settings }) => showValues(settings));
 
-  let changedMs = -Infinity;
+  let begun = false, changedMs = -Infinity;
   store.watch(["model", "seed", "settings"], ({ model, seed, settings }) => {
     const address = written({ model: model?.name ?? null, seed, settings });
-    if (!model || address === location.hash) return;
-    const now = performance.now(), first = changedMs === -Infinity;
-    history[first || now - changedMs < TOGETHER_MS ? "replaceState" : "pushState"](null, "", address);
-    changedMs = now;
+    if (!model) return;
+    const now = performance.now(), edited = begun && address !== location.hash;
+    if (edited && now - changedMs > TOGETHER_MS) history.pushState(null, "", address);
+    else history.replaceState(null, "", address);
+    if (edited) changedMs = now;
+    begun = true;
   });
   // Back and forward, or an address that somebody has written.
   addEventListener("popstate", () => {
