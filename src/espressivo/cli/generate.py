@@ -119,6 +119,11 @@ Take = tuple[int, Arguments, Performance]
     help="Seconds of silence after which a note is struck.",
 )
 @click.option("--avoid-loops/--no-avoid-loops", default=False, help="Break loops of notes.")
+@click.option(
+    "--two-hands/--no-two-hands",
+    default=True,
+    help="Keep each chord within the reach of two hands.",
+)
 @click.option("--density", type=click.FloatRange(0), help="Ask for so many notes a second.")
 @click.option(
     "--onset-rate",

@@ -32,6 +32,7 @@ from espressivo.music.performance import (
     Performance,
     sustained_notes,
 )
+from espressivo.music.playing import within_reach
 from espressivo.music.recall import longest_loop, recalled, shared_patterns, top_line
 from espressivo.music.tonality import clashes, in_scale, pitch_class_entropy, tonic
 
@@ -72,4 +73,5 @@ __all__ = [
     "tonic",
     "top_line",
     "window",
+    "within_reach",
 ]
