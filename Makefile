@@ -3,12 +3,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: help setup demo test test-all lint bench report samples clean
+.PHONY: help setup demo test test-all test-web types-web lint bench report samples clean
 
 help:
 	@echo "make demo      play: a performance by the bundled model, as MIDI, sound and picture, in demo/"
 	@echo "make test      the quick tests; make test-all also the slow ones (ESPRESSIVO_DATA=...)"
-	@echo "make lint      ruff and mypy"
+	@echo "make lint      ruff, mypy, and the types of the page's modules"
 	@echo "make bench     the benchmarks against other packages (ESPRESSIVO_DATA=...)"
 	@echo "make report    measures models and baselines: docs/evaluation (ESPRESSIVO_DATA=..., DATA=...)"
 	@echo "make samples   what the default model plays with seeds 0 to 9: docs/samples"
@@ -38,13 +38,35 @@ demo: $(VENV)/.player
 	$(BIN)/espressivo plot demo/performance.mid -o demo/performance.png
 
 # A process on each core, and in each one thread: threads of torch would wait for one another.
-test: $(VENV)/.developer
+test: $(VENV)/.developer test-web
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
 
-test-all: $(VENV)/.developer
+test-all: $(VENV)/.developer test-web
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto -m ''
 
-lint: $(VENV)/.developer
+# The logic of the page, and the types of its modules, by node 20 or later; playing needs no node.
+NODE := $(shell node -p 'parseInt(process.version.slice(1)) >= 20 ? process.execPath : ""' 2> /dev/null)
+NO_NODE = @echo "node 20 or later is not installed: the modules of the page are not checked here"
+
+test-web:
+ifdef NODE
+	node --test tests/web/*.test.js
+else
+	$(NO_NODE)
+endif
+
+types-web: $(if $(NODE),node_modules/.package-lock.json)
+ifdef NODE
+	npx --no-install tsc --project tests/web
+else
+	$(NO_NODE)
+endif
+
+node_modules/.package-lock.json: package-lock.json
+	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	touch $@
+
+lint: $(VENV)/.developer types-web
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -85,4 +107,4 @@ samples: $(VENV)/.developer
 		$(BIN)/espressivo plot $$name.mid -o $$name.png || exit 1; done
 
 clean:
-	rm -rf $(VENV) demo dist
+	rm -rf $(VENV) demo dist node_modules

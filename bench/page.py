@@ -26,7 +26,7 @@ from selenium import webdriver
 from selenium.webdriver.support.ui import WebDriverWait
 
 LEVEL = 1e-3  # root of the mean square of the latest samples: a sound
-DELAY_S = 0.12  # as in main.js
+DELAY_S = 0.12  # as in player.js
 PRESSES, KEYS = 5, 40
 
 WATCH = """
@@ -131,7 +131,7 @@ def starving(driver: Any, url: str, minutes: float, others: int) -> dict[str, An
         return await asyncio.gather(*(listen(url, minutes) for _ in range(others)))
 
     counts = asyncio.run(together()) if others else time.sleep(60 * minutes) or []
-    script = "return [espressivo.piano.played, espressivo.state.underruns, espressivo.piano.late]"
+    script = "return [espressivo.piano.played, espressivo.player.underruns, espressivo.piano.late]"
     notes, underruns, late = driver.execute_script(script)
     return {
         "listeners": 1 + others,

@@ -11,6 +11,7 @@ class Mock:
     """An engine whose logits depend on every event so far and on their number."""
 
     card = CARD
+    sha256 = "0" * 64
     controls = 0
     reads = ()
 

@@ -59,7 +59,7 @@ def found(v, **arguments):
     ("v", "settings"),
     [
         (TINY, {}),
-        (TINY, {"temperature": 0.6, "top_k": 3, "pitch_temperature": 2.0}),
+        (TINY, {"temperature": 0.6, "top_k": 3, "time_temperature": 2.0}),
         (TINY, {"longest_note_s": 0.01}),
         (ENDING, {}),
     ],

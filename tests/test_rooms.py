@@ -17,7 +17,7 @@ import espressivo
 
 SOURCE = Path(espressivo.__file__).parent
 FLOORS = (
-    ("errors", "files", "progress", "registry", "version"),
+    ("errors", "files", "progress", "registry", "telemetry", "version"),
     ("music",),
     ("codes", "midi", "views"),
     ("engine", "networks"),

@@ -240,11 +240,11 @@ def test_each_setting_ends_where_it_says(name, taken, refused):
 
 def test_a_temperature_of_a_kind_ends_where_others_do():
     for value in (0, 1e300):
-        p = Sampling(kinds=(2, 2), temperatures=(value, None)).distribution(LOGITS)
+        p = Sampling(kinds=(2, 2), within=(Sampling(value), None)).distribution(LOGITS)
         assert p[:2].sum() == pytest.approx(0.5)
     for value in (np.nextafter(0, -1), math.inf, math.nan):
         with pytest.raises(GenerationError, match="temperature must be at least 0"):
-            Sampling(kinds=(1, 3), temperatures=(1.0, value))
+            Sampling(kinds=(1, 3), within=(Sampling(1.0), Sampling(value)))
 
 
 def test_all_complaints_come_at_once():
@@ -280,31 +280,42 @@ def test_min_p_follows_the_temperature_and_every_cut_must_be_passed():
 
 def test_a_kind_keeps_its_probability_and_shares_it_out_at_its_own_temperature():
     # Ids 0 and 1 have half of it, in the proportion 16 to 1; ids 2 and 3 as they were.
-    p = Sampling(kinds=(2, 2), temperatures=(0.5, None)).distribution(LOGITS)
+    p = Sampling(kinds=(2, 2), within=(Sampling(0.5), None)).distribution(LOGITS)
     assert_close(p, [0.5 * 16 / 17, 0.5 / 17, 0.3, 0.2])
     # The kinds have their share at temperature 1/2: 17 and 13 of 30.
-    p = Sampling(0.5, kinds=(2, 2), temperatures=(1.0, 0.0)).distribution(LOGITS)
+    p = Sampling(0.5, kinds=(2, 2), within=(Sampling(1.0), Sampling(0.0))).distribution(LOGITS)
     assert_close(p, [17 / 30 * 0.8, 17 / 30 * 0.2, 13 / 30, 0])
-    everywhere = Sampling(0.7, kinds=(1, 3), temperatures=(0.7, 0.7))
+    everywhere = Sampling(0.7, kinds=(1, 3), within=(Sampling(0.7), Sampling(0.7)))
     assert_close(everywhere.distribution(LOGITS), Sampling(0.7).distribution(LOGITS))
+
+
+def test_a_kind_cuts_among_its_own_ids_and_keeps_its_probability():
+    way = Sampling(kinds=(2, 2), within=(None, Sampling(top_k=1)))
+    assert_close(way.distribution(LOGITS), [0.4, 0.1, 0.5, 0])
+    way = Sampling(kinds=(2, 2), within=(Sampling(min_p=0.3), Sampling(0.5, top_p=0.6)))
+    assert_close(way.distribution(LOGITS), [0.5, 0, 0.5, 0])
+    way = Sampling(kinds=(2, 2), within=(Sampling(min_p=0.2), Sampling(0.5, top_p=0.9)))
+    assert_close(way.distribution(LOGITS), [0.4, 0.1, 0.5 * 9 / 13, 0.5 * 4 / 13])
+    allowed = np.array([False, False, True, True])
+    assert_close(way.distribution(LOGITS, allowed), [0, 0, 9 / 13, 4 / 13])
 
 
 def test_a_kind_of_which_nothing_is_allowed_stays_at_nothing():
     allowed = np.array([True, True, False, False])
-    p = Sampling(kinds=(2, 2), temperatures=(None, 5.0)).distribution(LOGITS, allowed)
+    p = Sampling(kinds=(2, 2), within=(None, Sampling(5.0))).distribution(LOGITS, allowed)
     assert_close(p, [0.8, 0.2, 0, 0])
-    assert_close(Sampling(0, kinds=(4,), temperatures=(1.0,)).distribution(LOGITS), P)
+    assert_close(Sampling(0, kinds=(4,), within=(Sampling(1.0),)).distribution(LOGITS), P)
 
 
-@pytest.mark.parametrize("temperatures", [(), (None, 0.4)])
-def test_temperature_zero_is_the_limit(temperatures):
+@pytest.mark.parametrize("within", [(), (None, Sampling(0.4))])
+def test_temperature_zero_is_the_limit(within):
     rng = np.random.default_rng(0)
     for _ in range(200):
         logits, allowed = rng.normal(size=9) * 5, rng.random(9) < 0.5
         if not allowed.any():
             continue
-        limit = Sampling(0, kinds=(4, 5), temperatures=temperatures)
-        cold = Sampling(1e-6, kinds=(4, 5), temperatures=temperatures)
+        limit = Sampling(0, kinds=(4, 5), within=within)
+        cold = Sampling(1e-6, kinds=(4, 5), within=within)
         assert_close(cold.distribution(logits, allowed), limit.distribution(logits, allowed))
 
 
@@ -313,7 +324,13 @@ def test_temperature_zero_is_the_limit(temperatures):
     [
         Sampling(),
         Sampling(0.9, kinds=(100, 200, 124)),
-        Sampling(0.9, top_p=0.9, min_p=0.01, kinds=(100, 200, 124), temperatures=(None, 0.5, 2.0)),
+        Sampling(1.0, kinds=(100, 200, 124), within=(None, Sampling(0.5), Sampling(2.0))),
+        Sampling(
+            0.9,
+            top_p=0.9,
+            kinds=(100, 200, 124),
+            within=(Sampling(0.9, min_p=0.01), None, Sampling(2.0, top_k=20, top_p=0.7)),
+        ),
         Sampling(0, kinds=(100, 200, 124)),
     ],
 )
@@ -343,7 +360,12 @@ def test_a_seed_gives_its_numbers_whatever_else_is_drawn():
 
 @pytest.mark.parametrize(
     "sampling",
-    [Sampling(min_p=0.2), Sampling(0.8, 8, 0.9, 0.1, (4, 5, 3), (2.0, 0.4, 1.3))],
+    [
+        Sampling(min_p=0.2),
+        Sampling(
+            0.8, 8, 0.9, 0.1, (4, 5, 3), (Sampling(2.0), Sampling(0.4, top_p=0.9), Sampling(1.3))
+        ),
+    ],
 )
 def test_draws_follow_the_new_settings_too(sampling):
     test_draws_follow_the_distribution(sampling)
@@ -353,7 +375,6 @@ def test_the_new_settings_are_checked():
     for settings, words in (
         ({"min_p": -0.1}, "min_p must be within"),
         ({"min_p": float("nan")}, "min_p"),
-        ({"kinds": (4,), "temperatures": (-1.0,)}, "temperature must be at least 0"),
     ):
         with pytest.raises(GenerationError, match=words):
             Sampling(**settings)

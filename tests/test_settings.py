@@ -6,6 +6,7 @@ import pytest
 
 from espressivo.codes import (
     KINDS,
+    NOTE_OFF,
     NOTE_ON,
     TIME_SHIFT,
     VELOCITY,
@@ -26,8 +27,9 @@ V = vocabulary("seed")
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"pitch_temperature": -1}, "pitch_temperature must be at least 0"),
+        ({"duration_temperature": -1}, "duration_temperature must be at least 0"),
         ({"time_temperature": float("inf")}, "time_temperature"),
+        ({"time_top_p": 0, "duration_min_p": 2}, "time_top_p must.*; duration_min_p must"),
         ({"velocity_temperature": float("nan")}, "velocity_temperature"),
         ({"temperature": -1}, "temperature"),
         ({"min_p": 2}, "min_p"),
@@ -46,12 +48,16 @@ def test_settings_are_checked(settings, words):
 # Of each setting the last value on either side that is taken, and the first that is not.
 BOUNDS = [
     ("temperature", (0, 1e300), (np.nextafter(0, -1), math.inf, -math.inf, math.nan)),
-    ("pitch_temperature", (0, 1e300), (np.nextafter(0, -1), math.inf, -math.inf, math.nan)),
     ("time_temperature", (0, 1e300), (np.nextafter(0, -1), math.inf, -math.inf, math.nan)),
+    ("duration_temperature", (0, 1e300), (np.nextafter(0, -1), math.inf, -math.inf, math.nan)),
     ("velocity_temperature", (0, 1e300), (np.nextafter(0, -1), math.inf, -math.inf, math.nan)),
     ("top_k", (1, 10**9), (0,)),
     ("top_p", (np.nextafter(0, 1), 1), (0, np.nextafter(1, 2), math.nan)),
     ("min_p", (0, 1), (np.nextafter(0, -1), np.nextafter(1, 2), math.nan)),
+    ("time_top_p", (np.nextafter(0, 1), 1), (0, np.nextafter(1, 2), math.nan)),
+    ("time_min_p", (0, 1), (np.nextafter(0, -1), np.nextafter(1, 2), math.nan)),
+    ("duration_top_p", (np.nextafter(0, 1), 1), (0, np.nextafter(1, 2), math.nan)),
+    ("duration_min_p", (0, 1), (np.nextafter(0, -1), np.nextafter(1, 2), math.nan)),
     ("lowest_pitch", (0, 127), (-1, 128)),
     ("highest_pitch", (0, 127), (-1, 128)),
     ("polyphony", (1, 10**9), (0,)),
@@ -97,12 +103,12 @@ def test_a_range_without_pitches_of_the_vocabulary_is_refused():
 
 def test_each_kind_has_its_own_temperature():
     logits = State(Mock(V)).logits()
-    plain = Settings().sampling(V).distribution(logits)
-    changed = Settings(pitch_temperature=2.0, time_temperature=0.0).sampling(V).distribution(logits)
+    plain = Settings(temperature=1.0).sampling(V).distribution(logits)
+    changed = Settings(temperature=2.0, time_temperature=0.0).sampling(V).distribution(logits)
     for kind, name in enumerate(KINDS):
         mine, theirs = changed[V.kinds == kind], plain[V.kinds == kind]
         assert mine.sum() == pytest.approx(theirs.sum()), name
-        if kind == VELOCITY:
+        if kind in (VELOCITY, NOTE_OFF):
             np.testing.assert_allclose(mine, theirs)
         elif kind == TIME_SHIFT:
             assert np.count_nonzero(mine) == 1 and mine.argmax() == theirs.argmax()
@@ -185,5 +191,5 @@ def test_rules_do_not_change_what_they_do_not_touch():
     assert list(model.generate_ids(events=300, seed=1, **loose)) == list(
         model.generate_ids(events=300, seed=1)
     )
-    drawn = list(model.generate_ids(events=300, seed=1, min_p=0.0, pitch_temperature=1.0))
+    drawn = list(model.generate_ids(events=300, seed=1, min_p=0.0, time_temperature=1.0))
     assert V.kinds[drawn[0]] != NOTE_ON  # still after a velocity

@@ -312,3 +312,16 @@ def test_leads_are_checked():
         with pytest.raises(GenerationError, match="lead_s"):
             Model(Mock(V)).stream(lead_s=lead_s)
     assert TimedEvent(0.0, "note_on", 60, 64) == TimedEvent(0.0, "note_on", 60, 64)
+
+
+def test_notes_end_without_a_velocity():
+    stream = opened(Model(Mock(V)), seed=2)
+    events = list(itertools.islice(stream, 40))
+    stream.stop()
+    events += list(stream)
+    assert {event.velocity for event in events if event.kind == "note_off"} == {0}
+
+
+@pytest.mark.parametrize("pitch", [0, 127])
+def test_any_midi_pitch_may_be_heard(pitch):
+    opened(Model(Mock(V))).hear(pitch, 127)

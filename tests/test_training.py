@@ -7,10 +7,12 @@ import dataclasses
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,22 +21,27 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lightning.fabric import Fabric
 from torch.optim.swa_utils import AveragedModel
 
 import espressivo
 from espressivo.codes.controls import SIZE
 from espressivo.data.augment import Augmentation
-from espressivo.data.dataset import FORMAT, Dataset
+from espressivo.data.dataset import Dataset
 from espressivo.data.windows import Batch, Cut, batches
 from espressivo.errors import TrainingError
+from espressivo.files import SEAL
 from espressivo.networks import RecurrentConfig, StackConfig, build
 from espressivo.networks.pretrained import Pretrained
 from espressivo.progress import Silent
 from espressivo.training import run as training_run
+from espressivo.training import validation as training_validation
 from espressivo.training.checkpoint import Checkpoint, load_network
 from espressivo.training.config import TrainingConfig
-from espressivo.training.loss import cleared, read, summed_nats, tensors, validation_nats
+from espressivo.training.loss import cleared, read, summed_nats, tensors
 from espressivo.training.run import train
+from espressivo.training.setup import optimizers
+from espressivo.training.validation import Validation
 
 SMALL = TrainingConfig(
     network=RecurrentConfig("gru", hidden=24, layers=2, dropout=0.1),
@@ -42,7 +49,7 @@ SMALL = TrainingConfig(
     augmentation=Augmentation(2, 0.05),
     rounds=3,
     learning_rate=5e-3,
-    warmup_steps=5,
+    warmup_updates=5,
     validate_every=20,
     precision="32-true",
 )
@@ -82,7 +89,7 @@ def write_dataset(folder: Path, pieces: int = 6, notes: int = 60, code: str = "s
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-    about = {"format": FORMAT, "vocabulary": v.to_dict()}
+    about = {"format": 1, "vocabulary": v.to_dict()}
     (folder / "dataset.json").write_text(json.dumps(about), encoding="utf-8")
     return Dataset(folder)
 
@@ -107,6 +114,11 @@ class Stopper(Silent):
         if not self.left:
             signal.raise_signal(signal.SIGTERM)
         self.left -= 1
+
+
+def validated(network: torch.nn.Module, dataset: Dataset, config: TrainingConfig) -> float:
+    fabric = Fabric(accelerator="cpu", devices=1, precision="32-true")
+    return Validation(dataset, config, fabric).measure(network)["validation_nats"]
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
@@ -155,10 +167,10 @@ def test_a_network_over_notes_learns_two_phrases_by_heart(
     assert outcome.ended == "finished"
     assert outcome.nats < 0.05
     # Rounds are of events, of which there are fewer than ids: each event has several to learn.
-    assert outcome.steps == -(-60 * in_notes.count_events("train", notewise=True) // (4 * 16))
+    assert outcome.updates == -(-60 * in_notes.count_events("train", notewise=True) // (4 * 16))
     assert outcome.events > 3 * 60 * in_notes.count_events("train", notewise=True)
     network, checkpoint = load_network(tmp_path / "run" / "best.ckpt")
-    again = validation_nats(network, in_notes)
+    again = validated(network, in_notes, checkpoint.config)
     assert again == pytest.approx(checkpoint.best_nats, rel=1e-5)
 
 
@@ -167,16 +179,16 @@ def test_a_run_leaves_its_curve_and_its_checkpoints(dataset: Dataset, tmp_path: 
     outcome = train(dataset, run, SMALL, accelerator="cpu")
     with (run / "log.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    validated = [float(row["validation_nats"]) for row in rows if row["validation_nats"]]
-    assert min(validated) == pytest.approx(outcome.nats)
-    assert int(rows[-1]["step"]) == outcome.steps
+    measured = [float(row["validation_nats"]) for row in rows if row["validation_nats"]]
+    assert min(measured) == pytest.approx(outcome.nats)
+    assert int(rows[-1]["update"]) == outcome.updates
     assert float(rows[-1]["train_nats"]) < float(rows[0]["train_nats"])
     assert {"best.ckpt", "last.ckpt", "curves.png", "tensorboard"} <= {
         p.name for p in run.iterdir()
     }
     assert not list(run.glob(".*"))
     network, checkpoint = load_network(run / "best.ckpt")
-    again = validation_nats(network, dataset, first_events=SMALL.validation_events)
+    again = validated(network, dataset, SMALL)
     assert again == pytest.approx(checkpoint.best_nats, rel=1e-5)
 
 
@@ -204,7 +216,7 @@ def test_stopping_and_resuming_changes_no_bit(
     parts, stopper = tmp_path / "parts", Stopper(after=13)
     outcome = train(dataset, parts, config, accelerator="cpu", progress=stopper)
     assert outcome.ended == "stopped by SIGTERM"
-    assert 13 <= outcome.steps < 20
+    assert 13 <= outcome.updates < 20
     train(dataset, parts, config, resume=True, accelerator="cpu")
     assert same(weights(tmp_path / "whole"), weights(parts))
     whole = Checkpoint.load(tmp_path / "whole" / "last.ckpt").average
@@ -232,8 +244,67 @@ def test_the_weights_are_averaged_over_the_run(
     assert len(others) > 5 and not torch.allclose(expected, seen[-1], atol=1e-4)
     torch.testing.assert_close(network.output.weight, expected)
     torch.testing.assert_close(checkpoint.network["output.weight"], seen[-1])
-    again = validation_nats(network, dataset, first_events=config.validation_events)
+    again = validated(network, dataset, config)
     assert again == pytest.approx(checkpoint.best_nats, rel=1e-5)
+
+
+@pytest.mark.parametrize("code", ["seed", "notes"])
+def test_a_validation_reads_passages_far_into_pieces_and_probes_of_memory(
+    tmp_path: Path, code: str
+) -> None:
+    dataset = write_dataset(tmp_path / "data", pieces=5, notes=600, code=code)
+    network = OVER_NOTES if code == "notes" else SMALL.network
+    config = dataclasses.replace(
+        SMALL, network=network, cut=Cut(4, 32, carried=True), validate_every=500
+    )
+    torch.manual_seed(0)
+    built = build(network, dataset.vocabulary)
+    fabric = Fabric(accelerator="cpu", devices=1, precision="32-true")
+    validation = Validation(dataset, config, fabric)
+    for every in validation._in_pieces.values():
+        assert len(every) > 3
+        for passage in every:
+            assert passage.end - passage.begin == 4 * 32
+            assert passage.scored_from - passage.begin in (0, 32)
+            assert passage.scored_from == passage.begin or passage.begin
+        assert max(passage.begin for passage in every) > 200
+    figures = validation.measure(built)
+    assert list(figures) == [
+        "validation_nats",
+        "training_nats",
+        *("copy_alone", "copy_after_itself", "copy_10_s_later"),
+        "copy_two_semitones_higher",
+        *("past_0_s", "past_5_s", "past_80_s"),
+    ]
+    assert all(math.isfinite(nats) and nats > 0 for nats in figures.values())
+    assert figures == validation.measure(built)
+    for first, name in (("copy_alone", "copy_after_itself"), ("past_0_s", "past_80_s")):
+        assert figures[first] != figures[name]
+        # Of the same notes: a uniform network would say the same of them.
+        with torch.no_grad():
+            flat = build(network, dataset.vocabulary)
+            flat.output.weight.zero_()
+            flat.output.bias.zero_()
+        same = validation.measure(flat)
+        assert same[first] == pytest.approx(same[name], rel=0.02)
+
+
+def test_a_validation_reads_a_twentieth_of_what_is_learned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = write_dataset(tmp_path / "data", pieces=5, notes=600, code="notes")
+    config = dataclasses.replace(
+        SMALL, network=OVER_NOTES, cut=Cut(4, 32, carried=True), validate_every=1000
+    )
+    seen = []
+
+    def counted(network: torch.nn.Module, inputs: torch.Tensor, *others: Any) -> Any:
+        seen.append(inputs.shape[0] * inputs.shape[1])
+        return read(network, inputs, *others)
+
+    monkeypatch.setattr(training_validation, "read", counted)
+    validated(build(OVER_NOTES, dataset.vocabulary), dataset, config)
+    assert sum(seen) < 1.1 * 0.05 * 1000 * 4 * 32
 
 
 def test_another_seed_gives_other_weights(dataset: Dataset, tmp_path: Path) -> None:
@@ -246,7 +317,7 @@ def test_another_seed_gives_other_weights(dataset: Dataset, tmp_path: Path) -> N
 
 
 def test_the_learning_rate_rises_stays_and_falls_to_nothing() -> None:
-    config = dataclasses.replace(SMALL, warmup_steps=9, decay=0.2, learning_rate=1.0)
+    config = dataclasses.replace(SMALL, warmup_updates=9, decay=0.2, learning_rate=1.0)
     rates = [config.learning_rate_at(step, 100) for step in range(101)]
     assert rates[:3] == pytest.approx([0.1, 0.2, 0.3])
     assert rates[10:80] == [1.0] * 70
@@ -281,7 +352,7 @@ def test_training_warns_and_stops_when_validation_turns_up(tmp_path: Path) -> No
     )
     assert outcome.ended == "validation stopped improving"
     assert any(line.startswith("warning: validation is") for line in notes.lines)
-    assert Checkpoint.load(tmp_path / "run" / "best.ckpt").step == outcome.step
+    assert Checkpoint.load(tmp_path / "run" / "best.ckpt").step == outcome.best_update
 
 
 def test_a_run_starts_from_a_pretrained_network(dataset: Dataset, tmp_path: Path) -> None:
@@ -307,7 +378,7 @@ def test_a_time_budget_ends_the_run_with_a_validation(dataset: Dataset, tmp_path
 
 
 class Planned(Silent):
-    """Keeps what a run says of its number of steps."""
+    """Keeps what a run says of its number of updates."""
 
     def __init__(self) -> None:
         self.expected: list[int] = []
@@ -316,44 +387,181 @@ class Planned(Silent):
         self.expected.append(total)
 
 
-def timed(monkeypatch: pytest.MonkeyPatch, lasts_s: Callable[[int], float]) -> None:
-    """Let a run's clock stand still but for the time that each of its steps, 0, 1, ..., takes."""
-    now_s = 0.0
+def timed(monkeypatch: pytest.MonkeyPatch, lasts_s: Callable[[int], float]) -> list[float]:
+    """Let a run's clock stand still but for the time that each of its updates, 0, 1, ..., takes.
+
+    The seconds that it shows are the only element of what is returned.
+    """
+    now_s = [0.0]
 
     def source(*arguments: Any, **options: Any) -> Iterator[Batch]:
-        nonlocal now_s
         for number, batch in enumerate(batches(*arguments, **options)):
-            now_s += lasts_s(number)
+            now_s[0] += lasts_s(number)
             yield batch
 
     monkeypatch.setattr(training_run, "batches", source)
-    monkeypatch.setattr(training_run, "time", SimpleNamespace(monotonic=lambda: now_s))
+    monkeypatch.setattr(training_run, "time", SimpleNamespace(monotonic=lambda: now_s[0]))
+    return now_s
 
 
-def test_steps_are_planned_from_the_speed_until_the_learning_rate_falls(
+def test_updates_are_planned_from_the_speed_and_the_rate_falls_to_their_end(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # 1 s for each of the first 10 steps, 0.5 s until step 30, and then 0.25 s.
+    # 1 s for each of the first 10 updates, 0.5 s until update 30, and then 0.25 s.
     timed(monkeypatch, lambda number: 1.0 if number < 10 else 0.5 if number < 30 else 0.25)
     config = dataclasses.replace(SMALL, rounds=1e6, max_time_s=30.0, validate_every=5, decay=0.3)
     plans = Planned()
     outcome = train(dataset, tmp_path / "run", config, accelerator="cpu", progress=plans)
-    # After 5 and 10 s there is time for 25 and 20 steps; at half a second each, 50 in all. The
-    # learning rate falls from 70 % on, step 35, and nothing changes, though steps are faster then.
-    assert plans.expected == [30, 30, 50, 50, 50, 50]
-    assert (outcome.ended, outcome.steps) == ("finished", 50)
-    assert outcome.seconds == pytest.approx(10 + 20 * 0.5 + 20 * 0.25)
+    # After 10 s there is time for 20 updates as long; at half a second each, for 40. The learning
+    # rate begins to fall while half of them are left, and again as many fit, being faster.
+    assert plans.expected[:8] == [30] * 8
+    assert {50, 70} <= set(plans.expected)
+    assert outcome.ended == "finished"
+    assert outcome.seconds == pytest.approx(30, abs=0.5)
+    assert outcome.updates == pytest.approx(30 + 10 / 0.25, abs=2)
+    saved = Checkpoint.load(tmp_path / "run" / "last.ckpt")
+    assert 33 <= saved.falls_from <= 50
+    rates = [row["learning_rate"] for row in saved.log]
+    assert rates[-1] < 0.06 * config.learning_rate
+    falling = [row["learning_rate"] for row in saved.log if row["update"] > saved.falls_from + 5]
+    assert falling == sorted(falling, reverse=True)
 
 
-def test_at_least_one_step_is_planned_when_the_time_is_almost_up(
+def test_the_rate_falls_also_in_a_run_that_is_shorter_than_a_validation(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The first updates, in which a network is compiled, say nothing of the speed.
+    timed(monkeypatch, lambda number: 60.0 if number < 2 else 1.0)
+    config = dataclasses.replace(SMALL, rounds=1e6, max_time_s=150.0, validate_every=1000)
+    outcome = train(dataset, tmp_path / "run", config, accelerator="cpu")
+    saved = Checkpoint.load(tmp_path / "run" / "last.ckpt")
+    assert (outcome.ended, outcome.updates) == ("finished", 32)
+    assert saved.falls_from == 23
+    assert saved.log[-1]["learning_rate"] == pytest.approx(config.learning_rate / 9)
+
+
+def test_validations_are_planned_with_their_own_time(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = timed(monkeypatch, lambda _: 1.0)
+
+    def measured(*arguments: object) -> dict[str, float]:
+        now_s[0] += 10
+        return {"validation_nats": 1.0}
+
+    monkeypatch.setattr(Validation, "measure", measured)
+    config = dataclasses.replace(SMALL, rounds=1e6, max_time_s=100.0, validate_every=10)
+    plans = Planned()
+    outcome = train(dataset, tmp_path / "run", config, accelerator="cpu", progress=plans)
+    assert outcome.seconds == pytest.approx(100, abs=10)
+    assert set(plans.expected[10:]) <= set(range(44, 52))
+
+
+def test_the_end_of_a_run_can_be_moved(dataset: Dataset, tmp_path: Path) -> None:
+    run, short = tmp_path / "run", dataclasses.replace(SMALL, rounds=1)
+    first = train(dataset, run, short, accelerator="cpu")
+    longer = dataclasses.replace(SMALL, rounds=5)
+    outcome = train(dataset, run, longer, resume=True, accelerator="cpu")
+    assert outcome.updates == pytest.approx(5 * first.updates, abs=5)
+    rates = {row["update"]: row["learning_rate"] for row in Checkpoint.load(run / "last.ckpt").log}
+    assert rates[first.updates] < 0.2 * SMALL.learning_rate
+    assert rates[40] == SMALL.learning_rate  # the highest again
+    assert rates[outcome.updates] < 0.1 * SMALL.learning_rate
+
+
+def test_the_rate_falls_when_told(dataset: Dataset, tmp_path: Path) -> None:
+    run, config = tmp_path / "run", dataclasses.replace(SMALL, decay=0.0)
+    train(dataset, run, config, accelerator="cpu", progress=Stopper(after=19))
+    outcome = train(dataset, run, config, resume=True, decay_now=True, accelerator="cpu")
+    saved = Checkpoint.load(run / "last.ckpt")
+    rates = {row["update"]: row["learning_rate"] for row in saved.log}
+    assert rates[20] == SMALL.learning_rate
+    for update in (40, outcome.updates):
+        left = (outcome.updates - update + 1) / (outcome.updates - saved.falls_from)
+        assert rates[update] == pytest.approx(left * SMALL.learning_rate)
+    with pytest.raises(TrainingError, match="move the end with --max-time or --rounds"):
+        train(dataset, run, config, resume=True, decay_now=True, accelerator="cpu")
+
+
+def test_gradients_that_are_not_finite_are_left_out_and_counted(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def broken(logits: torch.Tensor, *others: Any) -> torch.Tensor:
+        calls.append(summed_nats(logits, *others))
+        return calls[-1] * (math.nan if len(calls) in (3, 9) else 1.0)
+
+    monkeypatch.setattr(training_run, "summed_nats", broken)
+    outcome = train(dataset, tmp_path / "run", SMALL, accelerator="cpu")
+    assert (outcome.ended, outcome.skipped) == ("finished", 2)
+    saved = Checkpoint.load(tmp_path / "run" / "last.ckpt")
+    assert saved.log[-1]["skipped"] == 2
+    assert all(math.isfinite(row["train_nats"]) for row in saved.log)
+    assert all(weight.isfinite().all() for weight in saved.network.values())
+
+
+def test_a_run_whose_gradients_are_never_finite_ends(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        training_run, "summed_nats", lambda *arguments: summed_nats(*arguments) * math.inf
+    )
+    with pytest.raises(TrainingError, match="gradients of 20 updates in a row are not finite"):
+        train(dataset, tmp_path / "run", SMALL, accelerator="cpu")
+
+
+@pytest.mark.parametrize("network", [SMALL.network, OVER_NOTES])
+def test_rows_read_in_parts_teach_the_same(
+    dataset: Dataset, in_notes: Dataset, tmp_path: Path, network: Any
+) -> None:
+    dataset = in_notes if network.notewise else dataset
+    network = dataclasses.replace(network, dropout=0.0)
+    config = dataclasses.replace(SMALL, network=network, rounds=0.5)
+    for parts in (1, 4):
+        each = dataclasses.replace(config, accumulate=parts)
+        train(dataset, tmp_path / str(parts), each, accelerator="cpu")
+    whole, split = (weights(tmp_path / parts) for parts in "14")
+    for name, weight in whole.items():
+        torch.testing.assert_close(split[name], weight, rtol=0, atol=1e-4, msg=name)
+    with pytest.raises(ValueError, match="accumulate must divide the rows"):
+        dataclasses.replace(SMALL, accumulate=3)
+
+
+def test_a_log_of_before_updates_were_named_is_gone_on_with(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    config = dataclasses.replace(SMALL, rounds=2)
+    train(dataset, tmp_path, config, accelerator="cpu", progress=Stopper(after=20))
+    last = tmp_path / "last.ckpt"
+    plain = torch.load(last, weights_only=True)
+    plain["config"]["warmup_steps"] = plain["config"].pop("warmup_updates")
+    for row in plain["log"]:
+        row["step"] = row.pop("update")
+    torch.save(plain, last)
+    outcome = train(dataset, tmp_path, config, resume=True, accelerator="cpu")
+    with (tmp_path / "log.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert int(rows[0]["update"]) == 20
+    assert int(rows[-1]["update"]) == outcome.updates
+    assert "step" not in rows[0]
+
+
+def test_a_strategy_that_splits_weights_is_refused(dataset: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="strategy 'fsdp' splits up the weights"):
+        train(dataset, tmp_path / "run", SMALL, accelerator="cpu", strategy="fsdp")
+    assert not (tmp_path / "run").exists()
+
+
+def test_at_least_one_update_is_planned_when_the_time_is_almost_up(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     timed(monkeypatch, lambda _: 1.0)
-    config = dataclasses.replace(SMALL, rounds=1e6, max_time_s=4.5, validate_every=4)
+    config = dataclasses.replace(SMALL, rounds=1e6, max_time_s=3.5, validate_every=4)
     plans = Planned()
     outcome = train(dataset, tmp_path / "run", config, accelerator="cpu", progress=plans)
-    assert plans.expected == [5]
-    assert (outcome.ended, outcome.steps) == ("finished", 5)
+    assert plans.expected == [4]
+    assert (outcome.ended, outcome.updates) == ("finished", 4)
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
@@ -408,7 +616,7 @@ def test_weight_decay_is_of_matrices_alone(
     assert {weight.ndim for weight in before.values()} >= {1, 2}
     for weight in built.parameters():
         weight.grad = torch.zeros_like(weight)
-    for each in training_run._optimizers(built, config):
+    for each in optimizers(built, config):
         each.step()
     for name, weight in built.named_parameters():
         share = 1 - 0.1 * 0.5 if weight.ndim > 1 and optimizer != "adam" else 1.0
@@ -488,8 +696,9 @@ def test_settings_say_all_that_is_wrong_at_once() -> None:
 
 
 def test_two_processes_train_one_network(dataset: Dataset, tmp_path: Path) -> None:
-    options = "--hidden 8 --batch 2 --window 16 --carry --rounds 2 --validate-every 20 --precision"
-    options += " 32-true --accelerator cpu --devices 2 --strategy ddp"
+    options = "--network delta --pattern da --hidden 8 --optimizer muon --batch 2 --window 16"
+    options += " --carry --rounds 2 --validate-every 20 --precision 32-true --accelerator cpu"
+    options += " --devices 2 --strategy ddp"
     command = [sys.executable, "-m", "espressivo", "train", str(dataset.folder), "--out"]
     command += [str(tmp_path / "run"), *options.split(), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -514,14 +723,14 @@ def reference(
     torch.manual_seed(config.seed)
     network = build(config.network, dataset.vocabulary)
     begun = {name: weight.clone() for name, weight in network.state_dict().items()}
-    (optimizer,) = training_run._optimizers(network, config)
+    made = optimizers(network, config)
     sources = [
         batches(dataset, config.cut, config.augmentation, seed=config.seed, part=part, parts=2)
         for part in range(2)
     ]
     states: list[object] = [None, None]
     for step in range(saved.steps):
-        optimizer.zero_grad()
+        network.zero_grad()
         for part, source in enumerate(sources):
             batch = next(source)
             inputs, targets, sides = tensors(batch, None)
@@ -530,10 +739,12 @@ def reference(
             nats = summed_nats(logits, targets, dataset.vocabulary)
             (nats / batch.events / 2).backward()
             states[part] = tuple(each.detach() for each in state)
-        torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip)
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate_at(step, saved.steps)
-        optimizer.step()
+        for optimizer in made:
+            taken = [weight for group in optimizer.param_groups for weight in group["params"]]
+            torch.nn.utils.clip_grad_norm_(taken, config.clip)
+            for group in optimizer.param_groups:
+                group["lr"] = config.learning_rate_at(step, saved.steps)
+            optimizer.step()
     return begun, dict(network.state_dict())
 
 
@@ -563,3 +774,80 @@ def test_killing_at_any_moment_and_resuming_changes_no_bit(tmp_path: Path) -> No
         killed += process.wait() == -signal.SIGKILL
         arguments = ["--resume", "--accelerator", "cpu"]
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
+
+
+# What is not believed, and who is kept out
+
+
+@pytest.fixture(scope="module")
+def finished(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "finished"
+    train(dataset, run, dataclasses.replace(SMALL, rounds=0.3), accelerator="cpu")
+    return run
+
+
+def test_a_changed_byte_of_a_checkpoint_is_refused(finished: Path, tmp_path: Path) -> None:
+    content = (finished / "last.ckpt").read_bytes()
+    path = tmp_path / "last.ckpt"
+    end = len(content) - len(SEAL)
+    for place in (0, len(content) // 2, end - 2, end - 1, end, end + 17, end + 18, -1):
+        changed = bytearray(content)
+        changed[place] ^= 1
+        path.write_bytes(changed)
+        with pytest.raises(TrainingError, match=r"last\.ckpt: .*copy the other of best\.ckpt and"):
+            Checkpoint.load(path)
+    for length in (0, 10, len(content) // 2, end, len(content) - 1):
+        path.write_bytes(content[:length])
+        with pytest.raises(TrainingError, match=r"last\.ckpt: .*copy the other of best\.ckpt and"):
+            Checkpoint.load(path)
+
+
+def test_a_damaged_checkpoint_is_healed_by_the_other(
+    dataset: Dataset, finished: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished, tmp_path / "run")
+    (run / "last.ckpt").write_bytes(b"damaged")
+    with pytest.raises(TrainingError, match="copy the other"):
+        train(dataset, run, SMALL, resume=True, accelerator="cpu")
+    shutil.copy(run / "best.ckpt", run / "last.ckpt")
+    config = dataclasses.replace(SMALL, rounds=0.3)
+    assert train(dataset, run, config, resume=True, accelerator="cpu").ended == "finished"
+
+
+def test_a_checkpoint_is_one_that_torch_reads(finished: Path) -> None:
+    plain = torch.load(finished / "last.ckpt", weights_only=True)
+    assert plain["step"] == Checkpoint.load(finished / "last.ckpt").step
+    with zipfile.ZipFile(finished / "last.ckpt") as archive:
+        assert archive.testzip() is None
+
+
+def test_weights_that_are_not_finite_are_not_loaded(finished: Path, tmp_path: Path) -> None:
+    checkpoint = Checkpoint.load(finished / "last.ckpt")
+    checkpoint.network["output.bias"][3] = math.nan
+    checkpoint.save(tmp_path / "last.ckpt")
+    with pytest.raises(TrainingError, match=r"last\.ckpt: holds weights that are not finite"):
+        load_network(tmp_path / "last.ckpt")
+
+
+def test_a_run_is_not_resumed_on_another_dataset(
+    dataset: Dataset, finished: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished, tmp_path / "run")
+    other = write_dataset(tmp_path / "other", notes=61)
+    with pytest.raises(TrainingError, match=f"begun on another dataset than {other.folder} is"):
+        train(other, run, SMALL, resume=True, accelerator="cpu")
+    moved = Dataset(shutil.copytree(dataset.folder, tmp_path / "moved"))
+    assert train(moved, run, SMALL, resume=True, accelerator="cpu").ended == "finished"
+
+
+def test_a_second_training_in_a_folder_is_refused(dataset: Dataset, tmp_path: Path) -> None:
+    class Second(Silent):
+        """Starts another run in the midst of this one."""
+
+        def start(self, total: int, unit: str, label: str) -> None:
+            with pytest.raises(TrainingError, match=f"is in use by process {os.getpid()} on "):
+                train(dataset, tmp_path, SMALL, accelerator="cpu")
+
+    config = dataclasses.replace(SMALL, rounds=0.3)
+    assert train(dataset, tmp_path, config, accelerator="cpu", progress=Second()).steps
+    assert not (tmp_path / ".lock").exists()

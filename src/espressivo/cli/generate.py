@@ -48,6 +48,7 @@ __all__ = ["COMMANDS"]
 _SIDE_BY_SIDE = 16  # takes; more are hardly faster, and the files come later
 _WITH_AGAIN = {"again", "output", "primer", "model_name", "as_json"}
 
+_SHARE = click.FloatRange(0, 1, min_open=True)
 _SEARCH = {"beam", "stochastic", "take"}
 _PRIMERS = ("primer", "primer_chords", "primer_pitches")
 
@@ -87,21 +88,24 @@ Take = tuple[int, Arguments, Performance]
 @click.option(
     "--temperature",
     type=click.FloatRange(0),
-    default=1.0,
-    help="Below 1 plays safer, above 1 wilder; 0 always takes the likeliest event.",
+    default=0.9,
+    help="Of pitches: lower plays safer, higher wilder; 0 always takes the likeliest, also of "
+    "time and touch.",
 )
-@click.option("--pitch-temperature", type=click.FloatRange(0), help="For the choice of pitches.")
-@click.option("--time-temperature", type=click.FloatRange(0), help="For the lengths of time.")
-@click.option("--velocity-temperature", type=click.FloatRange(0), help="For the loudness.")
-@click.option("--top-k", type=click.IntRange(1), help="Choose among the k likeliest events.")
-@click.option(
-    "--top-p", type=click.FloatRange(0, 1, min_open=True), help="Choose among the likeliest p."
-)
+@click.option("--top-k", type=click.IntRange(1), help="Choose among the k likeliest pitches.")
+@click.option("--top-p", type=_SHARE, help="Choose among the likeliest pitches, p in all.")
 @click.option(
     "--min-p",
     type=click.FloatRange(0, 1),
-    help="Choose among events at least this part as likely as the likeliest.",
+    help="Choose among pitches at least this part as likely as the likeliest.",
 )
+@click.option("--time-temperature", type=click.FloatRange(0), help="Of when events come.")
+@click.option("--time-top-p", type=_SHARE, help="As --top-p, of when events come.")
+@click.option("--time-min-p", type=click.FloatRange(0, 1), help="As --min-p, of the same.")
+@click.option("--duration-temperature", type=click.FloatRange(0), help="Of how long notes last.")
+@click.option("--duration-top-p", type=_SHARE, help="As --top-p, of how long notes last.")
+@click.option("--duration-min-p", type=click.FloatRange(0, 1), help="As --min-p, of the same.")
+@click.option("--velocity-temperature", type=click.FloatRange(0), help="Of loudness.")
 @click.option("--lowest-pitch", type=click.IntRange(0, 127), default=0, help="MIDI pitch.")
 @click.option("--highest-pitch", type=click.IntRange(0, 127), default=127, help="MIDI pitch.")
 @click.option("--polyphony", type=click.IntRange(1), help="Most notes that sound at once.")

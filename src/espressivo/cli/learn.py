@@ -1,10 +1,9 @@
-"""Commands of the learning half: they need the extra ``train``."""
+"""Commands of the learning half: data are prepared, networks trained; see the extra ``train``."""
 
 from __future__ import annotations
 
 import json
 import logging
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from espressivo import telemetry
 from espressivo.cli.options import (
     JSON,
     PATH,
     VOCABULARY,
     Duration,
     Example,
+    finite,
     given,
+    need,
 )
-from espressivo.codes import CONTROLS
 from espressivo.codes import vocabulary as preset
 
 if TYPE_CHECKING:
@@ -91,6 +92,21 @@ def prepare(
     click.echo(json.dumps(manifest.to_dict()) if as_json else "\n".join(manifest.lines()))
 
 
+class _NetworkName(click.ParamType[Any]):
+    """The name of a network, looked up where torch is at hand."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        """Return the name, or fail with the names that there are."""
+        need("torch", "lightning")
+        from espressivo.networks import NETWORKS
+
+        if value not in NETWORKS:
+            self.fail(f"{value!r} is not one of {', '.join(NETWORKS)}", param, ctx)
+        return str(value)
+
+
 @click.command(
     cls=Example,
     epilog="""
@@ -104,7 +120,7 @@ def prepare(
 @click.option("--resume", is_flag=True, help="Go on with the run in that folder.")
 @click.option(
     "--network",
-    type=click.Choice(["gru", "lstm", "delta", "notewise"]),
+    type=_NetworkName(),
     default="gru",
     help="gru: 2 x 512, the post's; lstm: 3 x 512, Magenta's; delta: 4 x 256, a stack, ours; "
     "notewise: the same over the notes of the vocabulary notes.",
@@ -130,7 +146,7 @@ def prepare(
     "--window",
     type=click.IntRange(2),
     default=500,
-    help="Events of a window; steps, with notewise.",
+    help="Events of a window; whole ones, not ids, with notewise.",
 )
 @click.option("--window-seconds", type=_POSITIVE, help="Cut windows by seconds instead.")
 @click.option("--carry", is_flag=True, help="Carry the state from window to window of a piece.")
@@ -164,24 +180,32 @@ def prepare(
 @click.option("--learning-rate", type=_POSITIVE, default=1e-3, help="The highest one.")
 @click.option("--weight-decay", type=click.FloatRange(0), default=0.01, help="Not with adam.")
 @click.option("--clip", type=_POSITIVE, default=1.0, help="Largest norm of the gradient.")
-@click.option("--warmup-steps", type=click.IntRange(0), default=100, help="Rising learning rate.")
 @click.option(
-    "--decay", type=click.FloatRange(0, 1), default=0.3, help="Share of steps with falling rate."
+    "--warmup-updates", type=click.IntRange(0), default=100, help="Updates of a rising rate."
+)
+@click.option(
+    "--decay", type=click.FloatRange(0, 1), default=0.3, help="Share of updates with falling rate."
+)
+@click.option(
+    "--decay-now",
+    is_flag=True,
+    help="With --resume: let the rate fall from here to the run's end, which --max-time or "
+    "--rounds may move.",
+)
+@click.option(
+    "--accumulate",
+    type=_COUNT,
+    default=1,
+    help="Parts in which the windows of an update are read, one by one, to save memory.",
 )
 @click.option(
     "--average",
     type=click.FloatRange(0, 1, max_open=True),
     default=0.0,
     help="Validate and export a running average of the weights, which keeps so much of itself at "
-    "each step, such as 0.999.",
+    "each update, such as 0.999.",
 )
-@click.option("--validate-every", type=_COUNT, default=500, help="Steps between validations.")
-@click.option(
-    "--validation-events",
-    type=click.IntRange(0),
-    default=2000,
-    help="Events of each piece to validate on; 0 for all.",
-)
+@click.option("--validate-every", type=_COUNT, default=500, help="Updates between validations.")
 @click.option("--patience", type=_COUNT, help="Stop after so many validations without a new best.")
 @click.option(
     "--checkpoint-every", type=click.FloatRange(0), default=300.0, help="Seconds in between."
@@ -190,15 +214,23 @@ def prepare(
 @click.option("--compile/--no-compile", default=False, help="Compile the network; suits delta.")
 @click.option("--precision", default="auto", help="auto, 32-true, bf16-mixed, ...")
 @click.option("--accelerator", default="auto", help="auto, cpu, cuda, mps.")
-@click.option("--devices", default="auto", help="Number of devices.")
-@click.option("--strategy", default="auto", help="As Lightning names it: ddp, fsdp, ...")
+@click.option("--devices", default="auto", help="Number of devices, on each node.")
+@click.option("--num-nodes", "nodes", type=_COUNT, default=1, help="Machines that train together.")
+@click.option(
+    "--strategy",
+    type=click.Choice(["auto", "ddp"]),
+    default="auto",
+    help="ddp: several devices, whose gradients are averaged.",
+)
 @JSON
 def train(
     dataset: Path,
     out: Path,
     resume: bool,
+    decay_now: bool,
     accelerator: str,
     devices: str,
+    nodes: int,
     strategy: str,
     start_from: Path | None,
     as_json: bool,
@@ -208,9 +240,11 @@ def train(
 
     The run's folder holds last.ckpt and best.ckpt, log.csv, curves.png and TensorBoard's log. A
     run that was stopped, however it was, goes on with --resume, with the settings it began with;
-    only options about its length (--rounds, --max-time, --patience) may be given anew.
+    only options about its length (--rounds, --max-time, --patience) may be given anew, and
+    --decay-now.
     """
-    _need("torch", "lightning")
+    need("torch", "lightning")
+    telemetry.forbid()
     from lightning.fabric.utilities import rank_zero_only
 
     from espressivo.data import Dataset
@@ -222,6 +256,8 @@ def train(
     on_line = given(click.get_current_context())
     chosen = {name: value for name, value in options.items() if name in on_line}
     start = None
+    if decay_now and not resume:
+        raise click.UsageError("--decay-now goes with --resume; --decay says it beforehand")
     if resume:
         if start_from:
             raise click.UsageError("a resumed run goes on from itself: leave out --start-from")
@@ -231,7 +267,7 @@ def train(
         if sizes:
             listed = ", ".join("--" + name for name in sizes)
             raise click.UsageError(f"--start-from brings its own network: leave out {listed}")
-        _need("safetensors")
+        need("safetensors")
         from espressivo.networks import load_pretrained
 
         start = load_pretrained(start_from)
@@ -243,13 +279,15 @@ def train(
         out,
         config,
         resume=resume,
+        decay_now=decay_now,
         start=start,
         accelerator=accelerator,
         devices=int(devices) if devices.isdigit() else devices,
+        nodes=nodes,
         strategy=strategy,
         progress=Console(sys.stderr),
     )
-    said = json.dumps({**vars(outcome), "nats": _finite(outcome.nats)})
+    said = json.dumps({**vars(outcome), "nats": finite(outcome.nats)})
     rank_zero_only(click.echo)(said if as_json else _summary(outcome, out))
     if outcome.ended.startswith("stopped by"):
         click.get_current_context().exit(130)
@@ -260,10 +298,11 @@ _SIZES = {"network", "hidden", "layers", "pattern", "heads", "controls", "dropou
 
 
 def _summary(outcome: Outcome, out: Path) -> str:
+    skipped = f" ({outcome.skipped} skipped: gradient not finite)" if outcome.skipped else ""
     return (
-        f"{outcome.ended} after {outcome.steps} steps, {outcome.events} events, "
+        f"{outcome.ended} after {outcome.updates} updates{skipped}, {outcome.events} events, "
         f"{outcome.seconds / 60:.1f} minutes; best validation {outcome.nats:.4f} nats/event at "
-        f"step {outcome.step}: {out / 'best.ckpt'}"
+        f"update {outcome.best_update}: {out / 'best.ckpt'}"
     )
 
 
@@ -291,7 +330,6 @@ def _configured(options: dict[str, Any], network: NetworkConfig) -> TrainingConf
         augmentation=Augmentation(options["transpose"], options["stretch"], options["loudness"]),
         rounds=options["rounds"],
         max_time_s=options["max_time"],
-        validation_events=options["validation_events"] or None,
         checkpoint_every_s=options["checkpoint_every"],
         **{
             name: options[name]
@@ -300,8 +338,9 @@ def _configured(options: dict[str, Any], network: NetworkConfig) -> TrainingConf
                 "learning_rate",
                 "weight_decay",
                 "clip",
-                "warmup_steps",
+                "warmup_updates",
                 "decay",
+                "accumulate",
                 "average",
                 "validate_every",
                 "patience",
@@ -364,103 +403,4 @@ def _resumed(config: TrainingConfig, given: dict[str, Any]) -> TrainingConfig:
     return dataclasses.replace(config, **{names[name]: value for name, value in given.items()})
 
 
-def _finite(nats: float) -> float | None:
-    """Return None for the infinity of a run that was never validated, which JSON cannot hold."""
-    return round(nats, 4) if math.isfinite(nats) else None
-
-
-def _need(*modules: str) -> None:
-    """Refuse a command of the learning half where its libraries are not installed."""
-    from importlib.util import find_spec
-
-    missing = [module for module in modules if find_spec(module) is None]
-    if missing:
-        raise click.ClickException(
-            f"this needs {' and '.join(missing)}: pip install 'espressivo[train]'"
-        )
-
-
-@click.command(
-    cls=Example,
-    epilog="""
-    espressivo export runs/gru -o gru.onnx
-    espressivo export runs/gru -o gru-pretrained
-    espressivo export gru-pretrained -o gru.onnx --weights fp16
-    """,
-)
-@click.argument("run", type=PATH)
-@click.option(
-    "-o", "--output", type=PATH, required=True, help="Model file (.onnx) or folder to write."
-)
-@click.option("--name", help="Name of the model; the output's if not given.")
-@click.option("--licence", help="Licence of the weights.")
-@click.option("--trained-on", help="What it was trained on.")
-@click.option(
-    "--not-learned",
-    type=click.Choice(CONTROLS),
-    multiple=True,
-    help="A control that the network was shown and does not follow: it is not offered.",
-)
-@click.option(
-    "--weights",
-    type=click.Choice(["fp32", "fp16", "int8"]),
-    default="int8",
-    help="How a model file stores them. int8 is the smallest and fastest; fp32 is exact.",
-)
-def export(
-    run: Path,
-    output: Path,
-    name: str | None,
-    licence: str | None,
-    trained_on: str | None,
-    not_learned: tuple[str, ...],
-    weights: str,
-) -> None:
-    """Write the network of a RUN as one model file that plays without torch.
-
-    RUN is the folder of a training run, whose best checkpoint is taken, or a checkpoint, or a
-    folder that this command wrote. An output that does not end in .onnx is such a folder, for
-    weights as model.safetensors with a config.json.
-    """
-    if output.suffix != ".onnx":
-        if output.suffix.lstrip(".").isalpha():
-            raise click.UsageError(f"{output}: end the name in .onnx, or name a folder")
-        if "weights" in given(click.get_current_context()):
-            raise click.UsageError("--weights goes with a model file: a folder keeps all digits")
-    _need("torch", "onnx", "safetensors")
-    from espressivo.export import export as write_model
-    from espressivo.networks import load_pretrained, save_pretrained
-    from espressivo.training import load_network
-
-    card: dict[str, Any] = {"licence": "unspecified", "trained_on": "unspecified"}
-    if (run / "config.json").is_file():
-        saved = load_pretrained(run)
-        network, vocabulary = saved.network, saved.vocabulary
-        card |= saved.card
-    else:
-        network, checkpoint = load_network(run / "best.ckpt" if run.is_dir() else run)
-        vocabulary = checkpoint.vocabulary
-        card |= {
-            "steps": checkpoint.step,
-            "events": checkpoint.events,
-            "seconds": round(checkpoint.seconds),
-            "validation_nats_per_event": _finite(checkpoint.best_nats),
-            "validation_events_per_piece": checkpoint.config.validation_events,
-            "training": checkpoint.config.to_dict(),
-        }
-    said = {
-        "name": name or output.stem,
-        "licence": licence,
-        "trained_on": trained_on,
-        "not_learned": list(not_learned) or None,
-    }
-    card |= {key: value for key, value in said.items() if value is not None}
-    if output.suffix != ".onnx":
-        save_pretrained(network, vocabulary, output, card=card)
-        click.echo(f"{output}: config.json and model.safetensors")
-        return
-    write_model(network, vocabulary, output, card=card, weights=weights)
-    click.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
-
-
-COMMANDS = (prepare, train, export)
+COMMANDS = (prepare, train)

@@ -57,8 +57,8 @@ _KINDS = {0x80: "note_off", 0x90: "note_on", 0xB0: "control"}
 @click.option(
     "--temperature",
     type=click.FloatRange(0),
-    default=1.0,
-    help="Below 1 plays safer, above 1 wilder.",
+    default=0.9,
+    help="Of pitches: lower plays safer, higher wilder.",
 )
 @click.option("--seed", type=click.IntRange(0), help="The same seed and playing: the same answers.")
 @click.option(

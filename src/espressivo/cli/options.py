@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -28,7 +30,9 @@ __all__ = [
     "Numbers",
     "Output",
     "checked",
+    "finite",
     "given",
+    "need",
     "primer_events",
 ]
 
@@ -183,3 +187,17 @@ def primer_events(numbers: list[int] | None, v: Vocabulary, one_based: bool) -> 
                 param_hint="--primer-events",
             )
     return ids
+
+
+def finite(nats: float) -> float | None:
+    """Return None for the infinity of a run that was never validated, which JSON cannot hold."""
+    return round(nats, 4) if math.isfinite(nats) else None
+
+
+def need(*modules: str) -> None:
+    """Refuse a command of the learning half where its libraries are not installed."""
+    missing = [module for module in modules if find_spec(module) is None]
+    if missing:
+        raise click.ClickException(
+            f"this needs {' and '.join(missing)}: pip install 'espressivo[train]'"
+        )

@@ -42,6 +42,13 @@ class Material:
     notewise: bool = False
     composer: str | None = None
 
+    @property
+    def count(self) -> int:
+        """Number of its events."""
+        if not self.notewise:
+            return len(self.ids)
+        return int((self.vocabulary.kinds[self.ids] == TIME_SHIFT).sum())
+
 
 def _controls(piece: Material) -> Numbers:
     numbers = measured(piece.ids, piece.vocabulary, piece.composer)

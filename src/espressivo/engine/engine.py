@@ -20,17 +20,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from espressivo import telemetry
 from espressivo.codes import Vocabulary, controls_within, following
 from espressivo.engine.sampling import Sampling
 from espressivo.errors import ModelError
+from espressivo.files import intact
 
 __all__ = ["FORMAT", "METADATA_KEY", "Arrays", "Engine", "State"]
 
-FORMAT = 4
+FORMAT = 5
 """Version of the layout of a model file. From version 3 on the network may be a stack, and may read
-controls; from version 4 on its vocabulary may be note-wise."""
+controls; from version 4 on its vocabulary may be note-wise; from version 5 on it is sealed."""
 
-_OLDEST_FORMAT = 2
+_OLDEST_FORMAT, _OLDEST_SEALED = 2, 5
+_OUTSIDE = b"\x0a\x08location\x12"  # how an ONNX file names another that holds some of its weights
 
 METADATA_KEY = "espressivo"
 """Where in the metadata of the graph its description stands."""
@@ -39,6 +42,7 @@ Arrays = tuple[NDArray[np.float32], ...]
 """What a network remembers, as many arrays as its kind needs, each (layers, B, ...)."""
 
 _DEFAULT = Sampling()
+_HEALS = "fetch or export it again"
 
 
 class Engine:
@@ -67,16 +71,17 @@ class Engine:
     Raises
     ------
     ModelError
-        If the file is missing, is not a whole model file, was written in another format, or
-        does not do what it says.
+        If the file is missing, is not a whole model file, has changed since it was written, was
+        written in another format, or does not do what it says.
     """
 
     def __init__(self, model: str | os.PathLike[str] | bytes, *, threads: int = 1) -> None:
         name = "the given bytes" if isinstance(model, bytes) else str(Path(model))
         content = model if isinstance(model, bytes) else _content(Path(model))
         self._made_of = content, threads
+        sealed = _sealed(content, name)
         self._session, metadata = _session(content, name, threads)
-        description = _description(metadata, name)
+        description = _description(metadata, name, sealed)
         try:
             self.vocabulary = Vocabulary(**description["vocabulary"])
             self.card: dict[str, Any] = dict(description["card"])
@@ -201,6 +206,8 @@ class Engine:
                 f"{name}: its graph does not fit its description ({_one_line(error)}): "
                 "export it again"
             ) from None
+        if not all(np.isfinite(array).all() for array in (logits, *after)):
+            raise ModelError(f"{name}: holds weights that are not finite: {_HEALS}")
         expected = [(1, 1, size), *(array.shape for array in state)]
         shapes = [array.shape for array in (logits, *after)]
         if shapes != expected:
@@ -351,8 +358,19 @@ def _content(path: Path) -> bytes:
         raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
 
 
+def _sealed(content: bytes, name: str) -> bool:
+    """Tell whether a content is sealed; `ModelError` if it has changed or is not all there is."""
+    whole = intact(content)
+    if whole is False:
+        raise ModelError(f"{name}: has changed since it was written: {_HEALS}")
+    if not whole and _OUTSIDE in content:
+        raise ModelError(f"{name}: keeps weights in another file, which is not read: {_HEALS}")
+    return bool(whole)
+
+
 def _session(content: bytes, name: str, threads: int) -> tuple[Any, dict[str, str]]:
     """Return an `onnxruntime.InferenceSession` and the metadata of its graph."""
+    telemetry.forbid()
     import onnxruntime  # here, since importing it takes long
 
     options = onnxruntime.SessionOptions()
@@ -366,11 +384,11 @@ def _session(content: bytes, name: str, threads: int) -> tuple[Any, dict[str, st
         return session, session.get_modelmeta().custom_metadata_map
     except Exception as error:  # ONNX Runtime has no common base of its errors
         raise ModelError(
-            f"{name}: is not a whole model file ({_one_line(error)}): fetch or export it again"
+            f"{name}: is not a whole model file ({_one_line(error)}): {_HEALS}"
         ) from None
 
 
-def _description(metadata: dict[str, str], name: str) -> dict[str, Any]:
+def _description(metadata: dict[str, str], name: str, sealed: bool) -> dict[str, Any]:
     """Return what a model file says of itself, once its format is known to be ours."""
     if METADATA_KEY not in metadata:
         raise ModelError(
@@ -388,6 +406,8 @@ def _description(metadata: dict[str, str], name: str) -> dict[str, Any]:
             f"{_OLDEST_FORMAT} to {FORMAT}: "
             "update espressivo or export the model again"
         )
+    if version >= _OLDEST_SEALED and not sealed:
+        raise ModelError(f"{name}: has changed since it was written: {_HEALS}")
     return dict(description)
 
 

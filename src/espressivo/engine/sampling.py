@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,7 @@ __all__ = ["MAX_SEED", "Sampling", "generator"]
 MAX_SEED = (1 << 64) - 1
 """Greatest seed of a `generator`."""
 
+_TINY = 1e-9  # temperatures below it may divide to infinity
 _LEAST = 1e-290  # less than this may be the remains of an underflow
 
 _Floats = NDArray[np.float64]
@@ -42,7 +44,7 @@ def generator(seed: int | None) -> np.random.Generator:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How an id is drawn. The cuts are made after the temperatures; an id must pass all of them.
+    """How an id is drawn. The cuts are made after the temperature; an id must pass all of them.
 
     Ids are of several kinds, as pitches or velocities are. First it is decided how likely each kind
     is, then which of its ids: what is ruled out leaves its probability to the rest of its kind, as
@@ -64,9 +66,10 @@ class Sampling:
         ``0 <= min_p <= 1`` (Nguyen et al. 2024).
     kinds : tuple of int
         How many ids each kind has, in the order of the ids; by default all are of one kind.
-    temperatures : tuple of (float or None)
-        For each kind the temperature of the choice among its ids, where it has one of its own. How
-        likely the kind is as a whole is decided by `temperature`.
+    within : tuple of (Sampling or None)
+        For each kind how one of its ids is drawn, where it has a way of its own: by that
+        temperature, and with those cuts among its own ids. How likely the kind is as a whole is
+        decided by `temperature`.
 
     Raises
     ------
@@ -82,7 +85,7 @@ class Sampling:
     >>> allowed = np.array([True, False, True])
     >>> Sampling(kinds=(2, 1)).distribution(logits, allowed).round(3).tolist()
     [0.75, 0.0, 0.25]
-    >>> Sampling(kinds=(1, 2), temperatures=(None, 0.0)).distribution(logits).round(3).tolist()
+    >>> Sampling(kinds=(1, 2), within=(None, Sampling(0))).distribution(logits).round(3).tolist()
     [0.5, 0.5, 0.0]
     """
 
@@ -91,13 +94,12 @@ class Sampling:
     top_p: float | None = None
     min_p: float | None = None
     kinds: tuple[int, ...] = ()
-    temperatures: tuple[float | None, ...] = ()
+    within: tuple[Sampling | None, ...] = ()
 
     def __post_init__(self) -> None:
         problems = []
-        for temperature in (self.temperature, *self.temperatures):
-            if temperature is not None and not (math.isfinite(temperature) and temperature >= 0):
-                problems.append(f"temperature must be at least 0 and finite, not {temperature}")
+        if not (math.isfinite(self.temperature) and self.temperature >= 0):
+            problems.append(f"temperature must be at least 0 and finite, not {self.temperature}")
         if self.top_k is not None and self.top_k < 1:
             problems.append(f"top_k must be at least 1, not {self.top_k}")
         if self.top_p is not None and not 0 < self.top_p <= 1:
@@ -179,7 +181,13 @@ class Sampling:
             p = self._quick(x, allowed) if x.ndim > 1 else self._quick_alone(x, allowed)
         if p is None:
             p = self._careful(x, np.broadcast_to(allowed, x.shape))
-        if not (self.top_k is None and self.top_p is None and self.min_p is None):
+        for _, begin, end, own in self._own_cuts:
+            for row in p.reshape(-1, p.shape[-1])[:, begin:end]:
+                whole = row.sum()
+                if whole > 0:
+                    row[own._cut(row)] = 0.0
+                    row *= whole / row.sum()
+        if self._cuts:
             for row in p.reshape(-1, p.shape[-1]):
                 row[self._cut(row)] = 0.0
         return p
@@ -189,23 +197,23 @@ class Sampling:
         largest = x.max(axis=-1, keepdims=True)
         if not np.isfinite(largest).all():
             return None
-        p: _Floats = x - largest
-        if self.temperature != 1:
-            with np.errstate(over="ignore"):  # to -inf, for a tiny temperature
-                p /= self.temperature
-        np.exp(p, out=p)
+        away = x - largest
+        p = self._exponentials(away, self.temperature)
         if not self.kinds:
             p *= allowed
             return p if p.max(axis=-1).min() > _LEAST else None
         first, kind = self._layout
         whole = np.add.reduceat(p, first, axis=-1)
+        for _, begin, end, temperature in self._own_temperatures:
+            p[..., begin:end] = self._exponentials(away[..., begin:end], temperature)
         p *= allowed
         rest = np.add.reduceat(p, first, axis=-1)
         drawable = np.logical_or.reduceat(allowed, first, axis=-1)
-        lost = (rest < _LEAST) & drawable & (whole > _LEAST)
-        if lost.any() or not (rest > _LEAST).any(axis=-1).all():
+        scale = np.where((whole > _LEAST) & (rest > _LEAST), whole / np.maximum(rest, _LEAST), 0.0)
+        lost = (rest <= _LEAST) & drawable & (whole > _LEAST)
+        if lost.any() or not scale.any(axis=-1).all():
             return None
-        p *= np.take(whole / np.maximum(rest, _LEAST), kind, axis=-1)
+        p *= np.take(scale, kind, axis=-1)
         return p
 
     def _quick_alone(self, x: _Floats, allowed: NDArray[np.bool_]) -> _Floats | None:
@@ -213,24 +221,24 @@ class Sampling:
         largest = x[x.argmax()]  # faster than max() for so few
         if not math.isfinite(largest):
             return None
-        p: _Floats = x - largest
-        if self.temperature != 1:
-            with np.errstate(over="ignore"):
-                p /= self.temperature
-        np.exp(p, out=p)
+        away = x - largest
+        p = self._exponentials(away, self.temperature)
         if not self.kinds:
             p *= allowed
             return p if p[p.argmax()] > _LEAST else None
         first, kind = self._layout
         whole = np.add.reduceat(p, first).tolist()
+        for number, begin, end, temperature in self._own_temperatures:
+            if whole[number] > _LEAST:
+                p[begin:end] = self._exponentials(away[begin:end], temperature)
         p *= allowed
         rest = np.add.reduceat(p, first).tolist()
         scale: list[float] = []
         for all_of_it, left in zip(whole, rest):  # noqa: B905 (this runs for every id)
-            if left > _LEAST:
-                scale.append(all_of_it / left)
-                continue
             if all_of_it > _LEAST:
+                if left > _LEAST:
+                    scale.append(all_of_it / left)
+                    continue
                 begin, count = first[len(scale)], self.kinds[len(scale)]
                 if 1 in allowed[begin : begin + count].tobytes():
                     return None
@@ -262,9 +270,9 @@ class Sampling:
             share *= np.add.reduceat(np.nan_to_num(each), first, axis=-1)
         within = left - np.take(np.where(drawable, best, 0.0), kind, axis=-1)
         begins = [*np.asarray(first).tolist(), x.shape[-1]]
-        own = self.temperatures or (None,) * (len(begins) - 1)
-        for begin, end, temperature in zip(begins, begins[1:], own, strict=False):
-            chosen = self.temperature if temperature is None else temperature
+        ways = self.within or (None,) * (len(begins) - 1)
+        for begin, end, own in zip(begins, begins[1:], ways, strict=False):
+            chosen = self.temperature if own is None else own.temperature
             if chosen == 0:
                 within[..., begin:end] = _first_of_the_largest(within[..., begin:end])
             else:
@@ -274,10 +282,45 @@ class Sampling:
         scale = np.where(drawable, share / np.where(total > 0, total, 1.0), 0.0)
         return np.asarray(within * np.take(scale, kind, axis=-1))
 
+    @staticmethod
+    def _exponentials(x: _Floats, temperature: float) -> _Floats:
+        if temperature == 1:
+            return np.asarray(np.exp(x))
+        if temperature > _TINY:
+            return np.asarray(np.exp(x / temperature))
+        with np.errstate(over="ignore"):  # to -inf; saying so takes as long as all the rest
+            return np.asarray(np.exp(x / temperature))
+
     @cached_property
     def _singular(self) -> bool:
-        """Whether a temperature is 0, or a kind has one of its own."""
-        return self.temperature == 0 or any(own is not None for own in self.temperatures)
+        """Whether a temperature is 0."""
+        return self.temperature == 0 or any(own and own.temperature == 0 for own in self.within)
+
+    @property
+    def _cuts(self) -> bool:
+        """Whether anything is cut off."""
+        return not (self.top_k is None and self.top_p is None and self.min_p is None)
+
+    @cached_property
+    def _ways(self) -> list[tuple[int, int, int, Sampling]]:
+        """The kinds with a way of their own: which, its first id, one past its last, and how."""
+        ends = np.cumsum(self.kinds).tolist()
+        spans = zip(itertools.count(), self.kinds, ends, self.within, strict=False)
+        return [(n, end - count, end, own) for n, count, end, own in spans if own is not None]
+
+    @cached_property
+    def _own_temperatures(self) -> list[tuple[int, int, int, float]]:
+        """The kinds with temperatures of their own."""
+        return [
+            (number, begin, end, own.temperature)
+            for number, begin, end, own in self._ways
+            if own.temperature != self.temperature
+        ]
+
+    @cached_property
+    def _own_cuts(self) -> list[tuple[int, int, int, Sampling]]:
+        """The kinds with cuts of their own."""
+        return [way for way in self._ways if way[3]._cuts]
 
     @cached_property
     def _layout(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

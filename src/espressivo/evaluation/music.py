@@ -143,8 +143,8 @@ def play(
 ) -> list[Performance]:
     """Let a model play performances of so many seconds, with the seeds ``seed, seed + 1, ...``.
 
-    Nothing is set: temperature 1, no cut, from silence, ended after exactly that time. As always, a
-    note is ended that has sounded for 10 s.
+    Nothing is set, so the temperatures are the usual ones and nothing is cut off; from silence,
+    ended after exactly that time. As always, a note is ended that has sounded for 10 s.
     """
     progress = progress or Silent()
     progress.start(count, "samples", "playing")

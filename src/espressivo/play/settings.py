@@ -34,12 +34,16 @@ class Options(TypedDict, total=False):
     """
 
     temperature: float
-    pitch_temperature: float | None
-    time_temperature: float | None
-    velocity_temperature: float | None
     top_k: int | None
     top_p: float | None
     min_p: float | None
+    time_temperature: float | None
+    time_top_p: float | None
+    time_min_p: float | None
+    duration_temperature: float | None
+    duration_top_p: float | None
+    duration_min_p: float | None
+    velocity_temperature: float | None
     lowest_pitch: int
     highest_pitch: int
     polyphony: int | None
@@ -63,10 +67,16 @@ class Settings:
     Parameters
     ----------
     temperature, top_k, top_p, min_p : optional
-        See `Sampling`.
-    pitch_temperature, time_temperature, velocity_temperature : float, optional
-        Temperature of the choice among pitches, lengths of time and loudnesses. What kind of
-        event comes next is decided at `temperature`, which is also their default.
+        How pitches are drawn; see `Sampling`. Time and touch are left as the model expects them,
+        since what cools them makes chords pile up and rhythm stiff; but at temperature 0 all is
+        the likeliest that has no temperature of its own.
+    time_temperature, time_top_p, time_min_p : float, optional
+        How the time until the next event is drawn; by default at temperature 1.
+    duration_temperature, duration_top_p, duration_min_p : float, optional
+        How the durations of notes are drawn, or which note ends where the vocabulary has no
+        durations; likewise.
+    velocity_temperature : float, optional
+        Temperature of the choice among loudnesses; likewise.
     lowest_pitch, highest_pitch : int
         Range of MIDI pitches in which notes begin, both inclusive.
     polyphony : int, optional
@@ -94,13 +104,17 @@ class Settings:
         If a value is out of range.
     """
 
-    temperature: float = 1.0
-    pitch_temperature: float | None = None
-    time_temperature: float | None = None
-    velocity_temperature: float | None = None
+    temperature: float = 0.9
     top_k: int | None = None
     top_p: float | None = None
     min_p: float | None = None
+    time_temperature: float | None = None
+    time_top_p: float | None = None
+    time_min_p: float | None = None
+    duration_temperature: float | None = None
+    duration_top_p: float | None = None
+    duration_min_p: float | None = None
+    velocity_temperature: float | None = None
     lowest_pitch: int = 0
     highest_pitch: int = 127
     polyphony: int | None = None
@@ -117,18 +131,15 @@ class Settings:
 
     def __post_init__(self) -> None:
         problems = []
-        for name in ("pitch_temperature", "time_temperature", "velocity_temperature"):
-            value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value >= 0):
-                problems.append(f"{name} must be at least 0 and finite, not {value}")
-        for make in (
-            lambda: Sampling(self.temperature, self.top_k, self.top_p, self.min_p),
-            lambda: self.controls,
-        ):
+        for prefix in ("", "time_", "duration_", "velocity_"):
             try:
-                make()
+                self._drawn(prefix)
             except GenerationError as error:
-                problems.append(str(error))
+                problems += [prefix + problem for problem in str(error).split("; ")]
+        try:
+            _ = self.controls
+        except GenerationError as error:
+            problems.append(str(error))
         if not (math.isfinite(self.guidance) and self.guidance >= 0):
             problems.append(f"guidance must be at least 0 and finite, not {self.guidance}")
         if not 0 <= self.lowest_pitch <= self.highest_pitch <= 127:
@@ -167,8 +178,8 @@ class Settings:
     @property
     def certain(self) -> bool:
         """Whether nothing is left to chance, since only the likeliest id is ever chosen."""
-        others = (self.pitch_temperature, self.time_temperature, self.velocity_temperature)
-        return self.top_k == 1 or (self.temperature == 0 and not any(others))
+        ways = [self._drawn(prefix) for prefix in ("", "time_", "duration_", "velocity_")]
+        return self.temperature == 0 and not any(way.temperature for way in ways)
 
     @property
     def limits(self) -> Limits:
@@ -196,20 +207,26 @@ class Settings:
         end a note, but is not sure which ones sound, then ends one all the same; were its wish
         spread over all kinds, notes would end too seldom and pile up.
         """
-        own = {
-            NOTE_ON: self.pitch_temperature,
-            NOTE_OFF: self.pitch_temperature,
-            TIME_SHIFT: self.time_temperature,
-            DURATION: self.time_temperature,
-            FINE_DURATION: self.time_temperature,
-            VELOCITY: self.velocity_temperature,
+        durations = self._drawn("duration_")
+        ways = {
+            NOTE_ON: self._drawn(""),
+            TIME_SHIFT: self._drawn("time_"),
+            VELOCITY: self._drawn("velocity_"),
+            NOTE_OFF: durations,
+            DURATION: durations,
+            FINE_DURATION: durations,
         }
-        kinds = [(count, own.get(kind)) for kind, count in enumerate(vocabulary.counts) if count]
+        kinds = [kind for kind, count in enumerate(vocabulary.counts) if count]
         return Sampling(
-            self.temperature,
-            self.top_k,
-            self.top_p,
-            self.min_p,
-            kinds=tuple(count for count, _ in kinds),
-            temperatures=tuple(temperature for _, temperature in kinds),
+            0.0 if self.temperature == 0 else 1.0,
+            kinds=tuple(vocabulary.counts[kind] for kind in kinds),
+            within=tuple(ways.get(kind) for kind in kinds),
         )
+
+    def _drawn(self, prefix: str) -> Sampling:
+        """Return how something is drawn, by the prefix of its settings."""
+        names = ("temperature", "top_k", "top_p", "min_p")
+        own: dict[str, Any] = {name: getattr(self, prefix + name, None) for name in names}
+        if own["temperature"] is None:
+            own["temperature"] = 0.0 if self.temperature == 0 else 1.0
+        return Sampling(**own)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +27,8 @@ class Control:
         Name of the setting.
     label : str
         What the page writes next to it.
+    hint : str
+        What it does, in a few words.
     lowest, highest, step : float
         Its range, both inclusive; whole numbers where `step` is one.
     default : float, optional
@@ -40,6 +41,7 @@ class Control:
 
     name: str
     label: str
+    hint: str
     lowest: float
     highest: float
     step: float
@@ -67,12 +69,12 @@ class Control:
     def _number(self, value: Any) -> float:
         whole = isinstance(self.step, int)
         kinds = int if whole else (int, float)
-        if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, kinds):
             kind = "whole number" if whole else "number"
             raise ServerError(f"{self.name} must be a {kind}, not {str(value)[:40]!r}")
-        if not self.lowest <= value <= self.highest:
+        if not self.lowest <= value <= self.highest:  # as NaN is not either
             raise ServerError(
-                f"{self.name} must be within {self.lowest}..{self.highest}, not {value}"
+                f"{self.name} must be within {self.lowest}..{self.highest}, not {str(value)[:40]}"
             )
         return value
 
@@ -83,6 +85,7 @@ class WordControl:
 
     name: str
     label: str
+    hint: str
     choices: tuple[str, ...]
 
     def checked(self, value: Any) -> Any:
@@ -94,22 +97,34 @@ class WordControl:
         return value
 
 
+_BOLDNESS = "low plays it safe, high is wild (temperature)"
+_VARIETY = "how many of the less likely notes may come (top-p)"
+_CAUTION = "leaves out what is far less likely than the likeliest (min-p)"
+_GUIDANCE = "how closely it follows what you request; other than 1 takes twice the work"
+_DENSITY, _ONSET_RATE = "notes a second", "moments a second at which notes begin"
+_LOUDNESS, _POLYPHONY = "how hard the keys are struck", "notes that sound at once, at most"
+_LOWEST, _HIGHEST = "the lowest key that it strikes", "the highest key that it strikes"
+_PITCHES = "notes that it may play, and how gladly"
+
 PAGE_CONTROLS = (
-    Control("temperature", "Temperature", 0.1, 2.0, 0.05, 1.0),
-    Control("top_p", "Top-p", 0.5, 1.0, 0.01, 1.0),
-    Control("density", "Density", 1.0, 25.0, 0.5, unit="notes/s"),
-    Control("onset_rate", "Onset rate", 0.5, 13.0, 0.5, unit="onsets/s"),
-    Control("loudness", "Loudness", 20, 95, 1),
-    Control("polyphony", "Polyphony", 1, 24, 1, unit="notes"),
-    Control("lowest_pitch", "Lowest", 21, 96, 1, 21, unit="note"),
-    Control("highest_pitch", "Highest", 33, 108, 1, 108, unit="note"),
-    Control("pitch_weights", "Pitches", 0.0, 1.0, 0.25, 1.0, count=_PITCH_CLASSES),
-    WordControl("composer", "Manner of", COMPOSERS),
+    Control("temperature", "Boldness", _BOLDNESS, 0.1, 2.0, 0.05, 0.9),
+    Control("top_p", "Variety", _VARIETY, 0.5, 1.0, 0.01, 1.0),
+    Control("min_p", "Caution", _CAUTION, 0.0, 0.3, 0.01, 0.0),
+    Control("guidance", "Guidance", _GUIDANCE, 0.0, 4.0, 0.25, 1.0),
+    Control("density", "Density", _DENSITY, 1.0, 25.0, 0.5, unit="notes/s"),
+    Control("onset_rate", "Onset rate", _ONSET_RATE, 0.5, 13.0, 0.5, unit="onsets/s"),
+    Control("loudness", "Loudness", _LOUDNESS, 20, 95, 1),
+    Control("polyphony", "Polyphony", _POLYPHONY, 1, 24, 1, unit="notes"),
+    Control("lowest_pitch", "Lowest", _LOWEST, 21, 96, 1, 21, unit="note"),
+    Control("highest_pitch", "Highest", _HIGHEST, 33, 108, 1, 108, unit="note"),
+    Control("pitch_weights", "Pitches", _PITCHES, 0.0, 1.0, 0.25, 1.0, count=_PITCH_CLASSES),
+    WordControl("composer", "Manner of", "in whose manner it plays", COMPOSERS),
 )
 """Every control that the page can show, in the order in which it shows them."""
 
 
 def available_controls(model: Model) -> dict[str, Control | WordControl]:
     """Return the controls that a page can steer this model with, by name."""
-    unsupported = set(CONTROLS) - set(supported_controls(model.engine))
+    supported = supported_controls(model.engine)
+    unsupported = set(CONTROLS) - set(supported) | (set() if supported else {"guidance"})
     return {control.name: control for control in PAGE_CONTROLS if control.name not in unsupported}

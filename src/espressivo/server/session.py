@@ -37,13 +37,13 @@ class Models:
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(dict.fromkeys(names))
         self._loaded: dict[str, Model] = {}
-        self._lock = threading.Lock()
+        self._locks = {name: threading.Lock() for name in self.names}  # who loads one
 
     def get(self, name: str) -> Model:
         """Return a model; `ServerError` if it is not one of those."""
         if name not in self.names:
             raise ServerError(f"name must be one of {', '.join(self.names)}, not {name[:60]!r}")
-        with self._lock:
+        with self._locks[name]:
             if name not in self._loaded:
                 self._loaded[name] = load(name)
             return self._loaded[name]
@@ -67,7 +67,7 @@ class Session:
 
     def greet(self, version: str) -> None:
         """Tell the page which models there are, and choose the first."""
-        self._tell("hello", version=version, models=self._models.names)
+        self._tell("hello", version=version, models=self._models.names, offers=messages.OFFERS)
         self._choose(self._models.names[0])
 
     def handle(self, message: str | bytes) -> None:
@@ -153,7 +153,16 @@ class Session:
         self._model = self._models.get(name)
         self.close()
         controls = [vars(control) for control in self._controls().values()]
-        self._tell("model", name=name, controls=controls)
+        card = self._model.card
+        self._tell(
+            "model",
+            name=name,
+            title=str(card.get("name") or "unnamed"),
+            licence=str(card.get("licence") or "unspecified"),
+            trained_on=str(card.get("trained_on") or ""),
+            sha256=self._model.engine.sha256,
+            controls=controls,
+        )
 
     def _controls(self) -> dict[str, Control | WordControl]:
         return available_controls(self._model)

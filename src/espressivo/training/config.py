@@ -27,7 +27,7 @@ class TrainingConfig:
         Passes over the training split, at least; they fix the number of updates.
     max_time_s : float, optional
         Seconds that the run may take, resumed parts together. The number of updates is then planned
-        from the speed so far, until the learning rate begins to fall.
+        from the speed so far, over and over.
     optimizer : {"adamw", "adam", "muon"}
         "muon" moves the matrices between the layers of a stack by Muon, and all else by AdamW.
     learning_rate : float
@@ -36,17 +36,18 @@ class TrainingConfig:
         Of AdamW and Muon, on matrices alone.
     clip : float
         Largest norm of the gradient.
-    warmup_steps : int
+    warmup_updates : int
         Updates over which the learning rate rises.
     decay : float
         Share of the updates, at the end, over which the learning rate falls to 0.
+    accumulate : int
+        Parts in which the rows of a batch are read, one after another, to save memory; an update
+        is the same, but for rounding.
     average : float
         Share of their running average that the weights keep at each update, such as 0.999; what
         is validated and exported is then the average. 0 for none.
     validate_every : int
-        Updates between validations.
-    validation_events : int, optional
-        Validate on so many events from the beginning of each piece; None for all.
+        Updates between validations, which read a twentieth of the events of these.
     patience : int, optional
         Stop after so many validations in a row without a new best.
     checkpoint_every_s : float
@@ -68,11 +69,11 @@ class TrainingConfig:
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
     clip: float = 1.0
-    warmup_steps: int = 100
+    warmup_updates: int = 100
     decay: float = 0.3
+    accumulate: int = 1
     average: float = 0.0
     validate_every: int = 500
-    validation_events: int | None = 2000
     patience: int | None = None
     checkpoint_every_s: float = 300.0
     seed: int = 0
@@ -102,7 +103,9 @@ class TrainingConfig:
                 ),
                 ("learning_rate and clip must be above 0", min(self.learning_rate, self.clip) <= 0),
                 ("weight_decay must be at least 0", self.weight_decay < 0),
-                ("warmup_steps must be at least 0", self.warmup_steps < 0),
+                ("warmup_updates must be at least 0", self.warmup_updates < 0),
+                ("accumulate must divide the rows", self.cut.rows % max(self.accumulate, 1) != 0),
+                ("accumulate must be at least 1", self.accumulate < 1),
                 ("decay must be within 0..1", not 0 <= self.decay <= 1),
                 ("average must be at least 0 and less than 1", not 0 <= self.average < 1),
                 ("validate_every must be at least 1", self.validate_every < 1),
@@ -113,10 +116,19 @@ class TrainingConfig:
         if problems:
             raise ValueError("; ".join(problems))
 
-    def learning_rate_at(self, update: int, updates: int) -> float:
-        """Return the learning rate of update 0, 1, ... of a run of so many."""
-        rising = (update + 1) / (self.warmup_steps + 1)
-        falling = (updates - update) / max(self.decay * updates, 1)
+    def falls_from(self, updates: int) -> float:
+        """Return the update from which the learning rate falls in a run of so many."""
+        return updates - self.decay * updates
+
+    def learning_rate_at(self, update: int, updates: int, falls_from: float | None = None) -> float:
+        """Return the learning rate of update 0, 1, ... of a run of so many.
+
+        It falls from the update that `decay` says, or that is given.
+        """
+        if falls_from is None:
+            falls_from = self.falls_from(updates)
+        rising = (update + 1) / (self.warmup_updates + 1)
+        falling = (updates - update) / max(updates - falls_from, 1)
         return self.learning_rate * min(rising, 1.0, max(falling, 0.0))
 
     def to_dict(self) -> dict[str, Any]:
@@ -125,7 +137,10 @@ class TrainingConfig:
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> TrainingConfig:
-        """Make settings from plain values."""
+        """Make settings from plain values, also from those of before they had all their names."""
+        plain = {name: value for name, value in plain.items() if name != "validation_events"}
+        if "warmup_steps" in plain:
+            plain["warmup_updates"] = plain.pop("warmup_steps")
         augmentation = plain["augmentation"]
         return cls(
             **plain

@@ -1,9 +1,9 @@
 """Muon: the optimizer of the matrices between layers (Jordan et al. 2024).
 
 As `torch.optim.Muon`, scaled so that AdamW's learning rate suits it (Liu et al. 2025, "Muon is
-scalable for LLM training"), but in the number format that the processor multiplies fastest:
-torch's is always in bfloat16, which takes six times as long where that is emulated, as on most
-laptops.
+scalable for LLM training"), but shared out among the processes of a run, and in the number format
+that the processor multiplies fastest: torch's is always in bfloat16, which takes six times as long
+where that is emulated, as on most laptops.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import cast
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 __all__ = ["Muon", "orthogonal"]
@@ -23,6 +24,9 @@ _ITERATIONS = 5
 
 class Muon(torch.optim.Optimizer):
     """Moves matrices by the nearest orthogonal matrix to their momentum.
+
+    Where several processes train one network, each makes its share of the matrices orthogonal and
+    tells the others; all must have the same gradients.
 
     Parameters
     ----------
@@ -53,7 +57,7 @@ class Muon(torch.optim.Optimizer):
                 if matrix.grad is not None:
                     alike[matrix.shape].append(matrix)
             for (rows, columns), matrices in alike.items():
-                moves = orthogonal(torch.stack([self._nesterov(m, group) for m in matrices]))
+                moves = _shared_out(torch.stack([self._nesterov(m, group) for m in matrices]))
                 rate = group["lr"] * 0.2 * max(rows, columns) ** 0.5
                 for matrix, move in zip(matrices, moves, strict=True):
                     matrix.mul_(1 - group["lr"] * group["weight_decay"])
@@ -65,6 +69,21 @@ class Muon(torch.optim.Optimizer):
             state["momentum"] = torch.zeros_like(matrix)
         state["momentum"].lerp_(gradient, 1 - group["momentum"])
         return torch.lerp(gradient, state["momentum"], group["momentum"])
+
+
+def _shared_out(matrices: Tensor) -> Tensor:
+    """Return matrices made `orthogonal`, a share of them by each process."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return orthogonal(matrices)
+    processes, rank = dist.get_world_size(), dist.get_rank()
+    each = -(-len(matrices) // processes)
+    mine = torch.zeros_like(matrices[:1]).repeat(each, 1, 1)
+    share = matrices[rank * each : (rank + 1) * each]
+    if len(share):
+        mine[: len(share)] = orthogonal(share)
+    every = [torch.empty_like(mine) for _ in range(processes)]
+    dist.all_gather(every, mine)
+    return torch.cat(every)[: len(matrices)]
 
 
 def orthogonal(matrices: Tensor) -> Tensor:

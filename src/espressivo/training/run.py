@@ -4,68 +4,70 @@ A run is a folder::
 
     last.ckpt     everything needed to continue, as of the last checkpoint
     best.ckpt     the same, as of the best validation
-    log.csv       a row for every report: update (step), events, learning rate, loss, validation
+    log.csv       a row for every report: update, events, learning rate, loss, validation
     curves.png    the same as a picture (where matplotlib is installed)
     tensorboard/  the same for TensorBoard (where it is installed)
 
 The learning rate rises linearly, stays, and falls linearly to nothing over the last part of the
 run ("warm-up, stable, decay"; Hägele et al. 2024). A run that is stopped at any moment and resumed
-goes on from its last checkpoint and, on a CPU, ends with the same weights, bit for bit.
+goes on from its last checkpoint and, on a CPU, ends with the same weights, bit for bit. Its end
+can be moved then, and the learning rate made to fall from there on.
 """
 
 from __future__ import annotations
 
-import csv
 import math
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning.fabric import Fabric
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from espressivo.data import Batch, Dataset, batches
 from espressivo.errors import TrainingError
-from espressivo.files import replacing
-from espressivo.networks import Network, State, build, hidden_matrices
+from espressivo.files import locked
+from espressivo.networks import State, build
 from espressivo.progress import Progress, Silent
 from espressivo.training.checkpoint import Checkpoint
 from espressivo.training.config import TrainingConfig
-from espressivo.training.loss import cleared, read, summed_nats, tensors, validation_nats
-from espressivo.training.muon import Muon
+from espressivo.training.logs import Since, open_tensorboard, write_log
+from espressivo.training.loss import cleared, in_rows, read, summed_nats, tensors
+from espressivo.training.plan import Plan
+from espressivo.training.setup import launched, optimizers
+from espressivo.training.validation import Validation
 
 if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
+    from lightning.fabric import Fabric
 
     from espressivo.networks import Pretrained
 
 __all__ = ["Outcome", "train"]
 
 _REPORT_EVERY = 20  # updates between rows of the log
+_MOST_SKIPPED = 20  # updates in a row before a run is given up
 
 
 @dataclass(frozen=True)
 class Outcome:
     """How a run ended.
 
-    `ended` says why in words, `steps` is the number of updates, and `nats` the best validation in
-    nats per event, after `step` of them.
+    `ended` says why in words, and `nats` is the best validation in nats per event, after
+    `best_update` of the updates. Of these `skipped` changed nothing, as a gradient was not finite.
     """
 
     ended: str
-    steps: int
+    updates: int
+    skipped: int
     events: int
     seconds: float
     nats: float
-    step: int
+    best_update: int
 
 
 def train(
@@ -74,9 +76,11 @@ def train(
     config: TrainingConfig,
     *,
     resume: bool = False,
+    decay_now: bool = False,
     start: Pretrained | None = None,
     accelerator: str = "auto",
     devices: int | str = "auto",
+    nodes: int = 1,
     strategy: str = "auto",
     progress: Progress | None = None,
 ) -> Outcome:
@@ -88,40 +92,40 @@ def train(
         Folder of the run; made if missing.
     resume : bool
         Resume from ``last.ckpt``. The settings of the run stay, but for ``rounds``,
-        ``max_time_s``, ``patience``, ``validate_every`` and ``checkpoint_every_s``.
+        ``max_time_s``, ``patience``, ``validate_every`` and ``checkpoint_every_s``. Other
+        ``rounds`` or another ``max_time_s`` move the run's end; the learning rate, if it was
+        falling, is then the highest again until ``decay`` of the run is left.
+    decay_now : bool
+        Of a run that is resumed: let the learning rate fall from here to the run's end.
     start : Pretrained, optional
         A network as in ``config.network``, to fine-tune its weights instead of drawing new ones.
-    accelerator, devices, strategy
-        As `lightning.fabric.Fabric` takes them. Without "ddp" or the like, one device is used.
+    accelerator, devices
+        As `lightning.fabric.Fabric` takes them.
+    nodes : int
+        Machines that train together, each with so many devices.
+    strategy : {"auto", "ddp"}
+        One device; or several with the same weights and rows of their own, whose gradients are
+        averaged. Several nodes always do that.
 
     Raises
     ------
     TrainingError
-        If there is a run in the folder already, or none to resume, or one with other settings,
-        or Fabric refuses what is requested of it, or the network to start from was trained on
-        another vocabulary.
+        If there is a run in the folder already, or none to resume, or one with other settings or
+        on another dataset, or another process trains in it, or no updates left for the learning
+        rate to fall in, or Fabric refuses what is requested of it, or the network to start from was
+        trained on another vocabulary, or the gradients of many updates in a row are not finite.
     """
     if start is not None and start.vocabulary != dataset.vocabulary:
         raise TrainingError(
             f"{dataset.folder}: its vocabulary {dataset.vocabulary.name!r} is not that of the "
             f"network to start from, {start.vocabulary.name!r}; prepare the data in that"
         )
-    if devices == "auto" and strategy == "auto":
-        devices = 1
-    try:
-        fabric = Fabric(
-            accelerator=accelerator,
-            devices=devices,
-            strategy=strategy,
-            precision=_precision(config.precision, accelerator),  # type: ignore[arg-type]  # a str
-        )
-    except (MisconfigurationException, RuntimeError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise TrainingError(f"{out}: cannot be trained so on this machine: {reason}") from error
-    fabric.launch()
+    fabric = launched(out, config.precision, accelerator, devices, nodes, strategy)
     if progress is None or not fabric.is_global_zero:
         progress = Silent()
-    return _Run(fabric, dataset, out, config, resume, start, progress).go()
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out, TrainingError) if fabric.is_global_zero else nullcontext():
+        return _Run(fabric, dataset, out, config, resume, decay_now, start, progress).go()
 
 
 class _Run:
@@ -134,6 +138,7 @@ class _Run:
         out: Path,
         config: TrainingConfig,
         resume: bool,
+        decay_now: bool,
         start: Pretrained | None,
         progress: Progress,
     ) -> None:
@@ -145,22 +150,23 @@ class _Run:
             raise TrainingError(f"{out}: holds a run already; resume it, or choose another folder")
         torch.manual_seed(config.seed)
         network = build(config.network, dataset.vocabulary)
-        out.mkdir(parents=True, exist_ok=True)
-        optimizers = _optimizers(network, config)
         per_update = config.cut.rows * config.cut.events * fabric.world_size
         events = dataset.count_events("train", config.network.notewise)
         updates = math.ceil(config.rounds * events / per_update)
         if resume:
-            saved = Checkpoint.load(last).resumed(config, dataset.vocabulary, last)
-            if config.max_time_s is None:
-                saved.steps = updates
-            self._restore(saved, network, optimizers, last)
+            saved = _resumed(Checkpoint.load(last), config, updates, decay_now, dataset, last)
+            network.load_state_dict(saved.network)
         else:
-            saved = Checkpoint(config, dataset.vocabulary, {}, [], updates)
+            saved = Checkpoint(config, dataset.vocabulary, {}, [], updates, dataset=dataset.sha256)
             if start is not None:
                 network.load_state_dict(start.network.state_dict())
         self.saved, self.config = saved, config
         self.network = fabric.setup_module(network)
+        made = optimizers(network, config)  # now that the weights are on their device
+        if resume:
+            self._restore(made, last)
+        put = fabric.setup_optimizers(*made)
+        self.optimizers = list(put) if isinstance(put, tuple) else [put]
         self.learner = torch.compile(self.network) if config.compile else self.network
         self.average: AveragedModel | None = None
         if config.average:
@@ -169,27 +175,23 @@ class _Run:
             if saved.average:
                 self.average.module.load_state_dict(saved.average)
                 self.average.n_averaged += saved.step
-        made = fabric.setup_optimizers(*optimizers)
-        self.optimizers = list(made) if isinstance(made, tuple) else [made]
-        self.board = _tensorboard(out, saved.step) if fabric.is_global_zero else None
+        self.board = open_tensorboard(out, saved.step) if fabric.is_global_zero else None
+        self.validation = Validation(dataset, config, fabric)
+        self.plan, self.skipped_in_a_row = Plan(config.validate_every), 0
         self.began = time.monotonic() - saved.seconds
         self.checkpointed = time.monotonic()
 
-    def _restore(
-        self,
-        saved: Checkpoint,
-        network: Network,
-        optimizers: list[torch.optim.Optimizer],
-        path: Path,
-    ) -> None:
+    def _restore(self, made: list[torch.optim.Optimizer], path: Path) -> None:
         """Put back what a checkpoint holds of this process."""
-        rank, processes = self.fabric.global_rank, len(saved.positions)
+        saved, rank, processes = self.saved, self.fabric.global_rank, len(self.saved.positions)
         if processes != self.fabric.world_size:
             raise TrainingError(f"{path}: {processes} processes trained it; resume with as many")
-        network.load_state_dict(saved.network)
-        for optimizer, kept in zip(optimizers, saved.optimizers, strict=True):
+        for optimizer, kept in zip(made, saved.optimizers, strict=True):
             optimizer.load_state_dict(kept)
-        torch.set_rng_state(saved.rng[rank])
+        rng = saved.rng[rank]
+        torch.set_rng_state(rng if isinstance(rng, Tensor) else rng[0])
+        if self.fabric.device.type == "cuda" and len(rng) == 2:
+            torch.cuda.set_rng_state(rng[1], self.fabric.device)
         self.position = saved.positions[rank]
         self.state = tuple(part.to(self.fabric.device) for part in saved.carried[rank]) or None
 
@@ -206,7 +208,7 @@ class _Run:
             part=self.fabric.global_rank,
             parts=self.fabric.world_size,
         )
-        since = _Since(self.fabric.device)
+        since = Since(self.fabric)
         self.progress.start(saved.steps, "updates", "training")
         self.progress.advance(saved.step)
         self.network.train()
@@ -214,11 +216,14 @@ class _Run:
             ended = self._reason_to_stop(stop)
             while not ended:
                 batch = next(source)
-                since.add(self._update(batch), batch.events)
+                nats = self._update(batch)
+                if nats is not None:
+                    since.add(nats, batch.events)
                 self.position = batch.position
                 saved.step += 1
                 saved.events += batch.events * self.fabric.world_size
-                saved.seconds = time.monotonic() - self.began
+                self.plan.learned(self._passed())
+                self._plan()
                 ended = self._reason_to_stop(stop)
                 validate = saved.step % config.validate_every == 0 or ended in (
                     "finished",
@@ -235,56 +240,103 @@ class _Run:
             self.board.close()
         self.progress.close()
         return Outcome(
-            ended, saved.step, saved.events, saved.seconds, saved.best_nats, saved.best_step
+            ended,
+            saved.step,
+            saved.skipped,
+            saved.events,
+            saved.seconds,
+            saved.best_nats,
+            saved.best_step,
         )
 
-    def _update(self, batch: Batch) -> Tensor:
-        """Learn from one batch; return the summed nats."""
-        rate = self.config.learning_rate_at(self.saved.step, self.saved.steps)
+    def _passed(self) -> float:
+        """Bring the run's clock up to now; return the seconds since it was last."""
+        before, self.saved.seconds = self.saved.seconds, time.monotonic() - self.began
+        return self.saved.seconds - before
+
+    def _update(self, batch: Batch) -> Tensor | None:
+        """Learn from one batch; return the summed nats, or None if its gradient is not finite."""
+        rate = self._rate_at(self.saved.step)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate
             optimizer.zero_grad()
-        inputs, targets, sides = tensors(batch, self.fabric.device)
-        state = cleared(self.state, batch, inputs.device) if self.config.cut.carried else None
-        logits, state = read(self.learner, inputs, targets, state, sides)
-        nats = summed_nats(logits, targets, self.dataset.vocabulary)
-        self.fabric.backward(nats / batch.events)
+        nats, state = self._gradients(batch)
+        norms = [
+            self.fabric.clip_gradients(
+                self.network, optimizer, max_norm=self.config.clip, error_if_nonfinite=False
+            )
+            for optimizer in self.optimizers
+        ]
+        if not all(norm is not None and bool(norm.isfinite()) for norm in norms):
+            self._skip()
+            return None
+        self.skipped_in_a_row = 0
         for optimizer in self.optimizers:
-            self.fabric.clip_gradients(self.network, optimizer, max_norm=self.config.clip)
             optimizer.step()
         if self.average is not None:
             self.average.update_parameters(self.network.module)
         if self.config.cut.carried:
-            self.state = tuple(part.detach() for part in state)
-        return nats.detach()
+            self.state = state
+        return nats
 
-    def _report(self, since: _Since, validate: bool) -> None:
-        saved, config = self.saved, self.config
+    def _gradients(self, batch: Batch) -> tuple[Tensor, State]:
+        """Let the network read a batch, part by part; return the summed nats and its state."""
+        read_of = tensors(batch, self.fabric.device)
+        carried, parts = self.config.cut.carried, self.config.accumulate
+        before = cleared(self.state, batch, self.fabric.device) if carried else None
+        every_nats, states = [], []
+        for number, rows in enumerate(in_rows(*read_of, before, parts)):
+            waits = number < parts - 1 and self.fabric.world_size > 1
+            with self.fabric.no_backward_sync(self.network) if waits else nullcontext():
+                logits, state = read(self.learner, *rows)
+                nats = summed_nats(logits, rows[1], self.dataset.vocabulary)
+                self.fabric.backward(nats / batch.events)
+            every_nats.append(nats.detach())
+            states.append([part.detach() for part in state])
+        if parts == 1:
+            return every_nats[0], tuple(states[0])
+        joined = (torch.cat(same, 1) for same in zip(*states, strict=True))
+        return torch.stack(every_nats).sum(), tuple(joined)
+
+    def _skip(self) -> None:
+        """Count an update whose gradient is not finite, and forget what its rows remember."""
+        self.saved.skipped += 1
+        self.skipped_in_a_row += 1
+        self.state = None if self.state is None else tuple(map(torch.zeros_like, self.state))
+        if self.skipped_in_a_row >= _MOST_SKIPPED:
+            raise TrainingError(
+                f"{self.out}: the gradients of {_MOST_SKIPPED} updates in a row are not finite: "
+                "begin anew with a lower --learning-rate"
+            )
+
+    def _rate_at(self, update: int) -> float:
+        return self.config.learning_rate_at(update, self.saved.steps, self.saved.falls_from)
+
+    def _report(self, since: Since, validate: bool) -> None:
+        saved = self.saved
         nats, rate = since.take()
         row = {
-            "step": saved.step,
+            "update": saved.step,
             "events": saved.events,
             "seconds": round(saved.seconds, 1),
-            "events_per_s": round(rate * self.fabric.world_size),
-            "learning_rate": config.learning_rate_at(saved.step - 1, saved.steps),
+            "events_per_s": round(rate),
+            "learning_rate": self._rate_at(saved.step - 1),
             "train_nats": nats,
+            "skipped": saved.skipped,
         }
         left_s = (saved.steps - saved.step) * saved.seconds / saved.step
         note = (
             f"{nats:.3f} nats/event, {row['events_per_s']:.0f} events/s, {left_s / 60:.0f} min left"
         )
         if validate:
-            measured = validation_nats(
-                self.network if self.average is None else self.average.module,
-                self.dataset,
-                "validation",
-                config.validation_events,
-                self.fabric.device,
-            )
+            averaged = None if self.average is None else self.average.module
+            row |= self.validation.measure(averaged or self.network.module)
+            measured = row["validation_nats"]
             since.skip_time()
-            saved.seconds = time.monotonic() - self.began
-            row["validation_nats"] = measured
+            took_s = self._passed()
+            self.plan.validated(took_s)
+            row |= {"seconds": round(saved.seconds, 1), "validation_s": round(took_s, 1)}
             self._judge(measured)
             self._plan()
             self.progress.note(f"update {saved.step}: {note}, validation {measured:.4f}")
@@ -293,11 +345,11 @@ class _Run:
         if self.fabric.is_global_zero:
             self._draw(row)
             if validate:
-                _write_log(self.out, saved.log)
+                write_log(self.out, saved.log)
 
     def _draw(self, row: dict[str, float]) -> None:
         if self.board is not None:
-            for name in row.keys() - {"step", "events", "seconds"}:
+            for name in row.keys() - {"update", "events", "seconds"}:
                 self.board.add_scalar(name, row[name], self.saved.step)
 
     def _judge(self, nats: float) -> None:
@@ -312,16 +364,16 @@ class _Run:
         )
 
     def _plan(self) -> None:
-        """Fit the number of updates to the time left, as long as the learning rate stays."""
+        """Fit the number of updates to the time left, and note where the rate begins to fall."""
         saved, config = self.saved, self.config
-        if config.max_time_s is None or saved.step >= saved.steps * (1 - config.decay):
+        if config.max_time_s is None or not self._together or saved.step >= saved.steps:
             return
-        before = [row for row in saved.log if "validation_nats" in row][-1:]
-        done, seconds = (before[0]["step"], before[0]["seconds"]) if before else (0, 0.0)
-        rate = (saved.step - done) / (saved.seconds - seconds)  # since the validation before
-        updates = saved.step + max(int(rate * (config.max_time_s - saved.seconds)), 1)
-        saved.steps = int(self.fabric.broadcast(updates))
-        self.progress.expect(saved.steps)
+        left = self.fabric.broadcast(self.plan.updates_within(config.max_time_s - saved.seconds))
+        if left is not None:
+            saved.steps = saved.step + left
+            self.progress.expect(saved.steps)
+        if saved.falls_from is None and saved.step >= config.falls_from(saved.steps):
+            saved.falls_from = saved.step
 
     def _reason_to_stop(self, stop: list[str]) -> str:
         saved, config = self.saved, self.config
@@ -339,7 +391,8 @@ class _Run:
     @property
     def _together(self) -> bool:
         """Whether processes compare clocks and signals now; one by itself does at every update."""
-        return self.fabric.world_size == 1 or self.saved.step % _REPORT_EVERY == 0
+        early = self.saved.step < _REPORT_EVERY
+        return self.fabric.world_size == 1 or early or self.saved.step % _REPORT_EVERY == 0
 
     def _checkpoint_due(self) -> bool:
         due = time.monotonic() - self.checkpointed >= self.config.checkpoint_every_s
@@ -353,11 +406,13 @@ class _Run:
             saved.average = {name: t.cpu() for name, t in averaged.items()}
         saved.optimizers = [optimizer.state_dict() for optimizer in self.optimizers]
         carried = [part.cpu() for part in self.state or ()]
-        mine = (self.position, carried, torch.get_rng_state())
-        every = _gathered(mine, self.fabric)
+        rng = [torch.get_rng_state()]
+        if self.fabric.device.type == "cuda":
+            rng.append(torch.cuda.get_rng_state(self.fabric.device))
+        every = _gathered((self.position, carried, rng), self.fabric)
         saved.positions = [position for position, _, _ in every]
         saved.carried = [states for _, states, _ in every]
-        saved.rng = [rng for _, _, rng in every]
+        saved.rng = [states for _, _, states in every]
         if self.fabric.is_global_zero:
             if saved.best_step == saved.step:
                 saved.save(self.out / "best.ckpt")
@@ -365,57 +420,36 @@ class _Run:
         self.checkpointed = time.monotonic()
 
 
-class _Since:
-    """Loss and speed since the last report."""
+def _resumed(
+    saved: Checkpoint,
+    config: TrainingConfig,
+    updates: int,
+    decay_now: bool,
+    dataset: Dataset,
+    path: Path,
+) -> Checkpoint:
+    """Return a checkpoint to go on from, with the run's end where it is wanted now.
 
-    def __init__(self, device: torch.device) -> None:
-        self.nats, self.events, self.time = torch.zeros((), device=device), 0, time.monotonic()
-
-    def add(self, nats: Tensor, events: int) -> None:
-        self.nats += nats
-        self.events += events
-
-    def take(self) -> tuple[float, float]:
-        """Return nats per event and events per second, and begin anew."""
-        now = time.monotonic()
-        result = (
-            float(self.nats) / max(self.events, 1),
-            self.events / max(now - self.time, 1e-9),
+    `updates` is how many the rounds come to.
+    """
+    moved = (saved.config.rounds, saved.config.max_time_s) != (config.rounds, config.max_time_s)
+    saved = saved.resumed(config, dataset, path)
+    if moved:
+        saved.steps, saved.falls_from = updates, None
+        if config.max_time_s is not None:
+            left_s = max(config.max_time_s - saved.seconds, 0)
+            saved.steps = saved.step + int(left_s * saved.step / max(saved.seconds, 1e-9))
+    if decay_now and saved.steps <= saved.step:
+        raise TrainingError(
+            f"{path}: the run is at its end, so the learning rate cannot fall any more: move the "
+            "end with --max-time or --rounds"
         )
-        self.nats.zero_()
-        self.events, self.time = 0, now
-        return result
-
-    def skip_time(self) -> None:
-        """Leave the time until now out of the speed."""
-        self.time = time.monotonic()
-
-
-def _optimizers(network: Network, config: TrainingConfig) -> list[torch.optim.Optimizer]:
-    rate, decay = config.learning_rate, config.weight_decay
-    if config.optimizer == "adam":
-        return [torch.optim.Adam(network.parameters(), rate, fused=True)]
-    optimizers: list[torch.optim.Optimizer] = []
-    if config.optimizer == "muon":
-        optimizers.append(Muon(hidden_matrices(network), rate, decay))
-    taken = {id(p) for optimizer in optimizers for p in optimizer.param_groups[0]["params"]}
-    left = [p for p in network.parameters() if id(p) not in taken]
-    groups = [
-        {"params": [p for p in left if p.ndim > 1], "weight_decay": decay},
-        {"params": [p for p in left if p.ndim == 1], "weight_decay": 0.0},
-    ]
-    optimizers.append(torch.optim.AdamW(groups, rate, fused=True))
-    return optimizers
-
-
-def _precision(wanted: str, accelerator: str) -> str:
-    if wanted != "auto":
-        return wanted
-    if torch.cuda.is_available() and accelerator in ("auto", "gpu", "cuda"):
-        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
-    native = torch.cpu._is_avx512_bf16_supported()  # no public name asks for it
-    on_cpu = accelerator == "cpu" or not torch.backends.mps.is_available()
-    return "bf16-mixed" if native and on_cpu else "32-true"
+    if decay_now and saved.falls_from is None:
+        saved.falls_from = saved.step
+    for row in saved.log:  # as rows were named once
+        if "step" in row:
+            row["update"] = row.pop("step")
+    return saved
 
 
 def _gathered(mine: Any, fabric: Fabric) -> list[Any]:
@@ -448,26 +482,3 @@ def _stop_signals() -> Iterator[list[str]]:
     finally:
         for name, handler in before.items():
             signal.signal(name, handler)
-
-
-def _tensorboard(out: Path, update: int) -> SummaryWriter | None:
-    """Open TensorBoard's log, forgetting what lies after an update; None if it is not installed."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(out / "tensorboard", purge_step=update)
-
-
-def _write_log(out: Path, log: list[dict[str, float]]) -> None:
-    """Write log.csv, and curves.png if matplotlib is installed."""
-    columns = list(dict.fromkeys(name for row in log for name in row))
-    with replacing(out / "log.csv") as temporary:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, columns)
-            writer.writeheader()
-            writer.writerows(log)
-    if find_spec("matplotlib"):
-        from espressivo.views import training_curves
-
-        training_curves(log, out / "curves.png")

@@ -8,14 +8,31 @@ const GENERATOR = {
   pan: 17, release: 38, instrument: 41, keys: 43, velocities: 44, attenuation: 48,
   coarse: 51, fine: 52, sample: 53, modes: 54, scale: 56, root: 58,
 };
+/** @type {Record<number, number>} */
 const DEFAULTS = { [GENERATOR.release]: -12000, [GENERATOR.scale]: 100, [GENERATOR.root]: -1 };
 const SUMMED = [GENERATOR.pan, GENERATOR.release, GENERATOR.attenuation, GENERATOR.coarse, GENERATOR.fine];
 const ATTENUATION_DB = 0.04; // per centibel: what every player does, not the 0.1 of the standard
 const VORBIS = 0x10;
 
+/**
+ * @typedef {object} Sample
+ * @property {number} start
+ * @property {number} end
+ * @property {[number, number]} loop
+ * @property {number} rate
+ * @property {number} root
+ * @property {number} correction
+ * @property {number} type
+ * @property {Map<number, Promise<AudioBuffer>>} buffers by the rate of their context
+ */
+/** @typedef {Map<number, number>} Values of generators */
+
 export class Bank {
-  // `data` is the ArrayBuffer of a file; throws an Error that says what is wrong with it.
+  damaged = () => {}; // called when a sample cannot be decoded
+
+  /** @param {ArrayBuffer} data a file; throws an Error that says what is wrong with it */
   constructor(data) {
+    /** @type {Record<string, DataView<ArrayBuffer>>} */
     this.chunks = readChunks(new DataView(data), data);
     for (const name of ["phdr", "pbag", "pgen", "inst", "ibag", "igen", "shdr", "smpl"]) {
       if (!this.chunks[name]) throw new Error(`not a sound bank: it has no ${name}`);
@@ -25,22 +42,32 @@ export class Bank {
     if (!this.zones.length) throw new Error("the sound bank has no piano");
   }
 
-  // Zones that sound when a key is struck; of a stereo sample, one for each side.
+  /**
+   * Zones that sound when a key is struck; of a stereo sample, one for each side.
+   * @param {number} pitch
+   * @param {number} velocity
+   */
   find(pitch, velocity) {
     return this.zones.filter((zone) => zone.covers(pitch, velocity));
   }
 
-  // An AudioBuffer of a zone's sample, from the context's rate; a promise, kept.
-  buffer(zone, context) {
-    const sample = zone.sample;
-    sample.buffers ??= new Map();
-    if (!sample.buffers.has(context.sampleRate)) {
-      sample.buffers.set(context.sampleRate, this.#decode(sample, context));
+  /**
+   * A zone's sample, from the context's rate; kept.
+   * @param {Zone} zone
+   * @param {BaseAudioContext} context
+   * @returns {Promise<AudioBuffer>}
+   */
+  buffer({ sample }, context) {
+    let buffer = sample.buffers.get(context.sampleRate);
+    if (!buffer) {
+      buffer = this.#decode(sample, context);
+      buffer.catch(() => this.damaged());
+      sample.buffers.set(context.sampleRate, buffer);
     }
-    return sample.buffers.get(context.sampleRate);
+    return buffer;
   }
 
-  async #decode(sample, context) {
+  async #decode(/** @type {Sample} */ sample, /** @type {BaseAudioContext} */ context) {
     const data = this.chunks.smpl;
     if (sample.type & VORBIS) {
       const begin = data.byteOffset + sample.start;
@@ -63,9 +90,9 @@ export class Bank {
     if (!presets.length) return [];
     const found = [];
     for (const outer of readZones(phdr, 38, 24, presets[0].n, pbag, pgen, GENERATOR.instrument)) {
-      const number = outer.get(GENERATOR.instrument);
+      const number = outer.get(GENERATOR.instrument) ?? 0;
       for (const inner of readZones(inst, 22, 20, number, ibag, igen, GENERATOR.sample)) {
-        const sample = this.samples[inner.get(GENERATOR.sample)];
+        const sample = this.samples[inner.get(GENERATOR.sample) ?? 0];
         if (sample) found.push(new Zone(inner, outer, sample));
       }
     }
@@ -73,10 +100,11 @@ export class Bank {
   }
 }
 
-class Zone {
+export class Zone {
+  /** @param {Values} inner @param {Values} outer @param {Sample} sample */
   constructor(inner, outer, sample) {
-    const value = (what) => (inner.get(what) ?? DEFAULTS[what] ?? 0) + (SUMMED.includes(what) ? outer.get(what) ?? 0 : 0);
-    const range = (what) => {
+    const value = (/** @type {number} */ what) => (inner.get(what) ?? DEFAULTS[what] ?? 0) + (SUMMED.includes(what) ? outer.get(what) ?? 0 : 0);
+    const range = (/** @type {number} */ what) => {
       const [a, b] = [inner, outer].map((zone) => zone.get(what) ?? 0x7f00);
       return [Math.max(a & 127, b & 127), Math.min((a >> 8) & 127, (b >> 8) & 127)];
     };
@@ -92,17 +120,24 @@ class Zone {
     this.cents = 100 * value(GENERATOR.coarse) + value(GENERATOR.fine) + sample.correction;
   }
 
+  /** @param {number} pitch @param {number} velocity */
   covers(pitch, velocity) {
     const [low, high] = this.keys, [soft, loud] = this.velocities;
     return low <= pitch && pitch <= high && soft <= velocity && velocity <= loud;
   }
 
+  /** @param {number} pitch */
   rate(pitch) {
     return 2 ** (((pitch - this.root) * this.scale + this.cents / 100) / 12);
   }
 }
 
-// The chunks of a RIFF file by name; lists are opened.
+/**
+ * The chunks of a RIFF file by name; lists are opened.
+ * @param {DataView<ArrayBuffer>} view
+ * @param {ArrayBuffer} data
+ * @param {Record<string, DataView<ArrayBuffer>>} found
+ */
 function readChunks(view, data, at = 0, end = data.byteLength, found = {}) {
   while (at + 8 <= end) {
     const name = String.fromCharCode(...new Uint8Array(data, at, 4));
@@ -115,7 +150,9 @@ function readChunks(view, data, at = 0, end = data.byteLength, found = {}) {
   return found;
 }
 
+/** @param {DataView} shdr */
 function readSamples(shdr) {
+  /** @type {Sample[]} */
   const samples = [];
   for (let at = 0; at + 46 <= shdr.byteLength; at += 46) {
     samples.push({
@@ -126,15 +163,27 @@ function readSamples(shdr) {
       root: shdr.getUint8(at + 40),
       correction: shdr.getInt8(at + 41),
       type: shdr.getUint16(at + 44, true),
+      buffers: new Map(),
     });
   }
   return samples;
 }
 
-// The zones of a preset or instrument, as maps from generator to value. The first may be global:
-// it has no `last` generator and stands for what the others do not say.
+/**
+ * The zones of a preset or instrument. The first may be global: it has no `last` generator and
+ * stands for what the others do not say.
+ * @param {DataView} heads
+ * @param {number} size
+ * @param {number} offset
+ * @param {number} number
+ * @param {DataView} bags
+ * @param {DataView} generators
+ * @param {number} last
+ */
 function readZones(heads, size, offset, number, bags, generators, last) {
+  /** @type {Values[]} */
   const zones = [];
+  /** @type {Values} */
   let shared = new Map();
   const [first, beyond] = [0, 1].map((n) => heads.getUint16(size * (number + n) + offset, true));
   for (let bag = first; bag < beyond; bag++) {

@@ -8,17 +8,22 @@ const QUICK_S = 0.015; // how a string is damped that is struck again, or when a
 const LEVEL = 0.5;
 const NOTE_ON = 0x90, CONTROL = 0xb0;
 
+/** @typedef {import("./bank.js").Bank} Bank */
+/** @typedef {import("./bank.js").Zone} Zone */
+
 export class Piano {
+  /** @type {Bank | null} */ bank = null;
+  late = 0; // notes that came after their time
+  played = 0;
+
+  /** @param {BaseAudioContext} context */
   constructor(context) {
     this.context = context;
-    this.bank = null;
-    this.late = 0; // notes that came after their time
-    this.played = 0;
     this.hands = [new Hands(this), new Hands(this)]; // the model's, and a person's
     this.input = context.createGain();
     this.input.gain.value = LEVEL;
     const limiter = context.createDynamicsCompressor();
-    Object.assign(limiter.threshold, { value: -6 });
+    limiter.threshold.value = -6;
     limiter.knee.value = 6;
     limiter.ratio.value = 12;
     limiter.attack.value = 0.003;
@@ -33,8 +38,12 @@ export class Piano {
     limiter.connect(this.output).connect(context.destination);
   }
 
-  // Play a message at a time of the context, by the model (hand 0) or a person (1). Messages of a
-  // hand must come in order of time.
+  /**
+   * Play a message at a time of the context, by the model (hand 0) or a person (1). Messages of a
+   * hand must come in order of time.
+   * @param {import("./music.js").Message} message
+   * @param {number} at
+   */
   send([status, one, two], at, hand = 0) {
     const hands = this.hands[hand];
     if (status === NOTE_ON && two > 0) hands.strike(one, two, at);
@@ -47,52 +56,59 @@ export class Piano {
     for (const hands of this.hands) hands.clear(this.context.currentTime, quick);
   }
 
-  // Decode samples that will be needed, as far as they are not.
+  /**
+   * Decode samples that will be needed, as far as they are not.
+   * @param {number[]} pitches
+   * @param {number[]} velocities
+   */
   async warm(pitches, velocities) {
-    for (const pitch of pitches) {
+    const { bank } = this;
+    for (const pitch of bank ? pitches : []) {
       for (const velocity of velocities) {
-        await Promise.all(this.bank.find(pitch, velocity).map((zone) => this.bank.buffer(zone, this.context)));
+        await Promise.allSettled(bank?.find(pitch, velocity).map((zone) => bank.buffer(zone, this.context)) ?? []);
       }
     }
   }
 }
 
 class Hands {
+  /** @type {Map<number, Voice[]>} */ held = new Map(); // by pitch
+  /** @type {Voice[]} */ sustained = [];
+  down = false;
+  /** @type {Set<Voice>} */ voices = new Set(); // all that may still be heard
+
+  /** @param {Piano} piano */
   constructor(piano) {
     this.piano = piano;
-    this.held = new Map(); // pitch to voices
-    this.sustained = [];
-    this.down = false;
-    this.voices = new Set(); // all that may still be heard
   }
 
-  strike(pitch, velocity, at) {
+  strike(/** @type {number} */ pitch, /** @type {number} */ velocity, /** @type {number} */ at) {
     const { piano } = this;
     this.release(pitch, at, true);
-    this.sustained = this.sustained.filter((voice) => voice.pitch !== pitch || void voice.release(at, true));
+    for (const voice of this.sustained) if (voice.pitch === pitch) voice.release(at, true);
+    this.sustained = this.sustained.filter((voice) => voice.pitch !== pitch);
     const now = piano.context.currentTime;
     piano.played += 1;
     if (at < now - 0.003) piano.late += 1;
-    if (!piano.bank) return;
-    const voices = piano.bank.find(pitch, velocity).map((zone) => new Voice(piano, this, zone, pitch, velocity, at));
-    this.held.set(pitch, voices);
+    const { bank } = piano;
+    if (bank) this.held.set(pitch, bank.find(pitch, velocity).map((zone) => new Voice(this, bank, zone, pitch, velocity, at)));
   }
 
-  release(pitch, at, quick = false) {
+  release(/** @type {number} */ pitch, /** @type {number} */ at, quick = false) {
     const voices = this.held.get(pitch) ?? [];
     this.held.delete(pitch);
     if (this.down && !quick) this.sustained.push(...voices);
     else for (const voice of voices) voice.release(at, quick);
   }
 
-  pedal(down, at) {
+  pedal(/** @type {boolean} */ down, /** @type {number} */ at) {
     this.down = down;
     if (down) return;
     for (const voice of this.sustained) voice.release(at);
     this.sustained = [];
   }
 
-  clear(now, quick) {
+  clear(/** @type {number} */ now, /** @type {boolean} */ quick) {
     for (const voice of this.voices) voice.cancel(now, quick);
     this.held.clear();
     this.sustained = [];
@@ -101,21 +117,38 @@ class Hands {
 }
 
 class Voice {
-  constructor(piano, hands, zone, pitch, velocity, at) {
-    Object.assign(this, { piano, hands, zone, pitch, at, endS: null, quick: false, source: null });
-    this.loudness = zone.gain * (velocity / 127) ** CURVE;
+  /** @type {AudioBufferSourceNode | null} */ source = null;
+  /** @type {number | null} */ endS = null;
+  quick = false;
+
+  /**
+   * @param {Hands} hands
+   * @param {Bank} bank
+   * @param {Zone} zone
+   * @param {number} pitch
+   * @param {number} velocity
+   * @param {number} at
+   */
+  constructor(hands, bank, zone, pitch, velocity, at) {
+    this.hands = hands;
+    this.zone = zone;
+    this.pitch = pitch;
+    this.at = at;
+    this.context = hands.piano.context;
+    this.gain = this.context.createGain();
+    this.gain.gain.value = zone.gain * (velocity / 127) ** CURVE;
     hands.voices.add(this);
-    piano.bank.buffer(zone, piano.context).then((buffer) => this.#start(buffer), () => hands.voices.delete(this));
+    bank.buffer(zone, this.context).then((buffer) => this.#start(buffer), () => hands.voices.delete(this));
   }
 
-  release(at, quick = false) {
+  release(/** @type {number} */ at, quick = false) {
     this.endS = Math.max(at, this.at);
     this.quick = quick;
-    if (this.source) this.#fade();
+    if (this.source) this.#fade(this.source, this.endS);
   }
 
   // End now, or never begin.
-  cancel(now, quick) {
+  cancel(/** @type {number} */ now, /** @type {boolean} */ quick) {
     if (this.at > now) {
       this.source?.stop();
       this.hands.voices.delete(this);
@@ -124,9 +157,9 @@ class Voice {
     }
   }
 
-  #start(buffer) {
+  #start(/** @type {AudioBuffer} */ buffer) {
     if (!this.hands.voices.has(this)) return; // cancelled meanwhile
-    const { piano, zone } = this, { context } = piano;
+    const { context, zone } = this;
     const source = context.createBufferSource();
     source.buffer = buffer;
     source.playbackRate.value = zone.rate(this.pitch);
@@ -134,31 +167,30 @@ class Voice {
       source.loop = true;
       [source.loopStart, source.loopEnd] = zone.sample.loop.map((n) => (n - zone.sample.start) / zone.sample.rate);
     }
-    this.gain = context.createGain();
-    this.gain.gain.value = this.loudness;
     const side = context.createStereoPanner();
     side.pan.value = zone.pan;
-    source.connect(this.gain).connect(side).connect(piano.input);
+    source.connect(this.gain).connect(side).connect(this.hands.piano.input);
     source.onended = () => {
       side.disconnect();
       this.hands.voices.delete(this);
     };
     source.start(Math.max(this.at, context.currentTime));
     this.source = source;
-    if (this.endS !== null) this.#fade();
+    if (this.endS !== null) this.#fade(source, this.endS);
   }
 
-  #fade() {
-    const at = Math.max(this.endS, this.piano.context.currentTime);
+  #fade(/** @type {AudioBufferSourceNode} */ source, /** @type {number} */ endS) {
+    const at = Math.max(endS, this.context.currentTime);
     const fadeS = this.quick ? QUICK_S : this.zone.releaseS / 4;
     const { gain } = this.gain;
     gain.cancelScheduledValues(at);
     gain.setTargetAtTime(0, at, fadeS);
-    this.source.stop(at + 8 * fadeS);
+    source.stop(at + 8 * fadeS);
   }
 }
 
 // A small room: noise that dies away, the same each time.
+/** @param {BaseAudioContext} context */
 function impulse(context) {
   const length = Math.round(1.2 * context.sampleRate);
   const buffer = context.createBuffer(2, length, context.sampleRate);

@@ -1,0 +1,98 @@
+"""The command that writes a trained network as a model file, or as a folder of weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from espressivo.cli.options import PATH, Example, finite, given, need
+from espressivo.codes import CONTROLS
+
+__all__ = ["COMMANDS"]
+
+
+@click.command(
+    cls=Example,
+    epilog="""
+    espressivo export runs/gru -o gru.onnx
+    espressivo export runs/gru -o gru-pretrained
+    espressivo export gru-pretrained -o gru.onnx --weights fp16
+    """,
+)
+@click.argument("run", type=PATH)
+@click.option(
+    "-o", "--output", type=PATH, required=True, help="Model file (.onnx) or folder to write."
+)
+@click.option("--name", help="Name of the model; the output's if not given.")
+@click.option("--licence", help="Licence of the weights.")
+@click.option("--trained-on", help="What it was trained on.")
+@click.option(
+    "--not-learned",
+    type=click.Choice(CONTROLS),
+    multiple=True,
+    help="A control that the network was shown and does not follow: it is not offered.",
+)
+@click.option(
+    "--weights",
+    type=click.Choice(["fp32", "fp16", "int8"]),
+    default="int8",
+    help="How a model file stores them. int8 is the smallest and fastest; fp32 is exact.",
+)
+def export(
+    run: Path,
+    output: Path,
+    name: str | None,
+    licence: str | None,
+    trained_on: str | None,
+    not_learned: tuple[str, ...],
+    weights: str,
+) -> None:
+    """Write the network of a RUN as one model file that plays without torch.
+
+    RUN is the folder of a training run, whose best checkpoint is taken, or a checkpoint, or a
+    folder that this command wrote. An output that does not end in .onnx is such a folder, for
+    weights as model.safetensors with a config.json.
+    """
+    if output.suffix != ".onnx":
+        if output.suffix.lstrip(".").isalpha():
+            raise click.UsageError(f"{output}: end the name in .onnx, or name a folder")
+        if "weights" in given(click.get_current_context()):
+            raise click.UsageError("--weights goes with a model file: a folder keeps all digits")
+    need("torch", "onnx", "safetensors")
+    from espressivo.export import export as write_model
+    from espressivo.networks import load_pretrained, save_pretrained
+    from espressivo.training import load_network
+
+    card: dict[str, Any] = {"licence": "unspecified", "trained_on": "unspecified"}
+    if (run / "config.json").is_file():
+        saved = load_pretrained(run)
+        network, vocabulary = saved.network, saved.vocabulary
+        card |= saved.card
+    else:
+        network, checkpoint = load_network(run / "best.ckpt" if run.is_dir() else run)
+        vocabulary = checkpoint.vocabulary
+        card |= {
+            "steps": checkpoint.step,
+            "events": checkpoint.events,
+            "seconds": round(checkpoint.seconds),
+            "validation_nats_per_event": finite(checkpoint.best_nats),
+            "training": checkpoint.config.to_dict(),
+        }
+    said = {
+        "name": name or output.stem,
+        "licence": licence,
+        "trained_on": trained_on,
+        "not_learned": list(not_learned) or None,
+    }
+    card |= {key: value for key, value in said.items() if value is not None}
+    if output.suffix != ".onnx":
+        save_pretrained(network, vocabulary, output, card=card)
+        click.echo(f"{output}: config.json and model.safetensors")
+        return
+    write_model(network, vocabulary, output, card=card, weights=weights)
+    click.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
+
+
+COMMANDS = (export,)

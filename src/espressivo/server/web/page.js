@@ -1,0 +1,49 @@
+// Page: what the modules of the page share. Each of them is a function that takes the parts it
+// needs, listens to its elements, and watches the store.
+
+/**
+ * @typedef {object} Page
+ * @property {import("./store.js").Store} store
+ * @property {import("./history.js").History} history
+ * @property {import("./sound.js").Sound} sound
+ * @property {import("./player.js").Player} player
+ * @property {import("./takes.js").Takes} takes
+ * @property {import("./recorder.js").Recorder} recorder
+ * @property {import("./replay.js").Replay} replay
+ * @property {import("./link.js").BackEnd} backEnd
+ */
+
+/**
+ * The element with an id.
+ * @template {HTMLElement} [E=HTMLElement]
+ * @param {string} id
+ * @param {new () => E} [kind]
+ * @returns {E}
+ */
+export function $(id, kind) {
+  const element = document.getElementById(id);
+  if (!(element instanceof (kind ?? HTMLElement))) throw new Error(`the page has no ${id}`);
+  return /** @type {E} */ (element);
+}
+
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let saying;
+
+/**
+ * Show a message for some seconds, above all else; null hides it.
+ * @param {string | null} text
+ */
+export function say(text, stays = false) {
+  clearTimeout(saying);
+  const place = $("message");
+  place.textContent = text ?? "";
+  place.hidePopover();
+  if (!text) return;
+  place.showPopover();
+  if (!stays) saying = setTimeout(() => say(null), Math.max(6000, 80 * text.length));
+}
+
+/** @param {HTMLDialogElement} dialog */
+export function show(dialog) {
+  if (!dialog.open) dialog.showModal();
+}

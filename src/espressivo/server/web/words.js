@@ -1,0 +1,186 @@
+// Words: what the page says in another language than English. The English text is the key, so what
+// is not in the table is said in English.
+
+/** @type {Record<string, string>} */
+export const GERMAN = {
+  "Model": "Modell",
+  "About": "Info",
+  "Name, licence and origin of the model": "Name, Lizenz und Herkunft des Modells",
+  "Open MIDI…": "MIDI öffnen…",
+  "Go on from a MIDI file": "Eine MIDI-Datei fortsetzen",
+  "Takes": "Aufnahmen",
+  "What was recorded (N)": "Was aufgenommen wurde (N)",
+  "Instruments by MIDI": "MIDI-Instrumente",
+  "Keys": "Tasten",
+  "Fewer, larger keys": "Weniger, größere Tasten",
+  "Language": "Sprache",
+  "Help: keys, knobs, language (?)": "Hilfe: Tasten, Regler, Sprache (?)",
+  "Help": "Hilfe",
+  "Piano roll: notes rise from the keyboard as they are played. Up and down choose a moment to go on from, Enter goes on.":
+    "Notenrolle: Töne steigen von der Klaviatur auf, wie sie gespielt werden. Auf und Ab wählen einen Moment, Eingabe spielt von dort weiter.",
+  "Press play": "Drück auf Play",
+  "and the piano plays for ever.": "und das Klavier spielt endlos.",
+  "Or begin yourself, on these keys, on your computer's, on a MIDI keyboard, or by dropping a MIDI file: when you pause, it goes on.":
+    "Oder fang selbst an: auf diesen Tasten, der Computertastatur, einem MIDI-Keyboard oder mit einer MIDI-Datei, die du hierher ziehst. Machst du eine Pause, spielt es weiter.",
+  "Drop it, and the model goes on": "Loslassen, und das Modell spielt weiter",
+  "Back to now": "Zurück zum Jetzt",
+  "now": "jetzt",
+  "Play": "Wiedergabe",
+  "Play or stop (Space)": "Wiedergabe oder Stopp (Leertaste)",
+  "Stop": "Stopp",
+  "Back five seconds": "Fünf Sekunden zurück",
+  "Back five seconds, and on differently (Backspace)": "Fünf Sekunden zurück und anders weiter (Rücktaste)",
+  "Record": "Aufnehmen",
+  "Record (R)": "Aufnehmen (R)",
+  "Panic: silence at once": "Panik: sofort Stille",
+  "Silence at once (Escape)": "Sofort Stille (Escape)",
+  "Volume": "Lautstärke",
+  "Mute": "Stumm",
+  "Mute the piano of this page (M)": "Das Klavier dieser Seite stummschalten (M)",
+  "Undo": "Rückgängig",
+  "Undo: {name} (Ctrl+Z)": "Rückgängig: {name} (Strg+Z)",
+  "Redo": "Wiederholen",
+  "Redo: {name} (Ctrl+Shift+Z)": "Wiederholen: {name} (Strg+Umschalt+Z)",
+  "New": "Neu",
+  "Forget all, and begin anew": "Alles vergessen und neu beginnen",
+  "Answer": "Antworten",
+  "When you pause, the model goes on": "Machst du eine Pause, spielt das Modell weiter",
+  "Download what was recorded last, or else all, as MIDI": "Die letzte Aufnahme oder sonst alles als MIDI herunterladen",
+  "Download what was recorded last, or else all, as sound": "Die letzte Aufnahme oder sonst alles als Klang herunterladen",
+  "How it plays": "Spielweise",
+  "Playback": "Abspielen",
+  "Moment of the take": "Moment der Aufnahme",
+  "Loop": "Schleife",
+  "Back to the piano": "Zurück zum Klavier",
+  "Done": "Fertig",
+  "Send to": "Senden an",
+  "nothing": "nichts",
+  "Listening to {names}.": "Hört auf {names}.",
+  "No MIDI keyboard is connected.": "Kein MIDI-Keyboard ist angeschlossen.",
+  "This browser does not speak MIDI: Chrome, Edge and Firefox do.": "Dieser Browser spricht kein MIDI: Chrome, Edge und Firefox können es.",
+  "The browser was not allowed to use MIDI.": "Der Browser durfte MIDI nicht benutzen.",
+  "The recordings are kept by this browser.": "Die Aufnahmen bewahrt dieser Browser auf.",
+  "This browser keeps no recordings: save them as files before you leave.": "Dieser Browser bewahrt keine Aufnahmen auf: Speichere sie als Dateien, bevor du gehst.",
+  "Nothing has been recorded yet: press R while it plays.": "Noch ist nichts aufgenommen: Drück R, während es spielt.",
+  "Keep what was played": "Gespieltes behalten",
+  "Name": "Name",
+  "Listen": "Anhören",
+  "Delete": "Löschen",
+  "Delete {name}": "{name} löschen",
+  "{name} is deleted.": "{name} ist gelöscht.",
+  "{length}, {notes} notes, {when}": "{length}, {notes} Töne, {when}",
+  "being recorded": "wird aufgenommen",
+  "Take {number}": "Aufnahme {number}",
+  "Space": "Leertaste", "Backspace": "Rücktaste", "Arrows": "Pfeiltasten", "Ctrl+Z, Ctrl+Shift+Z": "Strg+Z, Strg+Umschalt+Z",
+  "play, stop": "Wiedergabe, Stopp",
+  "silence at once": "sofort Stille",
+  "back five seconds, and on differently": "fünf Sekunden zurück und anders weiter",
+  "record": "aufnehmen",
+  "the takes": "die Aufnahmen",
+  "mute": "stumm",
+  "undo, redo": "rückgängig, wiederholen",
+  "the piano, from C": "das Klavier, ab C",
+  "an octave down, up": "eine Oktave tiefer, höher",
+  "turn the knob that is chosen, or choose a moment in the notes, from which Enter goes on; Tab chooses":
+    "drehen den gewählten Regler oder wählen einen Moment in der Rolle, von dem Eingabe weiterspielt; Tab wählt",
+  "this page": "diese Seite",
+  "Knobs": "Regler",
+  "The address of this page holds how it is set.": "Die Adresse dieser Seite enthält die Einstellungen.",
+  "Licence": "Lizenz", "Learned from": "Gelernt aus",
+  "What it plays comes under its licence.": "Was es spielt, steht unter seiner Lizenz.",
+  "connecting": "verbindet", "connected": "verbunden", "no server": "kein Server",
+  "The connection is lost. Trying again…": "Die Verbindung ist abgebrochen. Neuer Versuch …",
+  "Too many pages play already: close another one. Trying again…": "Zu viele Seiten spielen schon: Schließ eine andere. Neuer Versuch …",
+  "The server cannot be reached.": "Der Server ist nicht erreichbar.",
+  "Nothing has been played yet.": "Noch ist nichts gespielt.",
+  "There is no piano to render with.": "Es fehlt das Klavier, um Klang zu erzeugen.",
+  "There are no piano notes in this file.": "In dieser Datei sind keine Klaviertöne.",
+  "This file is too large: at most 4 MB are taken.": "Diese Datei ist zu groß: höchstens 4 MB.",
+  "The file cannot be read: {reason}": "Die Datei ist nicht lesbar: {reason}",
+  "The first ten minutes were written: longer sound does not fit.": "Geschrieben sind die ersten zehn Minuten: mehr Klang passt nicht.",
+  "No piano is heard: {reason}. Music goes out by MIDI only.": "Kein Klavier ist zu hören: {reason}. Musik geht nur über MIDI hinaus.",
+  "A sample of the piano cannot be decoded: some notes are not heard.": "Ein Klang des Klaviers ist nicht lesbar: Manche Töne sind nicht zu hören.",
+  "There is no model {name} here.": "Ein Modell {name} gibt es hier nicht.",
+  "{name} {value} is out of range: it is {used}": "{name} {value} liegt außerhalb: es gilt {used}",
+  "{name} cannot be {value}": "{name} kann nicht {value} sein",
+  "Go on from {time}": "Weiter ab {time}",
+  "Open a file": "Datei öffnen",
+  // Controls, as the server names them, and their units.
+  "Boldness": "Kühnheit",
+  "low plays it safe, high is wild (temperature)": "wenig spielt sicher, viel wild (temperature)",
+  "Variety": "Vielfalt",
+  "how many of the less likely notes may come (top-p)": "wie viele der weniger wahrscheinlichen Töne kommen dürfen (top-p)",
+  "Caution": "Vorsicht",
+  "leaves out what is far less likely than the likeliest (min-p)": "lässt weg, was viel unwahrscheinlicher ist als das Wahrscheinlichste (min-p)",
+  "Guidance": "Führung",
+  "how closely it follows what you request; other than 1 takes twice the work": "wie genau es deinen Wünschen folgt; anders als 1 kostet doppelte Arbeit",
+  "Density": "Dichte", "notes a second": "Töne in der Sekunde",
+  "Onset rate": "Anschläge", "moments a second at which notes begin": "Momente in der Sekunde, in denen Töne beginnen",
+  "Loudness": "Dynamik", "how hard the keys are struck": "wie fest die Tasten angeschlagen werden",
+  "Polyphony": "Stimmen", "notes that sound at once, at most": "Töne, die höchstens zugleich klingen",
+  "Lowest": "Tiefster", "Highest": "Höchster",
+  "the lowest key that it strikes": "die tiefste Taste, die es anschlägt",
+  "the highest key that it strikes": "die höchste Taste, die es anschlägt",
+  "Pitches": "Tonvorrat", "notes that it may play, and how gladly": "Töne, die es spielen darf, und wie gern",
+  "Manner of": "In der Art von", "in whose manner it plays": "in wessen Art es spielt",
+  "notes/s": "Töne/s", "onsets/s": "Anschl./s", "notes": "Töne",
+  "free": "frei", "anyone": "niemand Bestimmtes", "Root": "Grundton", "Scale": "Tonleiter", "scale": "Tonleiter",
+  "all": "alle", "major": "Dur", "minor": "Moll", "dorian": "dorisch", "pentatonic": "pentatonisch", "blues": "Blues",
+  "whole tone": "Ganzton",
+};
+
+let german = false;
+
+/**
+ * Speak a language from now on, or English where there is none such.
+ * @param {string} code such as "de-AT"
+ * @returns {"en" | "de"}
+ */
+export function speak(code) {
+  german = code.startsWith("de");
+  return language();
+}
+
+const language = () => (german ? "de" : "en");
+
+/**
+ * A text in the language of the page, its {parts} filled in.
+ * @param {string} english
+ * @param {Record<string, string>} parts
+ */
+export function t(english, parts = {}) {
+  const text = german ? GERMAN[english] ?? english : english;
+  return text.replace(/\{(\w+)\}/g, (whole, name) => parts[name] ?? whole);
+}
+
+const ATTRIBUTES = ["title", "aria-label", "data-drop"];
+/** @type {WeakMap<Node, Record<string, string>>} */
+const originals = new WeakMap();
+
+/**
+ * Say what an element holds in the language of the page; texts that were written in English by the
+ * page's file are known by their nodes, so that it can be done again.
+ * @param {Element} root
+ */
+export function translate(root) {
+  document.documentElement.lang = language();
+  const walk = document.createTreeWalker(root, NodeFilter.SHOW_ELEMENT | NodeFilter.SHOW_TEXT);
+  for (let node = walk.nextNode(); node; node = walk.nextNode()) {
+    const english = originals.get(node) ?? written(node);
+    originals.set(node, english);
+    for (const [name, text] of Object.entries(english)) {
+      if (node instanceof Element) node.setAttribute(name, t(text));
+      else node.nodeValue = (node.nodeValue ?? "").replace(/^(\s*)[^]*?(\s*)$/, (_, before, after) => before + t(text) + after);
+    }
+  }
+}
+
+/** @param {Node} node @returns {Record<string, string>} */
+function written(node) {
+  if (!(node instanceof Element)) {
+    const text = (node.nodeValue ?? "").trim().replace(/\s+/g, " ");
+    return text in GERMAN ? { text } : {};
+  }
+  const texts = ATTRIBUTES.map((name) => [name, node.getAttribute(name) ?? ""]);
+  return Object.fromEntries(texts.filter(([, text]) => text in GERMAN));
+}
