@@ -318,11 +318,15 @@ def test_generate_has_every_setting_of_the_library(run: Run, tmp_path: Path) -> 
         "--velocity-temperature 0 --time-top-p 0.97 --time-min-p 0.02 --duration-top-p 0.96 "
         "--duration-min-p 0.03 "
         "--top-k 90 --top-p 0.98 --min-p 0.01 --lowest-pitch 40 --highest-pitch 90 --polyphony 5 "
-        "--longest-note 2 --longest-rest 1 --avoid-loops --density 6 --loudness 60 --guidance 1.5 "
-        "--pitch-weights 5,0,3,0,4,3,0,5,0,3,0,2 --onset-rate 4"
+        "--longest-note 2 --longest-rest 1 --avoid-loops --no-two-hands --density 6 "
+        "--loudness 60 --guidance 1.5 --pitch-weights 5,0,3,0,4,3,0,5,0,3,0,2 --onset-rate 4"
     )
     names = [option.removeprefix("--") for option in options.split() if option.startswith("--")]
-    units = {"longest-note": "longest_note_s", "longest-rest": "longest_rest_s"}
+    units = {
+        "longest-note": "longest_note_s",
+        "longest-rest": "longest_rest_s",
+        "no-two-hands": "two_hands",
+    }
     given = {units.get(name, name.replace("-", "_")) for name in names}
     # The bundled model supports neither the composers nor returns.
     assert given | {"composer", "returns"} == {field.name for field in dataclasses.fields(Settings)}
@@ -340,8 +344,8 @@ def test_generate_has_every_setting_of_the_library(run: Run, tmp_path: Path) -> 
         temperature=1.1, time_temperature=1.2, duration_temperature=0.8, velocity_temperature=0,
         time_top_p=0.97, time_min_p=0.02, duration_top_p=0.96, duration_min_p=0.03,
         top_k=90, top_p=0.98, min_p=0.01, lowest_pitch=40, highest_pitch=90, polyphony=5,
-        longest_note_s=2, longest_rest_s=1, avoid_loops=True, density=6, loudness=60, guidance=1.5,
-        pitch_weights=(5, 0, 3, 0, 4, 3, 0, 5, 0, 3, 0, 2), onset_rate=4,
+        longest_note_s=2, longest_rest_s=1, avoid_loops=True, two_hands=False, density=6,
+        loudness=60, guidance=1.5, pitch_weights=(5, 0, 3, 0, 4, 3, 0, 5, 0, 3, 0, 2), onset_rate=4,
         changes={2.0: {"density": 12, "key": "A minor"}},
     )  # fmt: skip
     said = midi.read_provenance("a.mid")

@@ -239,7 +239,7 @@ def test_a_model_that_cannot_keep_pace_plays_later_and_does_not_rush():
     engine.room, engine.seconds = room, 0.08
     assert not hanging(room.play())
     summary = room.live.summary()
-    assert summary["delays"] > 3 and summary["delayed_s"] > 1
+    assert summary["delays"] > 3 and summary["delayed_s"] > 0.5
     other = Room(CHORD, 30, "seed")
     other.play()
     due = [

@@ -15,6 +15,8 @@ from espressivo.codes import (
 )
 from espressivo.engine.engine import State
 from espressivo.errors import GenerationError
+from espressivo.music import Performance
+from espressivo.music.playing import unplayable
 from espressivo.play import settings
 from espressivo.play.arguments import length_of
 from espressivo.play.model import Model
@@ -81,7 +83,12 @@ def test_each_setting_ends_where_it_says(name, taken, refused):
 
 
 def test_every_setting_that_has_an_end_is_tried_there():
-    words = {"avoid_loops", "pitch_weights", "composer"}  # the last two: test_controls.py
+    words = {
+        "avoid_loops",
+        "two_hands",
+        "pitch_weights",
+        "composer",
+    }  # the last two: test_controls.py
     fields = {field.name for field in dataclasses.fields(Settings)}
     assert fields - words == {name for name, *_ in BOUNDS}
 
@@ -140,6 +147,29 @@ def test_a_range_and_one_voice():
     onset, offset, notes = heard(1, polyphony=1, lowest_pitch=60, highest_pitch=60)
     assert set(notes["pitch"].tolist()) == {60}
     assert (onset[1:] >= offset[:-1]).all()
+
+
+@pytest.mark.parametrize("name", ["seed", "pedal", "notes"])
+def test_two_hands_can_take_every_chord(name):
+    v = vocabulary(name)
+    at_once = [v.first[TIME_SHIFT]] if v.notewise else np.flatnonzero(v.kinds == NOTE_ON)
+    model = Model(Mock(v, favour=at_once))
+    # The primer breaks the rule: no two hands take these at once.
+    wide = [21, 40, 60, 80, 100]
+    primer = Performance.from_arrays(
+        onset_s=[0.0] * 5, offset_s=[0.05] * 5, pitch=wide, velocity=[64] * 5
+    )
+    for begin in (None, primer):
+        found = {}
+        for two_hands in (True, False):
+            pieces = [
+                model.generate(notes=40, seed=seed, primer=begin, two_hands=two_hands)
+                for seed in range(3)
+            ]
+            found[two_hands] = sum(unplayable(piece)[0] for piece in pieces)
+            assert all(len(piece) == 40 for piece in pieces)
+            assert sum(unplayable(piece)[1] for piece in pieces) > 2
+        assert found[True] == 0 < found[False]
 
 
 @pytest.mark.parametrize("rest_s", [0.5, 2.34])

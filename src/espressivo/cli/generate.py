@@ -124,6 +124,11 @@ Take = tuple[int, Arguments, Performance]
     help="Seconds of silence after which a note is struck.",
 )
 @click.option("--avoid-loops/--no-avoid-loops", default=False, help="Break loops of notes.")
+@click.option(
+    "--two-hands/--no-two-hands",
+    default=True,
+    help="Keep each chord within the reach of two hands.",
+)
 @click.option("--density", type=Between(0), help="Ask for so many notes a second.")
 @click.option(
     "--onset-rate",
@@ -151,7 +156,7 @@ Take = tuple[int, Arguments, Performance]
 )
 @click.option(
     "--returns",
-    type=click.FloatRange(0),
+    type=Between(0),
     default=1.0,
     help="How strongly music comes back that was there before: 1 as learned, 0 hardly.",
 )

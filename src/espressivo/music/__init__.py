@@ -34,6 +34,7 @@ from espressivo.music.performance import (
     Performance,
     sustained_notes,
 )
+from espressivo.music.playing import within_reach
 from espressivo.music.recall import longest_loop, recalled, shared_patterns, top_line
 from espressivo.music.tonality import clashes, in_scale, pitch_class_entropy, tonic
 
@@ -76,4 +77,5 @@ __all__ = [
     "window",
     "window_starts",
     "windows",
+    "within_reach",
 ]

@@ -71,6 +71,7 @@ class Options(TypedDict, total=False):
     longest_note_s: float | None
     longest_rest_s: float | None
     avoid_loops: bool
+    two_hands: bool
     density: float | None
     loudness: float | None
     pitch_weights: tuple[float, ...] | None
@@ -109,6 +110,8 @@ class Settings:
         After so long without a sounding note one is struck; above 0.
     avoid_loops : bool
         Whether a pitch is ruled out when it would go on with a loop; see `LoopDetector`.
+    two_hands : bool
+        Whether each chord is such that two hands can take it: five notes within 16 semitones each.
     density, loudness, pitch_weights, onset_rate, composer : optional
         What is requested of the music; see `Controls`. Only some models support them. In a pitch
         class whose weight is 0 no note begins: that is a rule.
@@ -143,6 +146,7 @@ class Settings:
     longest_note_s: float | None = None
     longest_rest_s: float | None = None
     avoid_loops: bool = False
+    two_hands: bool = True
     density: float | None = None
     loudness: float | None = None
     pitch_weights: tuple[float, ...] | None = None
@@ -226,6 +230,7 @@ class Settings:
             self.polyphony,
             self.longest_note_s,
             self.longest_rest_s,
+            self.two_hands,
         )
 
     @property
