@@ -873,9 +873,9 @@ def test_write_replaces_a_file_or_leaves_it(tmp_path):
 
 
 def test_a_folder_that_is_missing_is_named(tmp_path):
-    with pytest.raises(MidiError, match="cannot be written: No such file"):
+    with pytest.raises(MidiError, match="cannot be written: there is no folder"):
         midi.write(midi.from_bytes(GOOD), tmp_path / "missing" / "out.mid")
-    with pytest.raises(MidiError, match="cannot be written: Is a directory"):
+    with pytest.raises(MidiError, match="cannot be written: is a folder"):
         midi.write(midi.from_bytes(GOOD), tmp_path)
 
 

@@ -305,6 +305,7 @@ def _read(path: Path) -> _Report:
                 f"{what} {before}": _share(np.array(amounts, np.float64))
                 for what, of in report["recall"].items()
                 for before, amounts in of.items()
+                if amounts  # none, where every piece is too short for its passage
             },
             {line["feature"]: _overlap(line) for line in music["features"]},
             figures(_amounts(music["model"])),
@@ -339,7 +340,8 @@ def _overlap(line: dict[str, Any]) -> Figure:
 
 
 def _amounts(of: dict[str, Any]) -> dict[str, NDArray[np.float64]]:
-    return {name: np.array(amounts, np.float64) for name, amounts in of.items() if name in ROWS}
+    known = {name: amounts for name, amounts in of.items() if name in ROWS}
+    return {name: np.array(each, np.float64).reshape(-1, 2) for name, each in known.items()}
 
 
 def _column(name: str, report: _Report, mine: _Sums, first: tuple[_Report, _Sums] | None) -> Column:
