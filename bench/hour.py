@@ -20,8 +20,7 @@ from pathlib import Path
 import numpy as np
 
 import espressivo
-from espressivo.evaluation.statistics import windows
-from espressivo.music.features import FEATURES, measure, window
+from espressivo.music.features import FEATURES, measure, window, windows
 
 MINUTE_S = 60.0
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from espressivo import Dataset, Performance
 from espressivo.evaluation.memorisation import Memory
-from espressivo.evaluation.statistics import windows
+from espressivo.music.features import windows
 
 NOTES, SEMITONES, TEMPO = 40, 3, 1.03
 

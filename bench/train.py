@@ -21,7 +21,7 @@ from torch import nn
 from torch.nn import functional
 
 import espressivo
-from espressivo.data.dataset import FORMAT, Dataset
+from espressivo.data.dataset import Dataset
 from espressivo.data.windows import Cut
 from espressivo.networks import NETWORKS
 from espressivo.training.checkpoint import Checkpoint
@@ -57,7 +57,7 @@ def ours(kind: str, rows: int, events: int, steps: int, folder: Path, precision:
     lines = [f"{n},kept,train,{n},00000,{n * count},{count},1,1.0\n" for n in range(20)]
     lines.append("v,kept,validation,v,00000,0,100,1,1.0\n")
     (folder / "manifest.csv").write_text(header + "".join(lines), encoding="utf-8")
-    about = json.dumps({"format": FORMAT, "vocabulary": v.to_dict()})
+    about = json.dumps({"format": 1, "vocabulary": v.to_dict()})
     (folder / "dataset.json").write_text(about, encoding="utf-8")
     config = TrainingConfig(
         network=NETWORKS[kind],

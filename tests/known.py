@@ -12,7 +12,7 @@ class Mock:
 
     card = CARD
     sha256 = "0" * 64
-    controls = 0
+    controls = pointers = 0
     reads = ()
 
     def __init__(self, v, favour=None):
@@ -21,7 +21,7 @@ class Mock:
     def initial_state(self, rows=1):
         return (np.zeros((1, rows, 2), np.float32),)
 
-    def run(self, ids, state, controls=None):
+    def run(self, ids, state, controls=None, pointers=None):
         (memory,) = (array.copy() for array in state)
         logits = np.empty((*ids.shape, self.vocabulary.size), np.float32)
         for t, row in enumerate(ids):
@@ -30,10 +30,13 @@ class Mock:
                 logits[t, b] = self.logits(*memory[0, b])
         return logits, (memory,)
 
+    def pointed(self, ids):
+        return None
+
     def unchanged(self, id_):
         return 0
 
-    def step(self, id_, state, controls=None):
+    def step(self, id_, state, controls=None, pointers=None):
         logits, state = self.run(np.array([[id_]]), state)
         return logits[0, 0], state
 

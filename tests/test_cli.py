@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -317,14 +318,18 @@ def test_generate_has_every_setting_of_the_library(run: Run, tmp_path: Path) -> 
         "--velocity-temperature 0 --time-top-p 0.97 --time-min-p 0.02 --duration-top-p 0.96 "
         "--duration-min-p 0.03 "
         "--top-k 90 --top-p 0.98 --min-p 0.01 --lowest-pitch 40 --highest-pitch 90 --polyphony 5 "
-        "--longest-note 2 --longest-rest 1 --avoid-loops --density 6 --loudness 60 --guidance 1.5 "
-        "--pitch-weights 5,0,3,0,4,3,0,5,0,3,0,2 --onset-rate 4"
+        "--longest-note 2 --longest-rest 1 --avoid-loops --no-two-hands --density 6 "
+        "--loudness 60 --guidance 1.5 --pitch-weights 5,0,3,0,4,3,0,5,0,3,0,2 --onset-rate 4"
     )
     names = [option.removeprefix("--") for option in options.split() if option.startswith("--")]
-    units = {"longest-note": "longest_note_s", "longest-rest": "longest_rest_s"}
+    units = {
+        "longest-note": "longest_note_s",
+        "longest-rest": "longest_rest_s",
+        "no-two-hands": "two_hands",
+    }
     given = {units.get(name, name.replace("-", "_")) for name in names}
-    # The bundled model does not support the composers.
-    assert given | {"composer"} == {field.name for field in dataclasses.fields(Settings)}
+    # The bundled model supports neither the composers nor returns.
+    assert given | {"composer", "returns"} == {field.name for field in dataclasses.fields(Settings)}
     status, _, _ = run(
         "generate", *options.split(), "--primer-chords", "C Am/E", "--include-primer",
         "--seconds", 4, "--ending", "cut", "--seed", 1, "-o", "a.mid", "--at", "2: density=12",
@@ -339,8 +344,8 @@ def test_generate_has_every_setting_of_the_library(run: Run, tmp_path: Path) -> 
         temperature=1.1, time_temperature=1.2, duration_temperature=0.8, velocity_temperature=0,
         time_top_p=0.97, time_min_p=0.02, duration_top_p=0.96, duration_min_p=0.03,
         top_k=90, top_p=0.98, min_p=0.01, lowest_pitch=40, highest_pitch=90, polyphony=5,
-        longest_note_s=2, longest_rest_s=1, avoid_loops=True, density=6, loudness=60, guidance=1.5,
-        pitch_weights=(5, 0, 3, 0, 4, 3, 0, 5, 0, 3, 0, 2), onset_rate=4,
+        longest_note_s=2, longest_rest_s=1, avoid_loops=True, two_hands=False, density=6,
+        loudness=60, guidance=1.5, pitch_weights=(5, 0, 3, 0, 4, 3, 0, 5, 0, 3, 0, 2), onset_rate=4,
         changes={2.0: {"density": 12, "key": "A minor"}},
     )  # fmt: skip
     said = midi.read_provenance("a.mid")
@@ -374,3 +379,61 @@ def test_next_shows_the_likeliest_events(run: Run) -> None:
         (row["probability"] for row in rows), reverse=True
     )
     assert rows[0]["meaning"] == v.describe(rows[0]["event"] - 1)
+
+
+# Where outputs go
+
+
+@pytest.mark.parametrize("command", ["generate", "render", "plot", "events"])
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(
+    run: Run, tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "read_bytes", None)  # no work is begun
+    for name, words in (
+        (f"none/a{ENDINGS[command]}", "there is no folder"),
+        (f"folder{ENDINGS[command]}", "is a folder"),
+    ):
+        (tmp_path / f"folder{ENDINGS[command]}").mkdir(exist_ok=True)
+        status, out, err = run(command, *(["missing.mid"] * (command in "render plot")), "-o", name)
+        assert (status, out) == (1, "")
+        assert err.startswith(f"espressivo: {name}: {words}") and err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == [f"folder{ENDINGS[command]}"]
+
+
+ENDINGS = {"generate": ".mid", "render": ".wav", "plot": ".png", "events": ".mid"}
+BEGINS = {"generate": b"MThd", "render": b"RIFF", "plot": b"\x89PNG"}
+
+
+@pytest.mark.parametrize("command", ["generate", "render", "plot"])
+@pytest.mark.parametrize("name", ["-", "/dev/stdout"])
+def test_standard_output_takes_the_file_alone(scale: Path, command: str, name: str) -> None:
+    given = ["--events", "9"] if command == "generate" else [str(scale)]
+    words = [sys.executable, "-m", "espressivo", command, *given, "-o", name]
+    done = subprocess.run(words, capture_output=True, check=True, cwd=scale.parent)
+    assert done.stdout.startswith(BEGINS[command])
+    assert done.stderr.decode().splitlines()[-1].startswith(name)
+    assert [path.name for path in scale.parent.iterdir()] == [scale.name]
+
+
+def test_several_takes_need_names(run: Run) -> None:
+    status, _, err = run("generate", "--count", "2", "--events", "9", "-o", "-")
+    assert status == 2 and "--count makes several files: give the name of a file" in err
+
+
+def test_a_full_disk_leaves_what_was_there(scale: Path) -> None:
+    script = (
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)); "
+        "from espressivo.cli import main; main()"
+    )
+    (scale.parent / "a.wav").write_bytes(b"old")
+    words = [sys.executable, "-c", script, "render", str(scale), "-o", "a.wav"]
+    done = subprocess.run(words, capture_output=True, check=False, cwd=scale.parent, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[-1] == "espressivo: a.wav: File too large"
+    assert sorted(path.name for path in scale.parent.iterdir()) == ["a.wav", "scale.mid"]
+    assert (scale.parent / "a.wav").read_bytes() == b"old"
+
+
+def test_names_in_errors_do_nothing_to_a_terminal(run: Run) -> None:
+    status, _, err = run("info", "\x1b[31m\n.mid")
+    assert status == 1 and err.startswith("espressivo: \\x1b[31m\\n.mid: ") and err.count("\n") == 1

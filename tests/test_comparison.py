@@ -11,7 +11,7 @@ import pytest
 from espressivo import cli
 from espressivo.errors import DataError
 from espressivo.evaluation.comparison import compare
-from espressivo.evaluation.likelihood import difference, resamples, share
+from espressivo.evaluation.intervals import differing, ratios, resamples, share
 
 EVENTS = np.array([100, 250, 80, 400, 120, 60])
 HARD = np.array([1.0, 3.0, 2.0, 1.5, 2.5, 4.0])  # nats per event that any model needs
@@ -34,7 +34,8 @@ def report(path, name, extra, *, pieces=range(6), vocabulary="seed", first_event
         )
     path.mkdir()
     about = {
-        "format": 1,
+        "format": 2,
+        "recall": {"past": {"0 s": [[40.0, 4], [60.0, 5]]}, "copy": {}},
         "model": {"name": name, "vocabulary": vocabulary},
         "data": {"first_events": first_events},
         "music": music,
@@ -42,6 +43,26 @@ def report(path, name, extra, *, pieces=range(6), vocabulary="seed", first_event
     }
     (path / "report.json").write_text(json.dumps(about))
     return path
+
+
+def music(overlap, looping, people=0.0):
+    """What a model of 40 samples was found to play: its overlap in pitch, and loops."""
+    rng = np.random.default_rng(0)
+    replicates = overlap + rng.normal(0, 0.01, 200)
+    loops = np.stack((np.arange(40) < 40 * looping, np.ones(40)), axis=1)
+    humans = np.stack((np.arange(60) < 60 * people, np.ones(60)), axis=1)
+    return {
+        "features": [
+            {
+                "feature": "pitch",
+                "model": {"overlap": overlap},
+                "replicates": replicates.tolist(),
+            }
+        ],
+        "model": {"loops": loops.tolist()},
+        "people": {"loops": humans.tolist()},
+        "references": {"loop": {"loops": {"value": 1.0, "low": None, "high": None}}},
+    }
 
 
 def test_differences_are_those_of_the_models_and_not_of_the_pieces(tmp_path):
@@ -61,7 +82,9 @@ def test_a_paired_interval_covers_as_often_as_it_says():
         events = rng.integers(50, 500, 50).astype(float)
         hard = rng.normal(2, 0.5, 50)
         one, other = (events * (hard + rng.normal(extra, 0.1, 50)) for extra in (0.2, 0.0))
-        estimate = difference((one, other), (events, events), drawn)
+        replicates = (ratios(np.stack((nats, events), axis=1), drawn) for nats in (one, other))
+        value = (one.sum() - other.sum()) / events.sum()
+        estimate = differing(value, next(replicates) - next(replicates))
         hits += estimate.low <= 0.2 <= estimate.high
         alone = share(one, events, drawn)
         narrower += estimate.high - estimate.low < (alone.high - alone.low) / 2
@@ -90,6 +113,28 @@ def test_events_of_different_vocabularies_are_not_compared(tmp_path):
     assert more["note"].value == pytest.approx(0.4, rel=0.02)
 
 
+def test_nearer_and_farther_are_said_only_where_it_is_shown(tmp_path):
+    first = report(tmp_path / "a", "one", 0.5, music=music(0.9, 0.1))
+    others = {
+        "same": (0.5, music(0.9, 0.1)),
+        "worse": (0.8, music(0.7, 0.7)),
+        "better": (0.2, music(0.97, 0.0)),
+        "hardly": (0.5, music(0.9, 0.15)),
+    }
+    folders = [
+        report(tmp_path / name, name, extra, music=plays) for name, (extra, plays) in others.items()
+    ]
+    found = {column.name: column.verdicts for column in compare([first, *folders]).columns}
+    assert found["one"] == {}
+    nothing = "no difference shown"
+    assert found["same"] == {"nats": nothing, "loops": nothing, "pitch": nothing}
+    far = "farther from people"
+    assert found["worse"] == {"nats": "worse", "loops": far, "pitch": far}
+    assert found["better"]["nats"] == "better"
+    assert found["better"]["pitch"] == "nearer to people"
+    assert found["hardly"]["loops"] == nothing
+
+
 def test_quick_reports_are_compared_with_quick_ones_alone(tmp_path):
     one = report(tmp_path / "a", "one", 0)
     other = report(tmp_path / "b", "other", 0, first_events=500)
@@ -111,9 +156,9 @@ def test_models_of_one_name_are_told_apart(tmp_path, monkeypatch):
         (None, "cannot be read"),
         ("{", "is no report"),
         ("[]", "is no report"),
-        ('{"format": 2}', "format 2"),
-        ('{"format": 1, "pieces": [{}]}', "is no report"),
-        ('{"format": 1, "pieces": []}', "is no report"),
+        ('{"format": 1}', "format 1"),
+        ('{"format": 2, "pieces": [{}]}', "is no report"),
+        ('{"format": 2, "pieces": []}', "is no report"),
     ],
 )
 def test_what_is_no_report_is_refused(tmp_path, text, words):
@@ -125,10 +170,7 @@ def test_what_is_no_report_is_refused(tmp_path, text, words):
 
 def test_the_command_shows_and_writes_all(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    line = {"feature": "pitch", "model": {"overlap": 0.75}}
-    report(
-        tmp_path / "a", "one", 0, music={"features": [line], "astray": {"loops": {"model": 0.125}}}
-    )
+    report(tmp_path / "a", "one", 0, music=music(0.75, 0.125))
     report(tmp_path / "b", "<other>", 0.25)
     monkeypatch.setattr(sys, "argv", "espressivo compare a b --out side".split())
     cli.main()

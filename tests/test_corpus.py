@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+import stat
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -148,6 +149,46 @@ def test_notes_that_the_vocabulary_lacks_are_counted(corpus, tmp_path):
     (row,) = account_of(tmp_path / "out").values()
     assert (row["notes"], row["outside"]) == ("1", "2")
     assert manifest.outside == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="files of Unix")
+def test_what_is_no_file_is_skipped_and_named(corpus, tmp_path):
+    played(0).write(corpus / "a.mid")
+    os.mkfifo(corpus / "fifo.mid")
+    os.mknod(corpus / "socket.mid", stat.S_IFSOCK | 0o600)
+    (corpus / "zero.mid").symlink_to("/dev/zero")
+    (corpus / "self.mid").symlink_to("self.mid")
+    (corpus / "folder.mid").mkdir()
+    with (corpus / "endless.mid").open("wb") as file:
+        file.truncate(1 << 40)
+    manifest = make(corpus, tmp_path / "out", fractions=ALL_TRAIN)
+    assert (manifest.found, manifest.kept, manifest.dropped) == (6, 1, {"unreadable": 5})
+    assert [text.partition(": ")[0] for text in manifest.unreadable] == [
+        f"corpus/{name}.mid" for name in ("endless", "fifo", "self", "socket", "zero")
+    ]
+
+
+def test_a_folder_that_cannot_be_listed_is_skipped_and_named(corpus, tmp_path, monkeypatch):
+    (corpus / "secret").mkdir()
+    played(0).write(corpus / "a.mid")
+    listed = os.scandir
+
+    def scandir(path):
+        if Path(path).name == "secret":
+            raise PermissionError(13, "Permission denied", path)
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    manifest = make(corpus, tmp_path / "out", fractions=ALL_TRAIN)
+    assert (manifest.found, manifest.kept) == (2, 1)
+    assert manifest.unreadable[0].startswith("corpus/secret: ")
+
+
+def test_names_do_nothing_to_a_terminal(corpus, tmp_path):
+    played(0).write(corpus / "\x1b[31m\n.mid")
+    make(corpus, tmp_path / "out", fractions=ALL_TRAIN)
+    (piece,) = Dataset(tmp_path / "out").pieces
+    assert piece.path == "corpus/\\x1b[31m\\n.mid"
 
 
 def test_links_that_go_round_in_circles_are_harmless(corpus, tmp_path):
@@ -364,12 +405,20 @@ def test_a_place_that_cannot_be_written_is_named(many, tmp_path):
         make(many, tmp_path / "file" / "out")
 
 
+@pytest.mark.parametrize("name", ["dataset.json", "manifest.csv", "pieces.ids"])
+def test_a_folder_with_a_file_of_another_program_is_left_alone(many, tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(DataError, match=f"{name}: is no part of a dataset: choose another folder"):
+        make(many, tmp_path)
+    assert contents(tmp_path) == {name: b"mine"}
+
+
 def test_a_second_run_on_the_same_folder_is_refused(many, tmp_path):
     class Second:
         """A progress that starts another run in the midst of this one."""
 
         def start(self, total, unit, label):
-            with pytest.raises(DataError, match="another run is preparing it"):
+            with pytest.raises(DataError, match=f"is in use by process {os.getpid()} on "):
                 make(many, tmp_path / "out")
 
         def advance(self, n=1, note=""):
@@ -473,7 +522,7 @@ def test_a_smaller_corpus_leaves_no_trace_of_the_larger(many, corpus, tmp_path):
     assert contents(tmp_path / "out") == contents(tmp_path / "alone")
 
 
-@pytest.mark.parametrize("damage", ["cut", "missing", "record"])
+@pytest.mark.parametrize("damage", ["cut", "missing", "one bit", "record", "one bit of the record"])
 def test_a_damaged_shard_is_made_anew(many, undisturbed, tmp_path, damage):
     out = tmp_path / "out"
     make(many, out)
@@ -482,6 +531,11 @@ def test_a_damaged_shard_is_made_anew(many, undisturbed, tmp_path, damage):
         shard.write_bytes(shard.read_bytes()[:-2])
     elif damage == "missing":
         shard.unlink()
+    elif damage.startswith("one bit"):
+        path = shard.with_suffix(".json") if "record" in damage else shard
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
     else:
         shard.with_suffix(".json").write_text('{"entries": [{"color": "red"}]}')
     make(many, out)

@@ -15,7 +15,8 @@ from espressivo.codes.controls import measured
 from espressivo.data.augment import Augmentation
 from espressivo.data.corpus import prepare
 from espressivo.data.dataset import Dataset
-from espressivo.data.windows import IGNORED, Cut, batches, whole_pieces
+from espressivo.data.sides import Material
+from espressivo.data.windows import IGNORED, Cut, Passage, batches, passages
 from espressivo.errors import DataError
 from played import played
 
@@ -155,18 +156,39 @@ def test_ids_are_what_the_vocabulary_writes(dataset, midi):
     assert [piece.composition for piece in dataset.split("validation")] == ["piece 10", "piece 11"]
 
 
+def whole(dataset, split, notewise=False):
+    pieces = (dataset.ids(piece) for piece in dataset.split(split))
+    return [Passage(Material(ids, dataset.vocabulary, notewise)) for ids in pieces]
+
+
 def test_whole_pieces_score_every_event_once_given_all_before_it(dataset):
     for split, rows in (("train", 4), ("validation", 64)):
-        source = whole_pieces(dataset, split, Cut(rows=rows, events=50, carried=True))
+        source = passages(whole(dataset, split), rows, 50)
         followed = pieces_followed(source, dataset.vocabulary.size)
         expected = [dataset.ids(piece).tolist() for piece in dataset.split(split)]
         assert sorted(followed) == sorted(expected)
 
 
-def test_whole_pieces_can_stop_after_the_first_events(dataset):
-    source = whole_pieces(dataset, "train", Cut(rows=3, events=50, carried=True), 70)
-    expected = [ids[:70] for ids in train_ids(dataset)]
-    assert sorted(pieces_followed(source, dataset.vocabulary.size)) == sorted(expected)
+@pytest.mark.parametrize("notewise", [False, True])
+def test_a_passage_is_read_from_inside_a_piece_and_scored_in_part(notes, notewise):
+    piece, other = whole(notes, "train", notewise)[:2]
+    every = [Passage(piece.piece, 10, 90, 50), Passage(other.piece, 0, 30, 0)]
+    events = [in_events(notes, "train"), train_ids(notes)][not notewise]
+    inputs, targets = [[], []], [[], []]
+    for number, batch in enumerate(passages(every, 2, 40, ["controls"])):
+        assert batch.fresh.tolist() == [number == 0] * 2
+        assert batch.sides["controls"].shape[:2] == (40, 2)
+        for row in range(2):
+            inputs[row] += batch.inputs[:, row].tolist()
+            targets[row] += batch.targets[:, row].tolist()
+    lacking = [[IGNORED] * 5] if notewise else [IGNORED]
+    assert inputs[0] == events[0][9:89]
+    assert targets[0] == lacking * 40 + events[0][50:90]
+    assert inputs[1][:30] == [
+        no_event(notes) if notewise else notes.vocabulary.size,
+        *events[1][:29],
+    ]
+    assert targets[1] == events[1][:30] + lacking * 50
 
 
 def test_carried_batches_follow_every_piece_once_a_round(dataset):
@@ -307,25 +329,22 @@ def no_event(notes):
     return [notes.vocabulary.size, *[NO_ID] * 4]
 
 
-def in_events(notes, split, first_events=None):
-    pieces = (notes.ids(piece)[:first_events] for piece in notes.split(split))
+def in_events(notes, split):
+    pieces = (notes.ids(piece) for piece in notes.split(split))
     return [steps(ids, notes.vocabulary).tolist() for ids in pieces]
 
 
-@pytest.mark.parametrize("first_events", [None, 71])
-def test_whole_pieces_in_events_score_every_id_once(notes, first_events):
-    cut = Cut(rows=4, events=50, carried=True)
-    source = list(whole_pieces(notes, "train", cut, first_events, notewise=True))
-    expected = in_events(notes, "train", first_events)
+def test_whole_pieces_in_events_score_every_id_once(notes):
+    source = list(passages(whole(notes, "train", notewise=True), 4, 50))
+    expected = in_events(notes, "train")
     assert sorted(pieces_followed(source, no_event(notes))) == sorted(expected)
-    ids = sum(len(ids[:first_events]) for ids in train_ids(notes))
+    ids = sum(len(ids) for ids in train_ids(notes))
     assert sum(batch.events for batch in source) == ids
 
 
 def test_a_split_has_as_many_places_as_its_batches(notes):
     for notewise in (False, True):
-        cut = Cut(rows=4, events=50, carried=True)
-        source = whole_pieces(notes, "train", cut, notewise=notewise)
+        source = passages(whole(notes, "train", notewise), 4, 50)
         targets = [batch.targets.reshape(50 * 4, -1) for batch in source]
         count = sum(int((part != IGNORED).any(axis=1).sum()) for part in targets)
         assert notes.count_events("train", notewise) == count
@@ -549,24 +568,51 @@ def test_damaged_descriptions_are_refused(copied, name, content):
 
 def test_another_format_is_refused(copied):
     about = json.loads((copied / "dataset.json").read_text())
+    del about["seal"]
     (copied / "dataset.json").write_text(json.dumps({**about, "format": 99}))
-    with pytest.raises(DataError, match="format 99, this version reads 1"):
+    with pytest.raises(DataError, match="format 99, this version reads 1 to 2"):
         Dataset(copied)
 
 
-@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "odd", "foreign"])
-def test_damaged_shards_are_refused(copied, damage):
-    (shard,) = (copied / "shards").glob("*.ids")
-    data = shard.read_bytes()
+@pytest.mark.parametrize("name", ["dataset.json", "manifest.csv", "pieces.ids"])
+def test_a_changed_byte_is_refused_and_preparing_again_heals(midi, copied, name):
+    ids = [Dataset(copied).ids(piece).tolist() for piece in Dataset(copied).pieces]
+    content = (copied / name).read_bytes()
+    for place in (0, len(content) // 3, len(content) // 2, content.find(b"sha256"), -1):
+        changed = bytearray(content)
+        changed[place] ^= 1
+        (copied / name).write_bytes(changed)
+        with pytest.raises(DataError, match=f"{name}.* (changed|damaged).*prepare it again"):
+            for piece in Dataset(copied).pieces:
+                Dataset(copied).ids(piece)
+    healed = prepared(midi, copied, "seed")
+    assert (copied / name).read_bytes() == content
+    assert [healed.ids(piece).tolist() for piece in healed.pieces] == ids
+
+
+@pytest.mark.parametrize("lost", ["seal", "manifest_sha256"])
+def test_a_description_without_its_hashes_is_refused(copied, lost):
+    about = json.loads((copied / "dataset.json").read_text())
+    del about[lost]
+    (copied / "dataset.json").write_text(json.dumps(about))
+    with pytest.raises(DataError, match="has changed since it was written"):
+        Dataset(copied)
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "odd", "foreign", "one bit"])
+def test_damaged_ids_are_refused(copied, damage):
+    stored = copied / "pieces.ids"
+    data = stored.read_bytes()
     if damage == "missing":
-        shard.unlink()
+        stored.unlink()
     else:
-        shard.write_bytes(
+        stored.write_bytes(
             {
                 "empty": b"",
                 "cut": data[: len(data) // 2 // 2 * 2],
                 "odd": data[:-1],
                 "foreign": b"\xff" * len(data),
+                "one bit": bytes((data[0] ^ 1,)) + data[1:],
             }[damage]
         )
     dataset = Dataset(copied)

@@ -17,6 +17,7 @@ from espressivo.engine.engine import METADATA_KEY, Engine, State
 from espressivo.engine.sampling import Sampling
 from espressivo.errors import CodecError, ModelError
 from espressivo.export.model_file import WEIGHTS, export
+from espressivo.files import SEAL, seal
 from espressivo.music.performance import CONTROL_DTYPE, SUSTAIN
 from espressivo.networks import (
     Notewise,
@@ -599,12 +600,12 @@ def test_other_files(tmp_path, content, capfd):
 def test_truncated_files(path, capfd):
     content = path.read_bytes()
     for length in (1, 10, 100, 1000, len(content) // 2, len(content) - 100, len(content) - 1):
-        refused(content[:length], "not a whole model file|without a description", capfd)
+        refused(content[:length], "not a whole model file|without a desc|has changed", capfd)
 
 
 def test_damaged_files_load_or_are_refused(path, capfd):
     rng = np.random.default_rng(0)
-    content = path.read_bytes()
+    content = described(path, lambda d: d.update(format=4), sealed=False)
     for _ in range(100):
         damaged = bytearray(content)
         for place in rng.integers(len(content), size=20):
@@ -616,14 +617,60 @@ def test_damaged_files_load_or_are_refused(path, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def described(path, change):
+def described(path, change, sealed=True):
     """Return the file with its description changed."""
     model = onnx.load(path)
-    (entry,) = model.metadata_props
-    assert entry.key == METADATA_KEY
-    description = json.loads(entry.value)
-    entry.value = change(description) or json.dumps(description)
+    props = {entry.key: entry for entry in model.metadata_props}
+    description = json.loads(props[METADATA_KEY].value)
+    props[METADATA_KEY].value = change(description) or json.dumps(description)
+    return resealed(model) if sealed else unsealed(model)
+
+
+def resealed(model):
+    """Return a file with the seal that belongs to it."""
+    (entry,) = (entry for entry in model.metadata_props if entry.value.startswith(SEAL[:18]))
+    entry.value = SEAL
+    content = bytearray(model.SerializeToString())
+    seal(content)
+    return bytes(content)
+
+
+def unsealed(model):
+    """Return a file without a seal."""
+    del model.metadata_props[1:]
     return model.SerializeToString()
+
+
+def test_a_changed_byte_is_refused(path, capfd):
+    content = path.read_bytes()
+    at = content.index(SEAL[:18].encode())
+    for place in (100, len(content) // 2, at - 6, at, at + 17, at + 18, len(content) - 1):
+        changed = bytearray(content)
+        changed[place] ^= 1
+        refused(bytes(changed), "has changed since it was written: fetch or export", capfd)
+
+
+def test_a_file_of_an_earlier_format_needs_no_seal(path, capfd):
+    assert Engine(described(path, lambda d: d.update(format=4), sealed=False))
+    refused(described(path, lambda _: None, sealed=False), "has changed", capfd)
+
+
+def test_weights_that_are_not_finite_are_refused(path, capfd):
+    model = onnx.load(path)
+    for tensor in model.graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT:
+            tensor.raw_data = b"\x00\x00\xc0\x7f" * (len(tensor.raw_data) // 4)
+    refused(resealed(model), "not finite", capfd)
+
+
+def test_weights_in_another_file_are_refused(path, tmp_path, capfd, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = onnx.load(path)
+    keep = onnx.external_data_helper.convert_model_to_external_data
+    keep(model, location="w", size_threshold=0)
+    onnx.external_data_helper.write_external_data_tensors(model, str(tmp_path))
+    assert (tmp_path / "w").stat().st_size
+    refused(unsealed(model), "keeps weights in another file", capfd)
 
 
 def test_onnx_files_of_others(path, capfd):
@@ -637,12 +684,12 @@ def test_damaged_descriptions(path, text, capfd):
     refused(described(path, lambda _: text), "description is damaged", capfd)
 
 
-@pytest.mark.parametrize("version", [0, 1, 5, "1.0", None, [1]])
+@pytest.mark.parametrize("version", [0, 1, 6, "1.0", None, [1]])
 def test_other_formats(path, version, capfd):
     refused(described(path, lambda d: d.update(format=version)), "update espressivo", capfd)
 
 
-@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("version", [2, 3, 4])
 def test_files_of_earlier_formats_are_read(path, engine, version):
     earlier = Engine(described(path, lambda d: d.update(format=version)))
     np.testing.assert_array_equal(State(earlier).logits(), State(engine).logits())

@@ -41,7 +41,7 @@ class Cheap(Mock):
         ids, rows = np.arange(v.size), np.arange(64)[:, None]
         self.table = 3 * np.sin(ids * (rows + 2.0)).astype(np.float32)
 
-    def step(self, id_, state, controls=None):
+    def step(self, id_, state, controls=None, pointers=None):
         (memory,) = state
         mixed = (memory[0, 0, 0] * 31 + id_ + 1) % 1009
         return self.table[int(mixed) % 64], (np.full((1, 1, 2), mixed, np.float32),)
@@ -124,7 +124,7 @@ def test_a_model_that_fails_is_heard_of_after_the_notes_have_ended(name):
     class Failing(Cheap):
         left = 300
 
-        def step(self, id_, state, controls=None):
+        def step(self, id_, state, controls=None, pointers=None):
             self.left -= 1
             if self.left < 0:
                 raise RuntimeError("out of memory")

@@ -158,7 +158,7 @@ class Interrupted(Mock):
 
     strike = None
 
-    def step(self, id_, state, controls=None):
+    def step(self, id_, state, controls=None, pointers=None):
         if self.strike is not None:
             self.strike()
         return super().step(id_, state)
@@ -227,7 +227,7 @@ class Slow(Mock):
 
     room, seconds = None, 0.0
 
-    def step(self, id_, state, controls=None):
+    def step(self, id_, state, controls=None, pointers=None):
         if self.room is not None:
             self.room.now_s += self.seconds
         return super().step(id_, state)
@@ -239,7 +239,7 @@ def test_a_model_that_cannot_keep_pace_plays_later_and_does_not_rush():
     engine.room, engine.seconds = room, 0.08
     assert not hanging(room.play())
     summary = room.live.summary()
-    assert summary["delays"] > 3 and summary["delayed_s"] > 1
+    assert summary["delays"] > 3 and summary["delayed_s"] > 0.5
     other = Room(CHORD, 30, "seed")
     other.play()
     due = [

@@ -13,8 +13,8 @@ from espressivo import (
 )
 from espressivo.codes import vocabulary
 from espressivo.evaluation.memorisation import SHORTEST, Memory
-from espressivo.evaluation.statistics import windows
 from espressivo.midi.writing import write
+from espressivo.music.features import windows
 from played import again, played
 
 PIECES = [(f"piece {number}", played(number)) for number in range(12)]

@@ -297,3 +297,10 @@ def test_a_restarted_model_reads_whole_steps(monkeypatch):
 def test_an_empty_piece_ends_where_it_begins():
     nothing = Performance.from_arrays(onset_s=[], offset_s=[], pitch=[], velocity=[])
     assert V.encode(nothing).tolist() == [SHIFT, V.first[END]]
+
+
+def test_a_key_that_a_person_holds_is_not_let_go_by_the_model():
+    decoder = grammar_after(note(0, 60, 30))
+    decoder.hold(60)
+    assert decoder.due is None
+    assert decoder.release(decoder.now + 100) == []

@@ -104,7 +104,61 @@ def test_models_of_others(folder: Path) -> None:
     refused(folder, "another kind: 'gpt2'")
 
 
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_changed_byte_is_refused_and_saving_again_heals(folder: Path, name: str) -> None:
+    content = (folder / name).read_bytes()
+    for place in {0, len(content) // 3, len(content) // 2, content.find(b"sha256"), -1}:
+        changed = bytearray(content)
+        changed[place] ^= 1
+        (folder / name).write_bytes(changed)
+        refused(folder, f"{name}: has changed since it was written: fetch or export it again")
+    save_pretrained(network(), V, folder, card=CARD)
+    assert load_pretrained(folder).card == CARD
+
+
+def unsealed(folder: Path) -> None:
+    """Make a folder as earlier versions wrote it."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    del config["seal"], config["weights_sha256"]
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+
+
+def test_a_folder_of_an_earlier_version_is_read(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    del config["seal"]
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    refused(folder, "has changed")
+    save_pretrained(network(), V, folder, card=CARD)
+    unsealed(folder)
+    assert load_pretrained(folder).card == CARD
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_neither_saved_nor_loaded(
+    folder: Path, value: float
+) -> None:
+    unsealed(folder)
+    weights = load_file(folder / "model.safetensors")
+    weights["output.bias"][3] = value
+    save_file(weights, folder / "model.safetensors")
+    refused(folder, "weights of output.bias are not finite")
+    made = network()
+    made.load_state_dict(weights)
+    before = (folder / "config.json").read_bytes()
+    with pytest.raises(ModelError, match=r"weights of output\.bias are not finite"):
+        save_pretrained(made, V, folder, card=CARD)
+    assert (folder / "config.json").read_bytes() == before
+
+
+def test_the_folder_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2"}', encoding="utf-8")
+    with pytest.raises(ModelError, match="is of another program: choose another folder"):
+        save_pretrained(network(), V, tmp_path, card=CARD)
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
 def test_weights_that_do_not_fit(folder: Path) -> None:
+    unsealed(folder)
     weights = folder / "model.safetensors"
     content = weights.read_bytes()
     for damaged in (b"", b"\0" * 20, content[:100], content[:-1], b"\x80\x04pickle." * 9):

@@ -1,6 +1,8 @@
+import numpy as np
 import pytest
 
 from espressivo.errors import GenerationError
+from espressivo.music import CONTROL_DTYPE, Performance
 from espressivo.play import primers
 
 
@@ -54,3 +56,20 @@ def test_nothing_is_no_primer():
             make(nothing)
     with pytest.raises(GenerationError, match=r"within 0\.\.127, not 128"):
         primers.pitches([60, 128])
+
+
+def test_the_lowest_and_the_highest_pitch_are_pitches():
+    assert primers.pitches([0, 127]).notes["pitch"].tolist() == [0, 127]
+
+
+def test_a_pedal_just_down_is_lifted_after_an_included_primer():
+    for value, lifted in ((63, 0), (64, 1)):
+        held = Performance.from_arrays(
+            onset_s=[0.0],
+            offset_s=[1.0],
+            pitch=[60],
+            velocity=[64],
+            controls=np.array([(0.5, 64, value)], CONTROL_DTYPE),
+        )
+        joined = primers.continued(held, primers.pitches([60]), 2.0)
+        assert len(joined.controls) == 1 + lifted

@@ -17,8 +17,8 @@ import espressivo
 
 SOURCE = Path(espressivo.__file__).parent
 FLOORS = (
-    ("errors", "files", "progress", "registry", "version"),
-    ("music",),
+    ("errors", "files", "progress", "registry", "telemetry", "version"),
+    ("music", "numeric"),
     ("codes", "midi", "views"),
     ("engine", "networks"),
     ("data", "export"),

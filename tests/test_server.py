@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import re
 import signal
 import subprocess
 import sys
 import threading
+import urllib.error
+import urllib.parse
 import urllib.request
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from aiohttp import ClientSession, WSCloseCode
-from aiohttp.test_utils import TestServer
+from aiohttp import ClientSession, ClientWSTimeout, CookieJar, WSCloseCode
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,6 +31,7 @@ from espressivo.play.model import Model
 from espressivo.play.settings import Settings
 from espressivo.play.stream import LONGEST_REST_S
 from espressivo.server import app, messages, session
+from espressivo.server.allowance import Allowance, measured
 from espressivo.server.controls import PAGE_CONTROLS, WordControl, available_controls
 from espressivo.server.messages import MAX_BYTES, MAX_EVENTS
 from espressivo.server.session import Models, Session
@@ -53,7 +57,7 @@ class Failing(Mock):
         super().__init__(v)
         self.left = left
 
-    def run(self, ids, state, controls=None):
+    def run(self, ids, state, controls=None, pointers=None):
         self.left -= ids.size
         if self.left < 0:
             raise RuntimeError("out of memory\nat ids " + "x" * 1000)
@@ -208,12 +212,24 @@ def test_the_latest_notes_come_with_the_pedal_as_it_was():
         ({**BEGIN, "events": [[0, 144, 128, 1]]}, "data1"),
         ({**BEGIN, "events": [[-1, 144, 60, 1]]}, "time_s of an event"),
         ({"type": "save", "events": [[0, 144, 60, 1]] * (MAX_EVENTS + 1)}, "at most"),
+        ('{"type": "stop", "now": ' + "[" * 900 + "]" * 900 + "}", "fields"),
+        ({**BEGIN, "time_s": 10**400}, "time_s must be within"),
+        (json.dumps(BEGIN).replace(": 0,", ": 1e400,"), "time_s must be within"),
+        (json.dumps(BEGIN).replace(": 0,", f": {'9' * 5000},"), "JSON"),
+        ({**BEGIN, "run": 10**400}, "run must be a whole number"),
+        ({**BEGIN, "events": [[10**400, 144, 60, 1]]}, "time_s of an event"),
+        ({**BEGIN, "events": [[0, 144, [[[]]], 1]]}, "data1 of an event .* not a list"),
+        ({"type": "steer", "settings": {"temperature": 10**400}}, "temperature must be within"),
+        ({"type": "steer", "settings": {"polyphony": -(10**400)}}, "polyphony must be within"),
         (b"", "the file: the file is empty"),
         (b"MThd", "truncated"),
     ],
 )
-def test_a_wrong_message_is_answered_by_what_is_wrong_with_it(talk, listener, message, complaint):
+def test_a_wrong_message_is_answered_by_what_is_wrong_with_it(
+    talk, listener, message, complaint, caplog
+):
     talk(message)
+    assert not caplog.records  # of what nobody has foreseen
     (answer,) = listener.sent
     assert answer["type"] == "error"
     assert re.search(complaint, answer["message"])
@@ -523,11 +539,11 @@ def test_the_page_is_told_of_the_controls_that_there_are():
 
 @asynccontextmanager
 async def server(**options):
-    running = TestServer(app.make(models(), **options))
-    await running.start_server()
-    async with ClientSession() as client:
-        yield client, str(running.make_url("")).rstrip("/")
-    await running.close()
+    async with (
+        app.serving(app.make(models(), **options), "127.0.0.1", 0) as address,
+        ClientSession(cookie_jar=CookieJar(unsafe=True)) as client,  # also of an IP address
+    ):
+        yield client, address.rstrip("/")
 
 
 def test_only_the_files_of_the_page_are_served(tmp_path):
@@ -695,6 +711,248 @@ def test_a_listener_that_goes_ends_its_run_and_makes_room():
     asyncio.run(visit())
 
 
+# ---- Others hear nothing of it
+
+
+async def begun(socket):
+    """Begin to play; the socket gives events from now on."""
+    await socket.send_json(BEGIN)
+    while (await socket.receive_json())["type"] != "begun":
+        pass
+
+
+async def assert_plays(socket):
+    for _ in range(20):
+        assert (await socket.receive_json(timeout=30))["type"] == "events"
+
+
+def test_a_model_that_is_loaded_for_one_keeps_no_other_waiting(monkeypatch):
+    loading, loaded = threading.Event(), threading.Event()
+
+    def load(name):
+        if name == "two":
+            loading.set()
+            assert loaded.wait(timeout=30)
+        return Swift(Mock(V))
+
+    async def visit():
+        async with server() as (client, url):
+            connect = functools.partial(client.ws_connect, url + "/play", origin=url)
+            async with connect() as playing, connect() as choosing:
+                await begun(playing)
+                await choosing.send_json({"type": "choose_model", "name": "two"})
+                await asyncio.to_thread(loading.wait)
+                async with connect() as late:
+                    assert (await late.receive_json(timeout=30))["type"] == "hello"
+                    await begun(late)
+                    await assert_plays(late)
+                await assert_plays(playing)
+                loaded.set()
+                names = [message["name"] async for message in only(choosing, "model", 2)]
+                assert names == ["one", "two"]
+
+    monkeypatch.setattr(session, "load", load)
+    try:
+        asyncio.run(visit())
+    finally:
+        loaded.set()
+
+
+async def only(socket, kind, count):
+    """Give so many messages of a kind."""
+    while count:
+        message = await socket.receive_json(timeout=30)
+        if message["type"] == kind:
+            count -= 1
+            yield message
+
+
+def test_a_listener_who_takes_nothing_is_dropped(monkeypatch):
+    monkeypatch.setattr(app, "_PATIENCE_S", 0.3)
+
+    async def visit():
+        async with server(listeners=2) as (client, url):
+            connect = functools.partial(client.ws_connect, url + "/play", origin=url)
+            async with connect() as playing:
+                await begun(playing)
+                host, port = url.removeprefix("http://").split(":")
+                _, deaf = await asyncio.open_connection(host, int(port), limit=1)
+                deaf.write(
+                    f"GET /play HTTP/1.1\r\nHost: {host}:{port}\r\nOrigin: {url}\r\n"
+                    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+                )
+                begin = json.dumps(BEGIN).encode()
+                deaf.write(bytes((0x81, 0x80 | len(begin), 0, 0, 0, 0)) + begin)
+                while True:  # until its place is free again
+                    await assert_plays(playing)
+                    async with connect() as another:
+                        if (await another.receive_json(timeout=30))["type"] == "hello":
+                            break
+                deaf.close()
+
+    asyncio.run(visit())
+
+
+def test_who_sends_too_much_has_to_wait(monkeypatch):
+    spent = []
+
+    def spend(allowance, work_s):
+        spent.append((allowance, work_s))
+        return 3600 if allowance is spent[0][0] else 0
+
+    monkeypatch.setattr(Allowance, "spend", spend)
+
+    async def visit():
+        async with server() as (client, url):
+            connect = functools.partial(client.ws_connect, url + "/play", origin=url)
+            hasty = ClientWSTimeout(ws_close=0.01)
+            async with connect(timeout=hasty) as flooding, connect() as playing:
+                for _ in range(100):
+                    await flooding.send_str("?")
+                await anext(only(flooding, "error", 1))
+                await begun(playing)
+                await assert_plays(playing)
+
+    asyncio.run(visit())
+    assert len(spent) == 2  # a message of each
+    assert all(work_s >= 0 for _, work_s in spent)
+
+
+def test_an_allowance_is_three_seconds_and_then_a_quarter_of_the_time():
+    now = [100.0]
+    allowance = Allowance(lambda: now[0])
+    assert allowance.spend(2.0) == allowance.spend(0.9) == 0
+    assert allowance.spend(1.0) == pytest.approx(4 * 0.906)
+    now[0] += 4 * 0.906
+    assert allowance.spend(0.098) == pytest.approx(0.4)
+    now[0] += 1_000_000
+    assert allowance.spend(2.998) == 0
+    assert sum(allowance.spend(0) for _ in range(1000)) > 0  # so a flood of small ones is slow too
+
+
+def test_measured_is_the_work_and_not_the_waiting():
+    assert measured(lambda: threading.Event().wait(0.05)) < 0.04
+    assert measured(lambda: sum(range(2_000_000))) > 0.005
+
+
+def test_connections_that_ask_for_nothing_are_closed(monkeypatch):
+    monkeypatch.setattr(app, "_IDLE_S", 0.2)
+
+    async def visit():
+        async with app.serving(app.make(models()), "127.0.0.1", 0) as address:
+            port = int(address.rstrip("/").rsplit(":", 1)[1])
+            for begin in (b"", b"GET / HTTP/1.1\r\nHost: 127"):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(begin)
+                assert await asyncio.wait_for(reader.read(), 30) == b""
+                writer.close()
+
+    asyncio.run(visit())
+
+
+def test_connections_too_many_are_closed_at_once(monkeypatch):
+    monkeypatch.setattr(app, "_CONNECTIONS", 3)
+
+    async def visit():
+        async with (
+            app.serving(app.make(models()), "127.0.0.1", 0) as address,
+            ClientSession() as client,
+        ):
+            url = address.rstrip("/")
+            port = int(url.rsplit(":", 1)[1])
+            async with client.ws_connect(url + "/play", origin=url) as playing:
+                await begun(playing)
+                held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+                with suppress(ConnectionError):
+                    assert await asyncio.wait_for(reader.read(), 30) == b""
+                await assert_plays(playing)
+                for _, each in [*held, (reader, writer)]:
+                    each.close()
+
+    asyncio.run(visit())
+
+
+def test_a_listener_who_sends_but_takes_nothing_is_dropped(monkeypatch):
+    monkeypatch.setattr(app, "_PATIENCE_S", 0.05)
+    dropped = threading.Event()
+
+    class Link:
+        async def send_str(self, message):
+            await asyncio.Event().wait()
+
+    async def visit():
+        transport = SimpleNamespace(abort=dropped.set)
+        request = SimpleNamespace(transport=transport)
+        send = app._sender(request, Link(), asyncio.get_running_loop())
+        with pytest.raises(ConnectionError):
+            await asyncio.to_thread(send, "x")
+        assert await asyncio.to_thread(dropped.wait, 30)
+
+    asyncio.run(visit())
+
+
+def test_a_cancelled_message_is_a_listener_who_has_gone():
+    async def visit():
+        loop = asyncio.get_running_loop()
+
+        class Link:
+            async def send_str(self, message):
+                raise asyncio.CancelledError
+
+        send = app._sender(None, Link(), loop)
+        with pytest.raises(ConnectionError):
+            await asyncio.to_thread(send, "x")
+
+    asyncio.run(visit())
+
+
+# ---- Other machines
+
+SECRET = "secret"  # noqa: S105 (of this test alone)
+
+
+def test_another_machine_needs_the_token(monkeypatch):
+    monkeypatch.setattr(app, "loopback", lambda address: False)
+
+    async def visit():
+        async with server(token=SECRET) as (client, url):
+            async with client.get(url + "/") as answer:
+                assert answer.status == 403 and "token" in await answer.text()
+            for wrong in ("", "secre", "secrets", "%ff"):
+                async with client.get(url + "/?token=" + wrong) as answer:
+                    assert answer.status == 403
+            async with client.get(url + "/play", headers={"Origin": url}) as answer:
+                assert answer.status == 403
+            async with client.get(url + "/?token=secret") as answer:
+                assert answer.status == 200 and str(answer.url) == url + "/"
+            async with client.ws_connect(url + "/play", origin=url) as socket:
+                assert (await socket.receive_json())["type"] == "hello"
+        async with server() as (client, url):
+            for query in ("", "?token=", "?token=None"):
+                async with client.get(url + "/" + query) as answer:
+                    assert answer.status == 403
+
+    asyncio.run(visit())
+
+
+def test_this_machine_needs_no_token():
+    async def visit():
+        async with server(token=SECRET) as (client, url), client.get(url + "/") as answer:
+            assert answer.status == 200
+
+    asyncio.run(visit())
+
+
+def test_what_is_this_machine():
+    for address in ("127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"):
+        assert app.loopback(address)
+    for address in ("0.0.0.0", "192.168.1.2", "::", "fe80::1%eth0", "", None, "localhost"):  # noqa: S104
+        assert not app.loopback(address)
+
+
 # ---- The command
 
 
@@ -715,5 +973,21 @@ def test_the_command_serves_until_it_is_interrupted(tmp_path):
                 assert done.stderr.startswith("espressivo: ") and done.stderr.count("\n") == 1
             process.send_signal(signal.SIGINT)
             assert process.wait(timeout=60) == 0
+        finally:
+            process.kill()
+
+
+def test_another_host_comes_with_a_token_and_says_what_that_means():
+    open_to_all = command("--port", "0", "--host", "0.0.0.0")  # noqa: S104
+    with subprocess.Popen(open_to_all, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            address, warning = process.stdout.readline().split()[0], process.stdout.readline()
+            assert re.fullmatch(r"http://[\d.]+:\d+/\?token=[\w-]{20,}", address)
+            assert urllib.parse.urlsplit(address).hostname != "0.0.0.0"  # noqa: S104
+            assert "not encrypted" in warning
+            with urllib.request.urlopen(address.partition("?")[0]) as page:  # noqa: S310
+                assert b"espressivo" in page.read()
+        except urllib.error.HTTPError as error:  # by an address that is not the loopback's
+            assert error.code == 403
         finally:
             process.kill()

@@ -15,6 +15,10 @@ from espressivo.codes import (
 )
 from espressivo.engine.engine import State
 from espressivo.errors import GenerationError
+from espressivo.music import Performance
+from espressivo.music.playing import unplayable
+from espressivo.play import settings
+from espressivo.play.arguments import length_of
 from espressivo.play.model import Model
 from espressivo.play.settings import Settings
 from known import Mock
@@ -65,6 +69,7 @@ BOUNDS = [
     ("loudness", (1, 127), (np.nextafter(1, 0), np.nextafter(127, 128), math.nan)),
     ("onset_rate", (0, 1e300), (np.nextafter(0, -1), math.inf, math.nan)),
     ("guidance", (0, 1e300), (np.nextafter(0, -1), math.inf, math.nan)),
+    ("returns", (0, 1e300), (np.nextafter(0, -1), math.inf, math.nan)),
 ]
 
 
@@ -78,7 +83,12 @@ def test_each_setting_ends_where_it_says(name, taken, refused):
 
 
 def test_every_setting_that_has_an_end_is_tried_there():
-    words = {"avoid_loops", "pitch_weights", "composer"}  # the last two: test_controls.py
+    words = {
+        "avoid_loops",
+        "two_hands",
+        "pitch_weights",
+        "composer",
+    }  # the last two: test_controls.py
     fields = {field.name for field in dataclasses.fields(Settings)}
     assert fields - words == {name for name, *_ in BOUNDS}
 
@@ -139,6 +149,29 @@ def test_a_range_and_one_voice():
     assert (onset[1:] >= offset[:-1]).all()
 
 
+@pytest.mark.parametrize("name", ["seed", "pedal", "notes"])
+def test_two_hands_can_take_every_chord(name):
+    v = vocabulary(name)
+    at_once = [v.first[TIME_SHIFT]] if v.notewise else np.flatnonzero(v.kinds == NOTE_ON)
+    model = Model(Mock(v, favour=at_once))
+    # The primer breaks the rule: no two hands take these at once.
+    wide = [21, 40, 60, 80, 100]
+    primer = Performance.from_arrays(
+        onset_s=[0.0] * 5, offset_s=[0.05] * 5, pitch=wide, velocity=[64] * 5
+    )
+    for begin in (None, primer):
+        found = {}
+        for two_hands in (True, False):
+            pieces = [
+                model.generate(notes=40, seed=seed, primer=begin, two_hands=two_hands)
+                for seed in range(3)
+            ]
+            found[two_hands] = sum(unplayable(piece)[0] for piece in pieces)
+            assert all(len(piece) == 40 for piece in pieces)
+            assert sum(unplayable(piece)[1] for piece in pieces) > 2
+        assert found[True] == 0 < found[False]
+
+
 @pytest.mark.parametrize("rest_s", [0.5, 2.34])
 def test_the_longest_rest(rest_s):
     quiet = [V.first[TIME_SHIFT] + 99]
@@ -163,3 +196,48 @@ def test_rules_do_not_change_what_they_do_not_touch():
     )
     drawn = list(model.generate_ids(events=300, seed=1, min_p=0.0, time_temperature=1.0))
     assert V.kinds[drawn[0]] != NOTE_ON  # still after a velocity
+
+
+@pytest.mark.parametrize("name", [*settings._REAL, *settings._WHOLE])
+def test_what_is_no_number_is_refused_in_one_line(name):
+    wrong = ("1", [1], True, np.True_, np.array([1.0, 2.0]), 1j, "x\n" * 99, 10**400, -(10**400))
+    for value in (*wrong, math.nan, math.inf, -math.inf, np.float32("nan"), float("1e400")):
+        with pytest.raises(GenerationError) as caught:
+            Settings(**{name: value})
+        assert name in str(caught.value)
+        assert "\n" not in str(caught.value) and len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("name", [*settings._REAL, *settings._WHOLE])
+def test_numbers_of_numpy_are_numbers(name):
+    for value in (
+        np.float32(1),
+        np.float64(1),
+        np.int64(1),
+        np.uint8(1),
+        np.array(1),
+        np.array([1]),
+    ):
+        fitted = getattr(Settings(**{name: value}), name)
+        assert fitted == 1 and type(fitted) in (int, float)
+    with pytest.raises(GenerationError, match="whole number"):
+        Settings(polyphony=2.5)
+
+
+def test_what_always_holds_cannot_be_none():
+    for name in ("temperature", "guidance", "lowest_pitch", "highest_pitch"):
+        with pytest.raises(GenerationError, match=f"{name} must be a number, not None"):
+            Settings(**{name: None})
+
+
+def test_lengths_are_numbers_too():
+    assert length_of(np.float32(2), None, None, None)["seconds"] == 2
+    assert length_of(None, np.int64(2), None, None)["events"] == 2
+    for length in (
+        ("1", None, None),
+        (None, 1.5, None),
+        (None, None, math.nan),
+        (None, 10**400, None),
+    ):
+        with pytest.raises(GenerationError, match="must be a"):
+            length_of(*length, None)

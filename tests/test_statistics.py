@@ -8,15 +8,9 @@ import pytest
 from hypothesis import given
 
 from espressivo import Performance, read
-from espressivo.evaluation.statistics import (
-    FLAT_VELOCITY,
-    GRID_S,
-    ceiling,
-    compare,
-    flat,
-    windows,
-)
-from espressivo.music.features import FEATURES, measure
+from espressivo.evaluation.references import FLAT_VELOCITY, GRID_S, flat
+from espressivo.evaluation.statistics import ceiling, compare
+from espressivo.music.features import FEATURES, measure, windows
 from played import played
 from strategies import performances
 

@@ -9,6 +9,7 @@ import torch
 
 from espressivo.codes import NOTE_ON, START, vocabulary
 from espressivo.codes.controls import CONTROLS, SIZE, key
+from espressivo.engine import State
 from espressivo.errors import GenerationError
 from espressivo.export.model_file import export
 from espressivo.networks import (
@@ -182,3 +183,50 @@ def test_a_model_that_has_learned_no_control_says_so(unsteered):
     with pytest.raises(GenerationError, match="does not support density"):
         stream.steer(density=3)
     assert stream.settings == before
+
+
+def test_a_player_weighs_both_expectations(model):
+    settings = Settings(density=15.0, guidance=3.0)
+    player = Player(model.engine, settings, np.random.default_rng(0), np.zeros(0, np.int32))
+    asked = settings.controls.numbers()[: model.engine.controls]
+
+    def fresh(ids):
+        state = [State(model.engine, asked), State(model.engine)]
+        for each in state:
+            each.feed(ids)
+        a, b = (each.logits() for each in state)
+        return b + np.float32(3) * (a - b)
+
+    read = []
+    for _ in range(5):
+        np.testing.assert_array_equal(player.logits(), fresh(read))
+        event = player.decide()
+        player.play(event)
+        read += event
+    player.restart(np.array(read[:3], np.int32))
+    np.testing.assert_array_equal(player.logits(), fresh(read[:3]))
+    player.settings = Settings(density=15.0)
+    np.testing.assert_array_equal(player.logits(), player.state.logits())
+    player.settings = settings  # what was read without guidance was read with the request
+    assert (player.logits() == player.state.logits()).all()
+    player.play(player.decide())
+    assert (player.logits() != player.state.logits()).any()
+
+
+def test_a_batch_obeys_guidance_that_comes_on_the_way(model):
+    changes = {0.5: {"density": 18, "guidance": 4.0}}
+    asked = {"seconds": 2.0, "ending": "cut", "changes": changes}
+    batch = model.generate_batch(2, seed=3, **asked)
+    assert batch == [model.generate(seed=3 + n, **asked) for n in range(2)]
+
+
+def test_changes_come_in_their_order(model):
+    low, high = (
+        {"lowest_pitch": 21, "highest_pitch": 50},
+        {"lowest_pitch": 70, "highest_pitch": 108},
+    )
+    p = model.generate(seconds=12, seed=0, ending="cut", density=10, changes={3.0: low, 8.0: high})
+    onset_s, pitch = p.notes["onset_s"], p.notes["pitch"]
+    middle = pitch[(onset_s >= 3) & (onset_s < 8)]
+    assert len(middle) and (middle <= 50).all()
+    assert (pitch[onset_s >= 8] >= 70).all()

@@ -13,6 +13,7 @@ from espressivo.codes import (
 from espressivo.errors import GenerationError
 from espressivo.play import stream as streaming
 from espressivo.play.model import Model
+from espressivo.play.pieces import LONGEST_START_S
 from espressivo.play.player import Player
 from espressivo.play.stream import LONGEST_REST_S, TimedEvent
 from known import Mock
@@ -116,6 +117,16 @@ def test_stopping_while_it_waits_does_not_wait_for_the_end_of_the_shift():
     assert not sounding(events)
     assert clock.now_s - 1000 < 7.35
     assert events[-1].time_s == pytest.approx(7.3, abs=0.025)
+
+
+@pytest.mark.parametrize("name", ["seed", "pedal", "notes"])
+def test_it_begins_with_a_note(name):
+    v = vocabulary(name)
+    rest = [v.first[TIME_SHIFT] + v.max_shift_steps - (not v.notewise)]
+    for primer in (None, rest):
+        stream = opened(Model(Mock(v, favour=rest)), seed=0, primer=primer)
+        first = next(event for event in stream if event.kind == "note_on")
+        assert first.time_s == pytest.approx(LONGEST_START_S)
 
 
 def test_it_can_be_steered_while_it_plays():
@@ -301,3 +312,16 @@ def test_leads_are_checked():
         with pytest.raises(GenerationError, match="lead_s"):
             Model(Mock(V)).stream(lead_s=lead_s)
     assert TimedEvent(0.0, "note_on", 60, 64) == TimedEvent(0.0, "note_on", 60, 64)
+
+
+def test_notes_end_without_a_velocity():
+    stream = opened(Model(Mock(V)), seed=2)
+    events = list(itertools.islice(stream, 40))
+    stream.stop()
+    events += list(stream)
+    assert {event.velocity for event in events if event.kind == "note_off"} == {0}
+
+
+@pytest.mark.parametrize("pitch", [0, 127])
+def test_any_midi_pitch_may_be_heard(pitch):
+    opened(Model(Mock(V))).hear(pitch, 127)

@@ -7,10 +7,12 @@ import dataclasses
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,23 +21,27 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lightning.fabric import Fabric
 from torch.optim.swa_utils import AveragedModel
 
 import espressivo
 from espressivo.codes.controls import SIZE
 from espressivo.data.augment import Augmentation
-from espressivo.data.dataset import FORMAT, Dataset
+from espressivo.data.dataset import Dataset
 from espressivo.data.windows import Batch, Cut, batches
 from espressivo.errors import TrainingError
+from espressivo.files import SEAL
 from espressivo.networks import RecurrentConfig, StackConfig, build
 from espressivo.networks.pretrained import Pretrained
 from espressivo.progress import Silent
 from espressivo.training import run as training_run
+from espressivo.training import validation as training_validation
 from espressivo.training.checkpoint import Checkpoint, load_network
 from espressivo.training.config import TrainingConfig
-from espressivo.training.loss import cleared, read, summed_nats, tensors, validation_nats
+from espressivo.training.loss import cleared, read, summed_nats, tensors
 from espressivo.training.run import train
 from espressivo.training.setup import optimizers
+from espressivo.training.validation import Validation
 
 SMALL = TrainingConfig(
     network=RecurrentConfig("gru", hidden=24, layers=2, dropout=0.1),
@@ -83,7 +89,7 @@ def write_dataset(folder: Path, pieces: int = 6, notes: int = 60, code: str = "s
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-    about = {"format": FORMAT, "vocabulary": v.to_dict()}
+    about = {"format": 1, "vocabulary": v.to_dict()}
     (folder / "dataset.json").write_text(json.dumps(about), encoding="utf-8")
     return Dataset(folder)
 
@@ -108,6 +114,11 @@ class Stopper(Silent):
         if not self.left:
             signal.raise_signal(signal.SIGTERM)
         self.left -= 1
+
+
+def validated(network: torch.nn.Module, dataset: Dataset, config: TrainingConfig) -> float:
+    fabric = Fabric(accelerator="cpu", devices=1, precision="32-true")
+    return Validation(dataset, config, fabric).measure(network)["validation_nats"]
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
@@ -159,7 +170,7 @@ def test_a_network_over_notes_learns_two_phrases_by_heart(
     assert outcome.updates == -(-60 * in_notes.count_events("train", notewise=True) // (4 * 16))
     assert outcome.events > 3 * 60 * in_notes.count_events("train", notewise=True)
     network, checkpoint = load_network(tmp_path / "run" / "best.ckpt")
-    again = validation_nats(network, in_notes)
+    again = validated(network, in_notes, checkpoint.config)
     assert again == pytest.approx(checkpoint.best_nats, rel=1e-5)
 
 
@@ -168,8 +179,8 @@ def test_a_run_leaves_its_curve_and_its_checkpoints(dataset: Dataset, tmp_path: 
     outcome = train(dataset, run, SMALL, accelerator="cpu")
     with (run / "log.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    validated = [float(row["validation_nats"]) for row in rows if row["validation_nats"]]
-    assert min(validated) == pytest.approx(outcome.nats)
+    measured = [float(row["validation_nats"]) for row in rows if row["validation_nats"]]
+    assert min(measured) == pytest.approx(outcome.nats)
     assert int(rows[-1]["update"]) == outcome.updates
     assert float(rows[-1]["train_nats"]) < float(rows[0]["train_nats"])
     assert {"best.ckpt", "last.ckpt", "curves.png", "tensorboard"} <= {
@@ -177,7 +188,7 @@ def test_a_run_leaves_its_curve_and_its_checkpoints(dataset: Dataset, tmp_path: 
     }
     assert not list(run.glob(".*"))
     network, checkpoint = load_network(run / "best.ckpt")
-    again = validation_nats(network, dataset, first_events=SMALL.validation_events)
+    again = validated(network, dataset, SMALL)
     assert again == pytest.approx(checkpoint.best_nats, rel=1e-5)
 
 
@@ -233,8 +244,67 @@ def test_the_weights_are_averaged_over_the_run(
     assert len(others) > 5 and not torch.allclose(expected, seen[-1], atol=1e-4)
     torch.testing.assert_close(network.output.weight, expected)
     torch.testing.assert_close(checkpoint.network["output.weight"], seen[-1])
-    again = validation_nats(network, dataset, first_events=config.validation_events)
+    again = validated(network, dataset, config)
     assert again == pytest.approx(checkpoint.best_nats, rel=1e-5)
+
+
+@pytest.mark.parametrize("code", ["seed", "notes"])
+def test_a_validation_reads_passages_far_into_pieces_and_probes_of_memory(
+    tmp_path: Path, code: str
+) -> None:
+    dataset = write_dataset(tmp_path / "data", pieces=5, notes=600, code=code)
+    network = OVER_NOTES if code == "notes" else SMALL.network
+    config = dataclasses.replace(
+        SMALL, network=network, cut=Cut(4, 32, carried=True), validate_every=500
+    )
+    torch.manual_seed(0)
+    built = build(network, dataset.vocabulary)
+    fabric = Fabric(accelerator="cpu", devices=1, precision="32-true")
+    validation = Validation(dataset, config, fabric)
+    for every in validation._in_pieces.values():
+        assert len(every) > 3
+        for passage in every:
+            assert passage.end - passage.begin == 4 * 32
+            assert passage.scored_from - passage.begin in (0, 32)
+            assert passage.scored_from == passage.begin or passage.begin
+        assert max(passage.begin for passage in every) > 200
+    figures = validation.measure(built)
+    assert list(figures) == [
+        "validation_nats",
+        "training_nats",
+        *("copy_alone", "copy_after_itself", "copy_10_s_later"),
+        "copy_two_semitones_higher",
+        *("past_0_s", "past_5_s", "past_80_s"),
+    ]
+    assert all(math.isfinite(nats) and nats > 0 for nats in figures.values())
+    assert figures == validation.measure(built)
+    for first, name in (("copy_alone", "copy_after_itself"), ("past_0_s", "past_80_s")):
+        assert figures[first] != figures[name]
+        # Of the same notes: a uniform network would say the same of them.
+        with torch.no_grad():
+            flat = build(network, dataset.vocabulary)
+            flat.output.weight.zero_()
+            flat.output.bias.zero_()
+        same = validation.measure(flat)
+        assert same[first] == pytest.approx(same[name], rel=0.02)
+
+
+def test_a_validation_reads_a_twentieth_of_what_is_learned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = write_dataset(tmp_path / "data", pieces=5, notes=600, code="notes")
+    config = dataclasses.replace(
+        SMALL, network=OVER_NOTES, cut=Cut(4, 32, carried=True), validate_every=1000
+    )
+    seen = []
+
+    def counted(network: torch.nn.Module, inputs: torch.Tensor, *others: Any) -> Any:
+        seen.append(inputs.shape[0] * inputs.shape[1])
+        return read(network, inputs, *others)
+
+    monkeypatch.setattr(training_validation, "read", counted)
+    validated(build(OVER_NOTES, dataset.vocabulary), dataset, config)
+    assert sum(seen) < 1.1 * 0.05 * 1000 * 4 * 32
 
 
 def test_another_seed_gives_other_weights(dataset: Dataset, tmp_path: Path) -> None:
@@ -375,11 +445,11 @@ def test_validations_are_planned_with_their_own_time(
 ) -> None:
     now_s = timed(monkeypatch, lambda _: 1.0)
 
-    def measured(*arguments: object) -> float:
+    def measured(*arguments: object) -> dict[str, float]:
         now_s[0] += 10
-        return 1.0
+        return {"validation_nats": 1.0}
 
-    monkeypatch.setattr(training_run, "validation_nats", measured)
+    monkeypatch.setattr(Validation, "measure", measured)
     config = dataclasses.replace(SMALL, rounds=1e6, max_time_s=100.0, validate_every=10)
     plans = Planned()
     outcome = train(dataset, tmp_path / "run", config, accelerator="cpu", progress=plans)
@@ -465,6 +535,7 @@ def test_a_log_of_before_updates_were_named_is_gone_on_with(
     train(dataset, tmp_path, config, accelerator="cpu", progress=Stopper(after=20))
     last = tmp_path / "last.ckpt"
     plain = torch.load(last, weights_only=True)
+    plain["format"] = 2
     plain["config"]["warmup_steps"] = plain["config"].pop("warmup_updates")
     for row in plain["log"]:
         row["step"] = row.pop("update")
@@ -704,3 +775,104 @@ def test_killing_at_any_moment_and_resuming_changes_no_bit(tmp_path: Path) -> No
         killed += process.wait() == -signal.SIGKILL
         arguments = ["--resume", "--accelerator", "cpu"]
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
+
+
+# What is not believed, and who is kept out
+
+
+@pytest.fixture(scope="module")
+def finished(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "finished"
+    train(dataset, run, dataclasses.replace(SMALL, rounds=0.3), accelerator="cpu")
+    return run
+
+
+def test_a_changed_byte_of_a_checkpoint_is_refused(finished: Path, tmp_path: Path) -> None:
+    content = (finished / "last.ckpt").read_bytes()
+    path = tmp_path / "last.ckpt"
+    end = len(content) - len(SEAL)
+    for place in (0, len(content) // 2, end - 2, end - 1, end, end + 17, end + 18, -1):
+        changed = bytearray(content)
+        changed[place] ^= 1
+        path.write_bytes(changed)
+        with pytest.raises(TrainingError, match=r"last\.ckpt: .*copy the other of best\.ckpt and"):
+            Checkpoint.load(path)
+    for length in (0, 10, len(content) // 2, end, len(content) - 1):
+        path.write_bytes(content[:length])
+        with pytest.raises(TrainingError, match=r"last\.ckpt: .*copy the other of best\.ckpt and"):
+            Checkpoint.load(path)
+
+
+def test_a_damaged_checkpoint_is_healed_by_the_other(
+    dataset: Dataset, finished: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished, tmp_path / "run")
+    (run / "last.ckpt").write_bytes(b"damaged")
+    with pytest.raises(TrainingError, match="copy the other"):
+        train(dataset, run, SMALL, resume=True, accelerator="cpu")
+    shutil.copy(run / "best.ckpt", run / "last.ckpt")
+    config = dataclasses.replace(SMALL, rounds=0.3)
+    assert train(dataset, run, config, resume=True, accelerator="cpu").ended == "finished"
+
+
+def test_a_checkpoint_is_one_that_torch_reads(finished: Path) -> None:
+    plain = torch.load(finished / "last.ckpt", weights_only=True)
+    assert plain["step"] == Checkpoint.load(finished / "last.ckpt").step
+    with zipfile.ZipFile(finished / "last.ckpt") as archive:
+        assert archive.testzip() is None
+
+
+def test_weights_that_are_not_finite_are_not_loaded(finished: Path, tmp_path: Path) -> None:
+    checkpoint = Checkpoint.load(finished / "last.ckpt")
+    checkpoint.network["output.bias"][3] = math.nan
+    checkpoint.save(tmp_path / "last.ckpt")
+    with pytest.raises(TrainingError, match=r"last\.ckpt: holds weights that are not finite"):
+        load_network(tmp_path / "last.ckpt")
+
+
+def test_a_run_is_not_resumed_on_another_dataset(
+    dataset: Dataset, finished: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished, tmp_path / "run")
+    other = write_dataset(tmp_path / "other", notes=61)
+    with pytest.raises(TrainingError, match=f"begun on another dataset than {other.folder} is"):
+        train(other, run, SMALL, resume=True, accelerator="cpu")
+    moved = Dataset(shutil.copytree(dataset.folder, tmp_path / "moved"))
+    assert train(moved, run, SMALL, resume=True, accelerator="cpu").ended == "finished"
+
+
+def test_a_second_training_in_a_folder_is_refused(dataset: Dataset, tmp_path: Path) -> None:
+    class Second(Silent):
+        """Starts another run in the midst of this one."""
+
+        def start(self, total: int, unit: str, label: str) -> None:
+            with pytest.raises(TrainingError, match=f"is in use by process {os.getpid()} on "):
+                train(dataset, tmp_path, SMALL, accelerator="cpu")
+
+    config = dataclasses.replace(SMALL, rounds=0.3)
+    assert train(dataset, tmp_path, config, accelerator="cpu", progress=Second()).updates
+    assert not (tmp_path / ".lock").exists()
+
+
+def test_pointers_are_added_to_a_network_and_trained_alone(
+    in_notes: Dataset, tmp_path: Path
+) -> None:
+    sizes = StackConfig("d", width=16, heads=2, notewise=True)
+    plain = Pretrained(build(sizes, in_notes.vocabulary), in_notes.vocabulary, {})
+    config = dataclasses.replace(
+        SMALL,
+        network=dataclasses.replace(sizes, pointers=True),
+        cut=Cut(rows=2, events=16, carried=True),
+        rounds=1,
+        only="pointers",
+    )
+    train(in_notes, tmp_path / "run", config, start=plain, accelerator="cpu")
+    after, before = weights(tmp_path / "run"), plain.network.state_dict()
+    assert same(before, after)
+    new = after.keys() - before.keys()
+    assert {name.split(".")[0] for name in new} == {"pointers"}
+    gates = after["pointers.gates"]
+    assert gates.abs().max() > 0
+    config = dataclasses.replace(config, only="pedals")
+    with pytest.raises(TrainingError, match="the network has no part 'pedals': it has embedding"):
+        train(in_notes, tmp_path / "other", config, accelerator="cpu")

@@ -8,6 +8,7 @@ how good a model is, and ``options`` what they share.
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 
 import click
@@ -23,6 +24,7 @@ from espressivo.cli import (
     show,
 )
 from espressivo.errors import EspressivoError, GenerationError
+from espressivo.files import printable
 from espressivo.version import __version__
 
 __all__ = ["cli", "main"]
@@ -43,22 +45,27 @@ for command in (command for module in _MODULES for command in module.COMMANDS):
 def main() -> None:
     """Run the command line; one line and exit 1 on bad input, 2 on what cannot be asked for."""
     logging.basicConfig(format="espressivo: %(message)s")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that temporary files are removed
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Exit as end:
         sys.exit(end.exit_code)
     except click.UsageError as error:
         help_ = f"; see {error.ctx.command_path} --help" if error.ctx else ""
-        click.echo(f"espressivo: {' '.join(error.format_message().split())}{help_}", err=True)
+        _complain(" ".join(error.format_message().split()) + help_)
         sys.exit(2)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("espressivo: interrupted", err=True)
+        _complain("interrupted")
         sys.exit(130)
     except (EspressivoError, click.ClickException) as error:
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        click.echo(f"espressivo: {message}", err=True)
+        _complain(message)
         sys.exit(2 if isinstance(error, GenerationError) else 1)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        click.echo(f"espressivo: {where}{error.strerror or error}", err=True)
+        _complain(f"{where}{error.strerror or error}")
         sys.exit(1)
+
+
+def _complain(message: str) -> None:
+    click.echo(f"espressivo: {printable(message)}", err=True)

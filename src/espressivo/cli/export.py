@@ -9,6 +9,7 @@ import click
 
 from espressivo.cli.options import PATH, Example, finite, given, need
 from espressivo.codes import CONTROLS
+from espressivo.files import check_writable
 
 __all__ = ["COMMANDS"]
 
@@ -60,6 +61,10 @@ def export(
             raise click.UsageError(f"{output}: end the name in .onnx, or name a folder")
         if "weights" in given(click.get_current_context()):
             raise click.UsageError("--weights goes with a model file: a folder keeps all digits")
+        if output.exists() and not output.is_dir():
+            raise click.ClickException(f"{output}: is no folder: end the name of a file in .onnx")
+    else:
+        check_writable(output)
     need("torch", "onnx", "safetensors")
     from espressivo.export import export as write_model
     from espressivo.networks import load_pretrained, save_pretrained
@@ -78,7 +83,6 @@ def export(
             "events": checkpoint.events,
             "seconds": round(checkpoint.seconds),
             "validation_nats_per_event": finite(checkpoint.best_nats),
-            "validation_events_per_piece": checkpoint.config.validation_events,
             "training": checkpoint.config.to_dict(),
         }
     said = {

@@ -19,15 +19,18 @@ from espressivo.cli.options import (
     ONE_BASED,
     PATH,
     PRIMER_EVENTS,
+    Between,
     Change,
     Example,
     Numbers,
     Output,
     given,
+    report,
 )
 from espressivo.cli.options import primer_events as events_to_begin_with
 from espressivo.codes import COMPOSERS, LONGEST_KEY_S, LONGEST_NOTE_S
 from espressivo.errors import GenerationError
+from espressivo.files import check_writable, is_stream
 from espressivo.music import Performance, parse_key
 from espressivo.play import (
     ENDINGS,
@@ -48,7 +51,7 @@ __all__ = ["COMMANDS"]
 _SIDE_BY_SIDE = 16  # takes; more are hardly faster, and the files come later
 _WITH_AGAIN = {"again", "output", "primer", "model_name", "as_json"}
 
-_SHARE = click.FloatRange(0, 1, min_open=True)
+_SHARE = Between(0, 1, min_open=True)
 _SEARCH = {"beam", "stochastic", "take"}
 _PRIMERS = ("primer", "primer_chords", "primer_pitches")
 
@@ -74,9 +77,7 @@ Take = tuple[int, Arguments, Performance]
     """,
 )
 @MODEL
-@click.option(
-    "--seconds", type=click.FloatRange(0, min_open=True), help="Length; 30 if none is given."
-)
+@click.option("--seconds", type=Between(0, min_open=True), help="Length; 30 if none is given.")
 @click.option("--events", type=click.IntRange(1), help="Length in events instead.")
 @click.option("--notes", type=click.IntRange(1), help="Length in notes instead.")
 @click.option(
@@ -87,7 +88,7 @@ Take = tuple[int, Arguments, Performance]
 )
 @click.option(
     "--temperature",
-    type=click.FloatRange(0),
+    type=Between(0),
     default=0.9,
     help="Of pitches: lower plays safer, higher wilder; 0 always takes the likeliest, also of "
     "time and touch.",
@@ -96,40 +97,45 @@ Take = tuple[int, Arguments, Performance]
 @click.option("--top-p", type=_SHARE, help="Choose among the likeliest pitches, p in all.")
 @click.option(
     "--min-p",
-    type=click.FloatRange(0, 1),
+    type=Between(0, 1),
     help="Choose among pitches at least this part as likely as the likeliest.",
 )
-@click.option("--time-temperature", type=click.FloatRange(0), help="Of when events come.")
+@click.option("--time-temperature", type=Between(0), help="Of when events come.")
 @click.option("--time-top-p", type=_SHARE, help="As --top-p, of when events come.")
-@click.option("--time-min-p", type=click.FloatRange(0, 1), help="As --min-p, of the same.")
-@click.option("--duration-temperature", type=click.FloatRange(0), help="Of how long notes last.")
+@click.option("--time-min-p", type=Between(0, 1), help="As --min-p, of the same.")
+@click.option("--duration-temperature", type=Between(0), help="Of how long notes last.")
 @click.option("--duration-top-p", type=_SHARE, help="As --top-p, of how long notes last.")
-@click.option("--duration-min-p", type=click.FloatRange(0, 1), help="As --min-p, of the same.")
-@click.option("--velocity-temperature", type=click.FloatRange(0), help="Of loudness.")
+@click.option("--duration-min-p", type=Between(0, 1), help="As --min-p, of the same.")
+@click.option("--velocity-temperature", type=Between(0), help="Of loudness.")
 @click.option("--lowest-pitch", type=click.IntRange(0, 127), default=0, help="MIDI pitch.")
 @click.option("--highest-pitch", type=click.IntRange(0, 127), default=127, help="MIDI pitch.")
 @click.option("--polyphony", type=click.IntRange(1), help="Most notes that sound at once.")
 @click.option(
     "--longest-note",
     "longest_note_s",
-    type=click.FloatRange(0, min_open=True),
+    type=Between(0, min_open=True),
     help=f"Seconds after which a note is ended, instead of {LONGEST_NOTE_S:g}, or "
     f"{LONGEST_KEY_S:g} where the model plays the pedal.",
 )
 @click.option(
     "--longest-rest",
     "longest_rest_s",
-    type=click.FloatRange(0, min_open=True),
+    type=Between(0, min_open=True),
     help="Seconds of silence after which a note is struck.",
 )
 @click.option("--avoid-loops/--no-avoid-loops", default=False, help="Break loops of notes.")
-@click.option("--density", type=click.FloatRange(0), help="Ask for so many notes a second.")
+@click.option(
+    "--two-hands/--no-two-hands",
+    default=True,
+    help="Keep each chord within the reach of two hands.",
+)
+@click.option("--density", type=Between(0), help="Ask for so many notes a second.")
 @click.option(
     "--onset-rate",
-    type=click.FloatRange(0),
+    type=Between(0),
     help="Ask for so many onsets a second, a chord being one.",
 )
-@click.option("--loudness", type=click.FloatRange(1, 127), help="Ask for this mean velocity.")
+@click.option("--loudness", type=Between(1, 127), help="Ask for this mean velocity.")
 @click.option("--key", help="Ask for the pitches of a key, like 'F# minor' or 'Bb'.")
 @click.option(
     "--pitch-weights",
@@ -144,16 +150,22 @@ Take = tuple[int, Arguments, Performance]
 )
 @click.option(
     "--guidance",
-    type=click.FloatRange(0),
+    type=Between(0),
     default=1.0,
     help="How strongly what is asked counts: 1 as learned, 2 or 3 for more.",
+)
+@click.option(
+    "--returns",
+    type=Between(0),
+    default=1.0,
+    help="How strongly music comes back that was there before: 1 as learned, 0 hardly.",
 )
 @click.option(
     "--at",
     "changes",
     type=Change(),
     multiple=True,
-    help="Change a control, guidance or temperature on the way: '20:density=12', '40:key=C major'.",
+    help="Change a control, guidance, returns or temperature: '20:density=12', '40:key=C major'.",
 )
 @click.option(
     "--beam", type=click.IntRange(1), help="Search the likeliest --events, following so many lists."
@@ -207,11 +219,21 @@ def generate(
         others = [p.opts[0] for p in ctx.command.params if p.name in on_line - _WITH_AGAIN]
         if others:
             raise click.UsageError(f"--again says all by itself: leave out {', '.join(others)}")
-        output = output or again.with_name(f"{again.stem}-again.mid")
+        if output is None:
+            output = again.with_name(f"{again.stem}-again.mid")
+            check_writable(output)
     elif output is None:
         raise click.MissingParameter(param=_option(ctx, "output"))
     if is_sound(output):
         check_path(output)  # before the work, not after it
+    outputs = [output]
+    if count > 1:
+        if is_stream(output):
+            raise click.UsageError("--count makes several files: give the name of a file")
+        suffix = output.suffix
+        outputs = [output.with_name(f"{output.stem}-{n}{suffix}") for n in range(1, count + 1)]
+        for path in outputs:
+            check_writable(path)
     takes: Iterable[Take]
     rows, unit = [], "takes"
     if count == 1:
@@ -228,14 +250,13 @@ def generate(
             arguments["primer"] = ids if primer is None else midi.read(primer)
             seed = secrets.randbelow(2**31) if seed is None else seed
             takes = _takes(model, count, seed, arguments, tell)
-        for number, take in enumerate(takes, 1):
-            name = f"{output.stem}-{number}{output.suffix}" if count > 1 else output.name
-            rows.append(_write(output.with_name(name), model, take))
+        for path, take in zip(outputs, takes, strict=False):  # a search may find fewer
+            rows.append(_write(path, model, take))
     if as_json:
-        click.echo(json.dumps({"model": model.card["name"], "takes": rows}))
+        report(json.dumps({"model": model.card["name"], "takes": rows}), output)
         return
     for row in rows:
-        click.echo("{file}: {notes} notes, {seconds:.1f} s, seed {seed}".format(**row))
+        report("{file}: {notes} notes, {seconds:.1f} s, seed {seed}".format(**row), output)
 
 
 def _option(ctx: click.Context, name: str) -> click.Parameter:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from espressivo import telemetry
 from espressivo.cli.options import (
     JSON,
     PATH,
     VOCABULARY,
+    Between,
     Duration,
     Example,
     finite,
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS"]
 
 _COUNT = click.IntRange(1)
-_POSITIVE = click.FloatRange(0, min_open=True)
+_POSITIVE = Between(0, min_open=True)
 
 
 @click.command(
@@ -137,7 +139,13 @@ class _NetworkName(click.ParamType[Any]):
     default=False,
     help="Of a stack: learn to be steered; with --carry.",
 )
-@click.option("--dropout", type=click.FloatRange(0, 1, max_open=True), default=0.0)
+@click.option(
+    "--pointers/--no-pointers",
+    default=False,
+    help="Of notewise: read where the music has been before. Can be added with --start-from.",
+)
+@click.option("--only", help="Train this part of the network alone, such as pointers.")
+@click.option("--dropout", type=Between(0, 1, max_open=True), default=0.0)
 @click.option("--rounds", type=_POSITIVE, default=10.0, help="Passes over the training split.")
 @click.option("--max-time", type=Duration(), help="Time for the whole run, as HH:MM:SS.")
 @click.option("--batch", type=_COUNT, default=64, help="Windows learned from at once.")
@@ -151,7 +159,7 @@ class _NetworkName(click.ParamType[Any]):
 @click.option("--carry", is_flag=True, help="Carry the state from window to window of a piece.")
 @click.option(
     "--jump",
-    type=click.FloatRange(0, 1),
+    type=Between(0, 1),
     default=0.25,
     help="With --carry: chance to go on in the middle of another piece after a window.",
 )
@@ -160,7 +168,7 @@ class _NetworkName(click.ParamType[Any]):
 )
 @click.option(
     "--stretch",
-    type=click.FloatRange(0, 0.5, max_open=True),
+    type=Between(0, 0.5, max_open=True),
     default=0.05,
     help="At random, up to so much longer or shorter.",
 )
@@ -177,13 +185,13 @@ class _NetworkName(click.ParamType[Any]):
 )
 @click.option("--optimizer", type=click.Choice(["adamw", "adam", "muon"]), default="adamw")
 @click.option("--learning-rate", type=_POSITIVE, default=1e-3, help="The highest one.")
-@click.option("--weight-decay", type=click.FloatRange(0), default=0.01, help="Not with adam.")
+@click.option("--weight-decay", type=Between(0), default=0.01, help="Not with adam.")
 @click.option("--clip", type=_POSITIVE, default=1.0, help="Largest norm of the gradient.")
 @click.option(
     "--warmup-updates", type=click.IntRange(0), default=100, help="Updates of a rising rate."
 )
 @click.option(
-    "--decay", type=click.FloatRange(0, 1), default=0.3, help="Share of updates with falling rate."
+    "--decay", type=Between(0, 1), default=0.3, help="Share of updates with falling rate."
 )
 @click.option(
     "--decay-now",
@@ -199,22 +207,14 @@ class _NetworkName(click.ParamType[Any]):
 )
 @click.option(
     "--average",
-    type=click.FloatRange(0, 1, max_open=True),
+    type=Between(0, 1, max_open=True),
     default=0.0,
     help="Validate and export a running average of the weights, which keeps so much of itself at "
     "each update, such as 0.999.",
 )
 @click.option("--validate-every", type=_COUNT, default=500, help="Updates between validations.")
-@click.option(
-    "--validation-events",
-    type=click.IntRange(0),
-    default=2000,
-    help="Events of each piece to validate on; 0 for all.",
-)
 @click.option("--patience", type=_COUNT, help="Stop after so many validations without a new best.")
-@click.option(
-    "--checkpoint-every", type=click.FloatRange(0), default=300.0, help="Seconds in between."
-)
+@click.option("--checkpoint-every", type=Between(0), default=300.0, help="Seconds in between.")
 @click.option("--seed", type=click.IntRange(0), default=0, help="Of weights, order, augmentation.")
 @click.option("--compile/--no-compile", default=False, help="Compile the network; suits delta.")
 @click.option("--precision", default="auto", help="auto, 32-true, bf16-mixed, ...")
@@ -249,6 +249,7 @@ def train(
     --decay-now.
     """
     need("torch", "lightning")
+    telemetry.forbid()
     from lightning.fabric.utilities import rank_zero_only
 
     from espressivo.data import Dataset
@@ -275,7 +276,7 @@ def train(
         from espressivo.networks import load_pretrained
 
         start = load_pretrained(start_from)
-        config = _configured(options, start.network.config)
+        config = _configured(options, _with_pointers(start.network.config, options["pointers"]))
     else:
         config = _configured(options, _network(options))
     outcome = train(
@@ -334,7 +335,6 @@ def _configured(options: dict[str, Any], network: NetworkConfig) -> TrainingConf
         augmentation=Augmentation(options["transpose"], options["stretch"], options["loudness"]),
         rounds=options["rounds"],
         max_time_s=options["max_time"],
-        validation_events=options["validation_events"] or None,
         checkpoint_every_s=options["checkpoint_every"],
         **{
             name: options[name]
@@ -349,12 +349,26 @@ def _configured(options: dict[str, Any], network: NetworkConfig) -> TrainingConf
                 "average",
                 "validate_every",
                 "patience",
+                "only",
                 "seed",
                 "compile",
                 "precision",
             )
         },
     )
+
+
+def _with_pointers(network: NetworkConfig, pointers: bool) -> NetworkConfig:
+    """Return the sizes of a network, with pointers if they are asked for."""
+    import dataclasses
+
+    from espressivo.networks import StackConfig
+
+    if not pointers:
+        return network
+    if not isinstance(network, StackConfig) or not network.notewise:
+        raise click.UsageError("--pointers needs a network over notes, --network notewise")
+    return dataclasses.replace(network, pointers=True)
 
 
 def _network(options: dict[str, Any]) -> NetworkConfig:
@@ -374,12 +388,13 @@ def _network(options: dict[str, Any]) -> NetworkConfig:
             "heads": options["heads"],
             "window": options["attention"],
             "controls": controls,
+            "pointers": options["pointers"],
         }
         if options["layers"] not in (None, len(pattern)):
             raise click.UsageError("--layers and --pattern do not agree: leave --layers out")
     else:
         sizes = {name: options[name] for name in ("hidden", "layers")}
-        of_stacks = ("pattern", "heads", "attention", "controls")
+        of_stacks = ("pattern", "heads", "attention", "controls", "pointers")
         if any(options[name] for name in of_stacks):
             listed = ", ".join(f"--{name}" for name in of_stacks)
             raise click.UsageError(f"{listed} need --network delta or notewise")

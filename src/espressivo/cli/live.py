@@ -16,6 +16,7 @@ import click
 from espressivo.cli.options import (
     JSON,
     MODEL,
+    Between,
     Example,
     Output,
 )
@@ -44,7 +45,7 @@ _KINDS = {0x80: "note_off", 0x90: "note_on", 0xB0: "control"}
 @click.option(
     "--pause",
     "pause_s",
-    type=click.FloatRange(0, min_open=True),
+    type=Between(0, min_open=True),
     default=1.5,
     help="Seconds of silence after which the model takes over.",
 )
@@ -56,7 +57,7 @@ _KINDS = {0x80: "note_off", 0x90: "note_on", 0xB0: "control"}
 @MODEL
 @click.option(
     "--temperature",
-    type=click.FloatRange(0),
+    type=Between(0),
     default=0.9,
     help="Of pitches: lower plays safer, higher wilder.",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -9,10 +10,13 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import click
 
-from espressivo.cli.options import JSON, PATH, Example
+from espressivo.cli.options import JSON, PATH, Between, Example
+from espressivo.errors import EspressivoError
+from espressivo.files import check_writable, locked, printable
 
 __all__ = ["COMMANDS"]
 
@@ -42,6 +46,11 @@ _LISTED = 20  # files that are named; the report names all
     help="Take only the files of this split.",
 )
 @click.option(
+    "--half",
+    type=click.Choice(["A", "B"]),
+    help="Take only half of the compositions: A to choose settings on, B to report on.",
+)
+@click.option(
     "--samples",
     type=click.IntRange(0),
     default=32,
@@ -49,9 +58,9 @@ _LISTED = 20  # files that are named; the report names all
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(1),
-    default=30.0,
-    help="Length of samples and of the human windows beside them.",
+    type=Between(1),
+    default=60.0,
+    help="Length of the clips of samples and of people that are compared.",
 )
 @click.option(
     "--train",
@@ -59,8 +68,13 @@ _LISTED = 20  # files that are named; the report names all
     help="Dataset or folder of the training pieces: are notes of samples taken from them? With "
     "--csv, those of a folder that it has in the split train.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, help="Of samples and human windows.")
+@click.option("--seed", type=click.IntRange(0), default=0, help="Of samples and human clips.")
 @click.option("--quick", is_flag=True, help="First 500 events of each piece, at most 4 samples.")
+@click.option(
+    "--judge",
+    is_flag=True,
+    help="Let a forest tell 200 clips of 30 s from as many of people; espressivo[train].",
+)
 @click.option("--out", type=PATH, help="Folder for report.html and report.json.")
 @click.option("--workers", type=_COUNT, help="Processes; one for each core if not given.")
 @JSON
@@ -69,11 +83,13 @@ def evaluate(
     files: Sequence[Path],
     csv: Path | None,
     split: str | None,
+    half: Literal["A", "B"] | None,
     samples: int,
     seconds: float,
     train: Path | None,
     seed: int,
     quick: bool,
+    judge: bool,
     out: Path | None,
     workers: int | None,
     as_json: bool,
@@ -84,7 +100,8 @@ def evaluate(
     a prepared dataset: uniform:DATASET, unigram:DATASET or 4gram:DATASET.
 
     Whole pieces are scored, each event once, given all before it. Figures come with 95 %
-    intervals over pieces. Files that cannot be read are skipped and named.
+    intervals over pieces. Files that cannot be read are skipped and named. With --out, a run that
+    was stopped goes on where it was.
     """
     if (csv is None) != (split is None):
         raise click.UsageError("--csv and --split go together")
@@ -98,32 +115,38 @@ def evaluate(
 
     if out is not None:
         blank(1, 1)  # so that a missing matplotlib is told now, and not after the work
-        out.mkdir(parents=True, exist_ok=True)
+        _make_folder(out, "report")
     console = Console(sys.stderr)
     workers = workers or os.cpu_count() or 1
-    with processes(workers) as executor:
+    with contextlib.ExitStack() as until_written:
+        if out is not None:
+            until_written.enter_context(locked(out, EspressivoError))
+        executor = until_written.enter_context(processes(workers))
         report = measure(
             model,
             files,
             csv=csv,
             split=split,
+            half=half,
             samples=samples,
             seconds=seconds,
             seed=seed,
             train=train,
             quick=quick,
+            judged=judge,
             command=_command(),
+            resume=None if out is None else out / "unfinished.jsonl",
             executor=executor if workers > 1 else None,
             workers=workers,
             progress=console,
         )
-    if out is not None:  # before anything that a closed pipe could end
-        report.write(out / "report.json")
-        write_page(report, out / "report.html")
+        if out is not None:  # before anything that a closed pipe could end
+            report.write(out / "report.json")
+            write_page(report, out / "report.html")
     for what in ("skipped", "missing"):
         listed = report.data[what]
         for line in listed[:_LISTED]:
-            click.echo(f"espressivo: {what}: {line}", err=True)
+            click.echo(printable(f"espressivo: {what}: {line}"), err=True)
         if len(listed) > _LISTED:
             click.echo(f"espressivo: {what}: {len(listed) - _LISTED} more", err=True)
     click.echo(json.dumps(report.to_dict()) if as_json else "\n".join(report.lines()))
@@ -142,12 +165,20 @@ def compare(reports: Sequence[Path], out: Path | None, as_json: bool) -> None:
     from espressivo.evaluation import compare as put_side_by_side
     from espressivo.evaluation import write_comparison
 
+    if out is not None:
+        _make_folder(out, "compare")
     found = put_side_by_side(reports)
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
         found.write(out / "compare.json")
         write_comparison(found, out / "compare.html")
     click.echo(json.dumps(found.to_dict()) if as_json else "\n".join(found.lines()))
+
+
+def _make_folder(out: Path, stem: str) -> None:
+    """Make a folder for a report, and refuse before the work what cannot be written."""
+    out.mkdir(parents=True, exist_ok=True)
+    for suffix in (".json", ".html"):
+        check_writable(out / f"{stem}{suffix}")
 
 
 def _command() -> str:

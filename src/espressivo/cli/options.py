@@ -14,6 +14,7 @@ import numpy as np
 
 from espressivo.codes import Ids, Vocabulary, following, presets
 from espressivo.errors import CodecError, GenerationError
+from espressivo.files import check_writable, ending, is_stdout, printable
 from espressivo.play import DEFAULT_MODEL, Options, Settings
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "PATH",
     "PRIMER_EVENTS",
     "VOCABULARY",
+    "Between",
     "Change",
     "Duration",
     "Example",
@@ -34,6 +36,7 @@ __all__ = [
     "given",
     "need",
     "primer_events",
+    "report",
 ]
 
 Given = TypeVar("Given")
@@ -70,11 +73,31 @@ class Numbers(click.ParamType[Any]):
             self.fail(f"{value!r} is not a list of whole numbers, like '60,216,148'", param, ctx)
 
 
+class Between(click.FloatRange):
+    """A number in a range, which is also finite."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """Return the number, or fail with the range."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return number
+
+
 class Change(click.ParamType[Any]):
     """A setting that changes on the way, as SECOND:SETTING=VALUE; gives second and setting."""
 
     name = "second:setting=value"
-    _NAMES = ("density", "onset_rate", "loudness", "key", "composer", "guidance", "temperature")
+    _NAMES = (
+        "density",
+        "onset_rate",
+        "loudness",
+        "key",
+        "composer",
+        "guidance",
+        "returns",
+        "temperature",
+    )
 
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, Options]:
         """Return the second and the setting, or fail with what was expected."""
@@ -93,24 +116,28 @@ class Change(click.ParamType[Any]):
             pass
         self.fail(
             f"{value!r} is not a second and a change of density, onset_rate, loudness, key, "
-            "guidance or temperature, like '20:density=12'",
+            "guidance, returns or temperature, like '20:density=12'",
             param,
             ctx,
         )
 
 
 class Output(click.Path):
-    """A file to write, whose name ends in one of some endings."""
+    """A file to write, whose name ends in one of some endings, or a stream, such as ``-``.
+
+    A stream without an ending is given what has the first of them.
+    """
 
     def __init__(self, *endings: str) -> None:
-        super().__init__(path_type=Path)
+        super().__init__(path_type=Path, readable=False)
         self._endings = endings
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Path:
-        """Return the path, or fail with the endings that there are."""
+        """Return the path, or fail with the endings that there are; `OSError` if unwritable."""
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
-        if path.suffix.lower() not in self._endings:
+        if ending(path, self._endings[0]) not in self._endings:
             self.fail(f"{path}: the name must end in {', '.join(self._endings)}", param, ctx)
+        check_writable(path)
         return path
 
 
@@ -158,6 +185,11 @@ def given(ctx: click.Context) -> set[str]:
     """Return the names of the parameters that stand on the command line."""
     source = click.core.ParameterSource.COMMANDLINE
     return {name for name in ctx.params if ctx.get_parameter_source(name) is source}
+
+
+def report(line: str, output: Path) -> None:
+    """Print a line about an output: to standard error, if standard output holds that."""
+    click.echo(printable(line), err=is_stdout(output))
 
 
 def checked(option: str, make: Callable[[Given], Made], value: Given) -> Made:

@@ -20,9 +20,11 @@ from espressivo.cli.options import (
     Numbers,
     Output,
     checked,
+    report,
 )
 from espressivo.cli.options import primer_events as events_to_begin_with
 from espressivo.codes import vocabulary as preset
+from espressivo.files import is_stdout, printable
 from espressivo.play import bundled, load
 
 if TYPE_CHECKING:
@@ -84,19 +86,19 @@ def events(
         performance = v.decode(ids)
         performance.write(output)
         if not as_json:
-            click.echo(f"{output}: {len(performance)} notes, {performance.seconds:.1f} s")
+            report(f"{output}: {len(performance)} notes, {performance.seconds:.1f} s", output)
             return
-    _show_events(ids, v, one_based, as_json)
+    _show_events(ids, v, one_based, as_json, err=output is not None and is_stdout(output))
 
 
-def _show_events(ids: Ids, v: Vocabulary, one_based: bool, as_json: bool) -> None:
+def _show_events(ids: Ids, v: Vocabulary, one_based: bool, as_json: bool, err: bool) -> None:
     from espressivo.codes import grid_steps
 
     seconds = (grid_steps(ids, v) / v.steps_per_second).tolist()
     numbers = (ids + one_based).tolist()
     if as_json:
         about = {"vocabulary": v.name, "one_based": one_based, "events": numbers, "time_s": seconds}
-        click.echo(json.dumps(about))
+        click.echo(json.dumps(about), err=err)
         return
     words = {id_: v.describe(id_) for id_ in set(ids.tolist())}
     for index, (number, time_s, id_) in enumerate(zip(numbers, seconds, ids.tolist(), strict=True)):
@@ -181,9 +183,9 @@ def models(model_name: str | None, as_json: bool) -> None:
         click.echo(json.dumps(cards))
         return
     for name, card in cards.items():
-        click.echo(name)
+        click.echo(printable(name))
         for entry, value in card.items():
-            click.echo(f"  {entry}: {value}")
+            click.echo(printable(f"  {entry}: {value}"))
 
 
 COMMANDS = (events, info, next_, models)

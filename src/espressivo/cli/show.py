@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from espressivo.cli.options import JSON, PATH, Example, Output
+from espressivo.cli.options import JSON, PATH, Example, Output, report
 from espressivo.progress import Console, counted
 from espressivo.views import FORMATS, SAMPLE_RATE, check_path, render
 
@@ -54,9 +54,9 @@ def render_(
     peak_db = round(20 * math.log10(audio.peak), 1)
     if as_json:
         about = {"file": str(output), "seconds": round(audio.seconds, 3), "peak_db": peak_db}
-        click.echo(json.dumps({**about, "sample_rate": sample_rate}))
+        report(json.dumps({**about, "sample_rate": sample_rate}), output)
         return
-    click.echo(f"{output}: {audio.seconds:.1f} s, peak {peak_db} dB")
+    report(f"{output}: {audio.seconds:.1f} s, peak {peak_db} dB", output)
 
 
 @click.command(
@@ -88,7 +88,7 @@ def plot(file: Path, other: Path | None, curves: bool, output: Path) -> None:
     else:
         draw = plots.playing_curves if curves else plots.piano_roll
         draw(midi.read(file), output, other=None if other is None else midi.read(other))
-    click.echo(str(output))
+    report(str(output), output)
 
 
 COMMANDS = (render_, plot)

@@ -8,6 +8,8 @@ codec would write.
 
 from __future__ import annotations
 
+import math
+from operator import and_
 from typing import NamedTuple, Protocol, Self
 
 import numpy as np
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 
 from espressivo.codes.layout import Layout
 from espressivo.codes.limits import Limits
+from espressivo.music import CHORD_GAP_S, within_reach
 
 __all__ = ["Decoder", "Event", "Followers", "Message"]
 
@@ -195,6 +198,8 @@ class Followers:
         self.now = 0
         self.begin = 0
         self.onset: int | None = None
+        self._chord: tuple[int, ...] = ()  # pitches of the latest, ascending
+        self._chord_gap = math.floor(CHORD_GAP_S * v.steps_per_second)
         self.held: set[int] = set()
         self.limits = limits
 
@@ -211,6 +216,31 @@ class Followers:
         self._longest_rest = limits.longest_rest(v)
         self._classes = int((v.shortest_durations <= self._longest_note).sum())  # that fit
         self._limits = limits
+
+    def _strike(self, pitch: int) -> None:
+        """Take note of what is struck now, in the latest chord or as the first of a new one."""
+        chord = self._chord if self._chord_left else ()
+        self._chord = tuple(sorted({*chord, pitch}))
+        self.onset = self.now
+
+    @property
+    def _chord_left(self) -> int:
+        """Grid steps, this one included, in which a note still belongs to the latest chord."""
+        return 0 if self.onset is None else max(0, self.onset + self._chord_gap + 1 - self.now)
+
+    @property
+    def _bound_for(self) -> int:
+        """Grid steps, this one included, in which hands are bound by the latest chord."""
+        return self._chord_left if self._limits.two_hands and len(self._chord) > 1 else 0
+
+    def _in_reach(self, keys: bytearray) -> bytearray:
+        """Leave out of some keys those that no two hands could take with the latest chord."""
+        if not self._bound_for:
+            return keys
+        chord = tuple(pitch for pitch in self._chord if pitch not in self.held)
+        v = self.vocabulary
+        reach = within_reach(chord)[v.lowest_pitch : v.highest_pitch + 1]
+        return bytearray(map(and_, keys, reach))
 
     def hold(self, pitch: int) -> None:
         """Leave a key to a person who holds it; see `Decoder.hold`."""

@@ -100,7 +100,7 @@ class EventDecoder(Followers):
         if kind == NOTE_ON:
             self._part = _ONS
             self._notes.append((self.now, value))
-            self.onset = self.now
+            self._strike(value)
             if self._velocity is None:  # can only come from a primer; as the codec plays it
                 self._velocity = self._default_velocity
             if self.vocabulary.order == "pitch":
@@ -145,9 +145,10 @@ class EventDecoder(Followers):
 
         polyphony, lowest = self._limits.polyphony, v.lowest_pitch
         if polyphony is None or len(self._notes) < polyphony:
-            mask[self._struck - lowest : at[NOTE_ON].stop] = self._in_range[self._struck - lowest :]
+            keys = bytearray(self._struck - lowest) + self._in_range[self._struck - lowest :]
             for _, pitch in self._notes:
-                mask[pitch - lowest] = False
+                keys[pitch - lowest] = False
+            mask[at[NOTE_ON]] = self._in_reach(keys)
         can_strike = 1 in mask
         if before == VELOCITY and can_strike:  # a primer may have left none
             return mask

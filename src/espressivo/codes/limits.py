@@ -18,7 +18,7 @@ LONGEST_KEY_S = 5.0
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of range, polyphony, durations and rests.
+    """Limits of range, polyphony, durations, rests and chords.
 
     Parameters
     ----------
@@ -33,6 +33,8 @@ class Limits:
         `LONGEST_KEY_S` where the pedal has events of its own.
     longest_rest_s : float, optional
         After so long without a sounding note one is struck; above 0.
+    two_hands : bool
+        Whether chords are such that two hands can take them; see `within_reach`.
     """
 
     lowest_pitch: int = 0
@@ -41,6 +43,7 @@ class Limits:
     polyphony: int | None = None
     longest_note_s: float | None = None
     longest_rest_s: float | None = None
+    two_hands: bool = False
 
     def longest_note(self, layout: Layout) -> int:
         """Return the grid steps after which a note is ended, at least 1."""

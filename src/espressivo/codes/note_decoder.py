@@ -104,7 +104,8 @@ class NoteDecoder(Followers):
             self._notes = [note for note in self._notes if note[1] != value]
             self._notes.append((self.now, value))
             self._end_latest(self.now + self.vocabulary.longest_note_steps)  # as the codec plays it
-            self.onset, self._struck = self.now, value + 1
+            self._strike(value)
+            self._struck = value + 1
             self._expected = _LOUDNESS
         elif kind == VELOCITY:
             self._velocity = id_
@@ -249,13 +250,15 @@ class NoteDecoder(Followers):
             keys[pitch - low] = 0
         for pitch in self.held:
             keys[pitch - low] = 0
-        return keys
+        return self._in_reach(keys)
 
     def _next_chance(self) -> int:
         """Return the first step at which a key can be struck."""
         if 1 in self._keys(self._struck):
             return self.now
         low, chance = self.vocabulary.lowest_pitch, self.now + 1
+        if 1 in self._keys(low):
+            return chance
         ends = sorted(end for end, _ in self._notes)
         polyphony = self._limits.polyphony
         if polyphony is not None and len(ends) >= polyphony:
@@ -263,7 +266,7 @@ class NoteDecoder(Followers):
         inside = [end for end, pitch in self._notes if self._in_range[pitch - low]]
         if len(inside) == sum(self._in_range):
             chance = max(chance, min(inside))
-        return chance
+        return max(chance, self.now + self._bound_for)
 
     def overdue(self) -> int | None:
         """Return None: each note ends by itself."""

@@ -12,15 +12,17 @@ from espressivo.data.corpus import (
 )
 from espressivo.data.dataset import Dataset
 from espressivo.data.fingerprint import Sketch, mixed, sketch
-from espressivo.data.halves import HALVES, Half, halves
+from espressivo.data.half import HALVES, Half, halves
 from espressivo.data.probes import COPIES, PAST_S, Probe, copies, past
 from espressivo.data.shards import processes
+from espressivo.data.sides import Material
 from espressivo.data.windows import (
     IGNORED,
     Batch,
     Cut,
+    Passage,
     batches,
-    whole_pieces,
+    passages,
 )
 
 __all__ = [
@@ -34,6 +36,8 @@ __all__ = [
     "Cut",
     "Dataset",
     "Half",
+    "Material",
+    "Passage",
     "Probe",
     "Sketch",
     "batches",
@@ -42,10 +46,10 @@ __all__ = [
     "halves",
     "match_rows",
     "mixed",
+    "passages",
     "past",
     "prepare",
     "processes",
     "read_splits",
     "sketch",
-    "whole_pieces",
 ]

@@ -5,17 +5,17 @@ and the settings alone. What depends on all files together, duplicates and split
 the end. So a run that was stopped, by whatever means, is resumed from the shards that are there,
 and its result is the same, byte for byte, as if it had not been stopped.
 
-Ids of duplicates stay in their shards without being listed as pieces: a corpus that is one third
-duplicates takes one third more space than it need, but no shard is ever written twice.
+At the end the ids of all pieces are put together in one file, which training reads. The shards
+stay for the next run, which takes them over where nothing has changed; they can be removed.
 """
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import hashlib
-import json
+import io
 import os
+import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
@@ -26,17 +26,12 @@ from typing import Any
 
 from espressivo.codes import Vocabulary
 from espressivo.data import shards
-from espressivo.data.dataset import FORMAT
+from espressivo.data.dataset import DESCRIPTION, FORMAT, IDS, MANIFEST
 from espressivo.data.fingerprint import FINGERPRINT, groups, same_composition, same_performance
 from espressivo.data.shards import Entry
 from espressivo.errors import DataError
-from espressivo.files import replacing
+from espressivo.files import SEAL, locked, printable, replacing
 from espressivo.progress import Progress, Silent
-
-try:
-    import fcntl
-except ImportError:  # Windows: two runs on one folder are not kept apart
-    fcntl = None  # type: ignore[assignment]
 
 __all__ = [
     "SPLITS",
@@ -59,13 +54,13 @@ _COLUMNS = (
     "detail",
     "split",
     "composition",
-    "shard",
     "start",
     "events",
     "notes",
     "outside",
     "seconds",
     "sha256",
+    "ids_sha256",
 )
 
 
@@ -217,9 +212,10 @@ def prepare(
         "programs": None if programs is None else sorted(programs),
     }
     try:
-        (out / "shards").mkdir(parents=True, exist_ok=True)
-        with _locked(out):
-            (out / "dataset.json").unlink(missing_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
+        with locked(out, DataError):
+            _make_room(out)
+            (out / DESCRIPTION).unlink(missing_ok=True)
             plan = shards.plan(wanted, out / "shards", settings)
             _clear(out, {shard.name for shard in plan})
             made = {e.path: e for e in shards.make_all(plan, executor, progress or Silent())}
@@ -241,7 +237,8 @@ def prepare(
 def find_files(folders: Sequence[str | os.PathLike[str]]) -> list[tuple[str, Path]]:
     """Return name and path of each MIDI file, by folder as given, then by name.
 
-    A name begins with that of the folder. `DataError` if a folder is missing or none has any.
+    A name begins with that of the folder. Folders below that cannot be listed are among them, so
+    that whoever reads them says why. `DataError` if a folder is missing or none has any.
     """
     found: dict[str, list[tuple[str, Path]]] = {}
     for folder in folders:
@@ -251,9 +248,9 @@ def find_files(folders: Sequence[str | os.PathLike[str]]) -> list[tuple[str, Pat
         if root.name in found:
             raise DataError(f"{folder}: another folder is also named {root.name!r}; rename one")
         found[root.name] = sorted(
-            (_printable(f"{root.name}/{path.relative_to(root).as_posix()}"), path)
+            (printable(f"{root.name}/{path.relative_to(root).as_posix()}"), path)
             for path in _walk(root)
-            if path.suffix.lower() in _SUFFIXES
+            if path.suffix.lower() in _SUFFIXES or os.path.isdir(path)
         )
     files = [file for of_folder in found.values() for file in of_folder]
     if not files:
@@ -262,25 +259,30 @@ def find_files(folders: Sequence[str | os.PathLike[str]]) -> list[tuple[str, Pat
 
 
 def _walk(root: Path) -> Iterator[Path]:
-    """Yield every file below a folder; links are followed, but no folder is entered twice."""
+    """Yield every file below a folder, and every folder that cannot be listed.
 
-    def refuse(error: OSError) -> None:
-        raise DataError(f"{error.filename}: cannot be listed ({error.strerror})") from error
-
-    entered = set()
-    for where, subfolders, names in os.walk(root, followlinks=True, onerror=refuse):
-        real = os.path.realpath(where)
+    Links are followed, but no folder is entered twice.
+    """
+    entered, left = set(), [root]
+    while left:
+        folder = left.pop()
+        real = os.path.realpath(folder)
         if real in entered:
-            subfolders.clear()
             continue
         entered.add(real)
-        subfolders.sort()  # so that the same one of two links to a folder is always followed
-        yield from (Path(where, name) for name in names)
-
-
-def _printable(name: str) -> str:
-    """Return a name that any file can hold, even if its bytes are not valid text."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+        try:
+            with os.scandir(folder) as found:
+                below = sorted(Path(entry) for entry in found)
+        except OSError as error:
+            if folder == root:
+                raise DataError(f"{root}: cannot be listed ({error.strerror})") from error
+            yield folder
+            continue
+        for path in below:
+            if not os.path.isdir(path):
+                yield path
+        # so that the same one of two links to a folder is always followed
+        left += filter(os.path.isdir, reversed(below))
 
 
 Row = tuple[str, str]
@@ -335,32 +337,19 @@ def _rows(files: list[tuple[str, Path]], csv_path: Path) -> dict[str, Row]:
     return rows
 
 
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keep other runs off a folder; the system lifts the lock when this process ends."""
-    if fcntl is None:
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataError(
-                f"{folder}: another run is preparing it; wait for that or choose another folder"
-            ) from None
-        except OSError:
-            pass  # a file system without locks
-        yield
-    finally:
-        os.close(handle)
+def _make_room(out: Path) -> None:
+    """Make the folder of the shards, without which nothing that is in `out` is by `prepare`."""
+    strange = [name for name in (DESCRIPTION, MANIFEST, IDS) if (out / name).exists()]
+    if strange and not (out / "shards").is_dir():
+        raise DataError(f"{out / strange[0]}: is no part of a dataset: choose another folder")
+    (out / "shards").mkdir(exist_ok=True)
 
 
 def _clear(out: Path, names: set[str]) -> None:
     """Remove what stopped runs and earlier, larger datasets left."""
     for path in [*out.glob(".*.partial"), *(out / "shards").iterdir()]:
-        stale = path.suffix in (".ids", ".json") and path.stem not in names
-        if stale or path.suffix == ".partial":
+        ours = re.fullmatch(r"(\d{5,})\.(ids|json)", path.name)
+        if path.suffix == ".partial" or (ours and ours[1] not in names):
             path.unlink()
 
 
@@ -429,15 +418,25 @@ def _totals(entries: list[Entry], parted: int) -> dict[str, Any]:
 
 
 def _finish(out: Path, entries: list[Entry], about: dict[str, Any]) -> None:
-    """Write the manifest, then the file that makes the dataset whole."""
-    with (
-        replacing(out / "manifest.csv") as path,
-        path.open("w", encoding="utf-8", newline="") as file,
-    ):
-        writer = csv.DictWriter(file, _COLUMNS, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
+    """Write the ids of all pieces, the manifest, then the file that makes the dataset whole."""
+    start = 0
+    with replacing(out / IDS) as path, path.open("wb") as ids:
         for entry in entries:
-            status = "dropped" if entry.reason else "kept"
-            writer.writerow({"status": status, **asdict(entry)})
-    with replacing(out / "dataset.json") as path:
-        path.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+            if entry.reason:
+                entry.start = 0
+                continue
+            with shards.ids_path(out / "shards", entry.shard).open("rb") as shard:
+                shard.seek(2 * entry.start)
+                ids.write(shard.read(2 * entry.events))
+            entry.start, start = start, start + entry.events
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, _COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for entry in entries:
+        status = "dropped" if entry.reason else "kept"
+        writer.writerow({"status": status, **asdict(entry)})
+    manifest = text.getvalue().encode()
+    with replacing(out / MANIFEST) as path:
+        path.write_bytes(manifest)
+    about = {**about, "manifest_sha256": hashlib.sha256(manifest).hexdigest(), "seal": SEAL}
+    shards.write_sealed(about, out / DESCRIPTION)

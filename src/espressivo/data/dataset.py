@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,28 +15,35 @@ from numpy.typing import NDArray
 
 from espressivo.codes import TIME_SHIFT, Ids, Vocabulary
 from espressivo.errors import DataError
+from espressivo.files import intact
 
 __all__ = ["FORMAT", "Dataset", "Piece"]
 
-FORMAT = 1
-"""Version of the layout of a prepared dataset."""
+FORMAT = 2
+"""Version of the layout of a prepared dataset. From version 2 on every byte is under a hash, and
+all ids are in one file; in version 1 they are in shards."""
+
+DESCRIPTION, MANIFEST, IDS = "dataset.json", "manifest.csv", "pieces.ids"
+"""The files of a prepared dataset; the first is written last."""
 
 
 @dataclass(frozen=True)
 class Piece:
     """One performance of a prepared dataset: where its ids are, and what it is.
 
-    `events` is the number of its ids, whatever the vocabulary.
+    `events` is the number of its ids, whatever the vocabulary. Datasets of version 1 have a
+    `shard` and no hash of the ids.
     """
 
     path: str
     split: str
     composition: str
-    shard: str
     start: int
     events: int
     notes: int
     seconds: float
+    ids_sha256: str = ""
+    shard: str = ""
 
 
 class Dataset:
@@ -44,47 +53,64 @@ class Dataset:
     ----------
     folder : path
 
+    Attributes
+    ----------
+    vocabulary : Vocabulary
+    pieces : tuple of Piece
+    about : dict
+        What is in ``dataset.json``.
+    sha256 : str
+        Hash of the manifest, which holds those of all ids: datasets with the same are the same.
+
     Raises
     ------
     DataError
-        If the folder is not a prepared dataset, is incomplete, or is of another version.
+        If the folder is not a prepared dataset, is incomplete, has changed since it was written,
+        or is of another version.
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         try:
-            text = (self.folder / "dataset.json").read_text(encoding="utf-8")
-            about = json.loads(text)
-            if about["format"] != FORMAT:
+            content = (self.folder / DESCRIPTION).read_bytes()
+            manifest = (self.folder / MANIFEST).read_bytes()
+            whole = intact(content)
+            about: dict[str, Any] = {"format": FORMAT} if whole is False else json.loads(content)
+            if about["format"] not in (1, FORMAT):
                 raise DataError(
-                    f"{self.folder}: format {about['format']}, this version reads {FORMAT}; "
+                    f"{self.folder}: format {about['format']}, this version reads 1 to {FORMAT}; "
                     "run 'espressivo prepare' again"
                 )
+            if not whole and ("manifest_sha256" in about or about["format"] > 1):
+                raise ValueError(f"{DESCRIPTION} has changed since it was written")
+            self.sha256 = hashlib.sha256(manifest).hexdigest()
+            if about.get("manifest_sha256", self.sha256) != self.sha256:
+                raise ValueError(f"{MANIFEST} has changed since it was written")
             self.vocabulary = Vocabulary(**about["vocabulary"])
-            with (self.folder / "manifest.csv").open(encoding="utf-8", newline="") as file:
-                self.pieces = tuple(
-                    Piece(
-                        row["path"],
-                        row["split"],
-                        row["composition"],
-                        row["shard"],
-                        int(row["start"]),
-                        int(row["events"]),
-                        int(row["notes"]),
-                        float(row["seconds"]),
-                    )
-                    for row in csv.DictReader(file)
-                    if row["status"] == "kept"
+            self.pieces = tuple(
+                Piece(
+                    row["path"],
+                    row["split"],
+                    row["composition"],
+                    int(row["start"]),
+                    int(row["events"]),
+                    int(row["notes"]),
+                    float(row["seconds"]),
+                    row.get("ids_sha256", ""),
+                    row.get("shard", ""),
                 )
+                for row in csv.DictReader(io.StringIO(manifest.decode(), newline=""))
+                if row["status"] == "kept"
+            )
         except FileNotFoundError as error:
             raise DataError(
                 f"{self.folder}: not a prepared dataset, {Path(error.filename).name} is missing; "
                 "make one with 'espressivo prepare'"
             ) from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, csv.Error) as error:
             raise DataError(f"{self.folder}: damaged ({error}); prepare it again") from error
-        self.about: dict[str, Any] = about
-        self._shards: dict[str, NDArray[np.uint16]] = {}
+        self.about = about
+        self._ids: dict[Path, NDArray[np.uint16]] = {}
 
     def split(self, name: str) -> tuple[Piece, ...]:
         """Return the pieces of a split, in the order of the manifest; `DataError` if none."""
@@ -101,16 +127,17 @@ class Dataset:
         return sum(int(begins[self.ids(piece)].sum()) for piece in self.split(split))
 
     def ids(self, piece: Piece) -> Ids:
-        """Read the ids of a piece from its shard."""
-        shard = self._shards.get(piece.shard)
-        if shard is None:
-            path = self.folder / "shards" / f"{piece.shard}.ids"
+        """Read the ids of a piece; `DataError` if they are not what was written."""
+        path = self.folder / (f"shards/{piece.shard}.ids" if piece.shard else IDS)
+        stored = self._ids.get(path)
+        if stored is None:
             try:
-                shard = np.memmap(path, "<u2", "r")
+                stored = np.memmap(path, "<u2", "r")
             except (OSError, ValueError) as error:
                 raise DataError(f"{path}: cannot be read ({error}); prepare it again") from error
-            self._shards[piece.shard] = shard
-        ids = shard[piece.start : piece.start + piece.events].astype(np.int32)
-        if len(ids) != piece.events or (len(ids) and ids.max() >= self.vocabulary.size):
-            raise DataError(f"{self.folder}: shard {piece.shard} is damaged; prepare it again")
-        return ids
+            self._ids[path] = stored
+        ids = stored[piece.start : piece.start + piece.events]
+        changed = piece.ids_sha256 and hashlib.sha256(ids.tobytes()).hexdigest() != piece.ids_sha256
+        if changed or len(ids) != piece.events or ids.max(initial=0) >= self.vocabulary.size:
+            raise DataError(f"{path}: the ids of {piece.path} are damaged; prepare it again")
+        return ids.astype(np.int32)

@@ -2,7 +2,8 @@
 
 A shard is made by one process and holds nothing that depends on other shards, on the time or on
 the place of the folders. Its record is written after its ids, and both under temporary names, so
-a record that is there says that the shard is whole.
+a record that is there says that the shard is whole. It is taken over by a later run if nothing
+has changed, neither what it was made from nor a byte of it.
 """
 
 from __future__ import annotations
@@ -33,10 +34,19 @@ from espressivo import midi
 from espressivo.codes import Ids, Vocabulary
 from espressivo.data.fingerprint import Sketch, sketch
 from espressivo.errors import DataError, MidiError
-from espressivo.files import replacing
+from espressivo.files import SEAL, intact, replacing, seal
 from espressivo.progress import Progress
 
-__all__ = ["Entry", "Shard", "make", "make_all", "plan", "processes"]
+__all__ = [
+    "Entry",
+    "Shard",
+    "ids_path",
+    "make",
+    "make_all",
+    "plan",
+    "processes",
+    "write_sealed",
+]
 
 _FILES = 64  # at most so many to a shard, on average
 
@@ -45,9 +55,10 @@ _FILES = 64  # at most so many to a shard, on average
 class Entry:
     """A row of the manifest: what became of a file.
 
-    ``reason`` is empty for a file that is kept, ``start`` and ``events`` are the position in the
-    shard and the number of its ids, ``outside`` counts notes that the vocabulary has no ids for,
-    and ``landmarks`` is its fingerprint (`Sketch`, little-endian, base64).
+    ``reason`` is empty for a file that is kept, ``start`` and ``events`` are the position and the
+    number of its ids, in the shard until all pieces are put together, ``outside`` counts notes
+    that the vocabulary has no ids for, ``sha256`` and ``ids_sha256`` are the hashes of the file
+    and of its ids, and ``landmarks`` is its fingerprint (`Sketch`, little-endian, base64).
     """
 
     path: str
@@ -62,6 +73,7 @@ class Entry:
     outside: int = 0
     seconds: float = 0.0
     sha256: str = ""
+    ids_sha256: str = ""
     landmarks: str = ""
 
     def sketch(self) -> Sketch:
@@ -160,22 +172,34 @@ def make(shard: Shard) -> list[Entry]:
     there = _read(shard, made_from)
     if there is not None:
         return there
-    ids_path, record_path = (shard.folder / f"{shard.name}{suffix}" for suffix in (".ids", ".json"))
-    record_path.unlink(missing_ok=True)
+    _record_path(shard).unlink(missing_ok=True)
     vocabulary = Vocabulary(**shard.settings["vocabulary"])
-    entries, written, start = [], [np.empty(0, np.int32)], 0
-    for (name, path), sha256 in zip(shard.files, hashes, strict=True):
-        entry, ids = _encode(path, Entry(name, sha256=sha256), shard.settings, vocabulary)
-        entry.shard, entry.start, entry.events = shard.name, start, len(ids)
-        start += len(ids)
-        entries.append(entry)
-        written.append(ids)
-    with replacing(ids_path) as temporary:
-        np.concatenate(written).astype("<u2").tofile(temporary)
-    record = {"made_from": made_from, "entries": [asdict(entry) for entry in entries]}
-    with replacing(record_path) as temporary:
-        temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    entries, start = [], 0
+    with replacing(ids_path(shard.folder, shard.name)) as temporary, temporary.open("wb") as file:
+        for (name, path), sha256 in zip(shard.files, hashes, strict=True):
+            entry, ids = _encode(path, Entry(name, sha256=sha256), shard.settings, vocabulary)
+            stored = ids.astype("<u2").tobytes()
+            entry.shard, entry.start, entry.events = shard.name, start, len(ids)
+            entry.ids_sha256 = hashlib.sha256(stored).hexdigest()
+            start += len(ids)
+            entries.append(entry)
+            file.write(stored)
+    record = {"made_from": made_from, "entries": [asdict(e) for e in entries], "seal": SEAL}
+    write_sealed(record, _record_path(shard))
     return entries
+
+
+def ids_path(folder: Path, name: str) -> Path:
+    """Return where the ids of a shard are."""
+    return folder / f"{name}.ids"
+
+
+def write_sealed(plain: dict[str, Any], path: Path) -> None:
+    """Write plain values, of which one is `SEAL`, as JSON."""
+    content = bytearray((json.dumps(plain, indent=1) + "\n").encode())
+    seal(content)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def _encode(
@@ -200,23 +224,33 @@ def _encode(
     return entry, vocabulary.encode(performance)
 
 
+def _record_path(shard: Shard) -> Path:
+    return shard.folder / f"{shard.name}.json"
+
+
 def _read(shard: Shard, made_from: dict[str, Any]) -> list[Entry] | None:
     """Return the entries of a shard that is there, whole and made from the same; else None."""
     try:
-        record = json.loads((shard.folder / f"{shard.name}.json").read_bytes())
-        ids_bytes = (shard.folder / f"{shard.name}.ids").stat().st_size
+        content = _record_path(shard).read_bytes()
+        if not intact(content):
+            return None
+        record = json.loads(content)
+        if record["made_from"] != made_from:
+            return None
         entries = [Entry(**values) for values in record["entries"]]
+        with ids_path(shard.folder, shard.name).open("rb") as file:
+            hashes = [hashlib.sha256(file.read(2 * entry.events)).hexdigest() for entry in entries]
+            whole = not file.read(1)
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    whole = ids_bytes == 2 * sum(entry.events for entry in entries)
-    return entries if whole and record["made_from"] == made_from else None
+    return entries if whole and hashes == [entry.ids_sha256 for entry in entries] else None
 
 
 def _sha256(path: Path) -> str:
-    """Return the hash of a file's bytes, or nothing if it cannot be read."""
+    """Return the hash of a file's bytes, or nothing if it is none that can be read as MIDI."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
+        return hashlib.sha256(midi.load(path)).hexdigest()
+    except MidiError:
         return ""
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from espressivo.codes import TIME_SHIFT, Ids, Vocabulary, dropped, measured
+from espressivo.codes import TIME_SHIFT, Ids, Vocabulary, dropped, measured, pointed
 
 __all__ = ["SIDES", "Material", "Numbers", "measure", "windowed"]
 
@@ -42,13 +42,24 @@ class Material:
     notewise: bool = False
     composer: str | None = None
 
+    @property
+    def count(self) -> int:
+        """Number of its events."""
+        if not self.notewise:
+            return len(self.ids)
+        return int((self.vocabulary.kinds[self.ids] == TIME_SHIFT).sum())
+
 
 def _controls(piece: Material) -> Numbers:
     numbers = measured(piece.ids, piece.vocabulary, piece.composer)
     return numbers[piece.vocabulary.kinds[piece.ids] == TIME_SHIFT] if piece.notewise else numbers
 
 
-SIDES: dict[str, Callable[[Material], Numbers]] = {"controls": _controls}
+def _pointers(piece: Material) -> Numbers:
+    return pointed(piece.ids, piece.vocabulary)
+
+
+SIDES: dict[str, Callable[[Material], Numbers]] = {"controls": _controls, "pointers": _pointers}
 """How each side input is measured."""
 
 

@@ -39,7 +39,7 @@ from espressivo.data.dataset import Dataset, Piece
 from espressivo.data.sides import Material, Numbers, measure, windowed
 from espressivo.errors import DataError
 
-__all__ = ["IGNORED", "Batch", "Cut", "batches", "whole_pieces"]
+__all__ = ["IGNORED", "Batch", "Cut", "Passage", "batches", "passages"]
 
 IGNORED = NO_ID
 """Target of positions that are not scored: padding, events that only restore a state, and fields
@@ -120,37 +120,48 @@ class Cut:
             raise ValueError("jump must be within 0..1, and 0 if windows are not carried")
 
 
-def whole_pieces(
-    dataset: Dataset,
-    split: str,
-    cut: Cut,
-    first_events: int | None = None,
-    notewise: bool = False,
-    sides: Sequence[str] = (),
-) -> Iterator[Batch]:
-    """Go once through the pieces of a split, carried, each target scored once.
+@dataclass(frozen=True)
+class Passage:
+    """Part of a piece, to be read from an empty state, and scored from some event on.
+
+    Its beginning has the mark of one only if it is the piece's.
 
     Parameters
     ----------
-    first_events : int, optional
-        Score only so many events from the beginning of each piece.
-    notewise : bool
-        Whether it is for a note-wise network.
-    sides : sequence of str
-        Side inputs that batches have; of controls, chance leaves some out, as in training.
+    piece : Material
+    begin, end : int
+        The first event that is read, and one past the last; None for the piece's end.
+    scored_from : int
+        The first event, counted from the piece's beginning, that is scored.
     """
-    pieces = sorted(dataset.split(split), key=lambda piece: -piece.events)
-    v = dataset.vocabulary
-    source = (
-        _Row.of([], [], Material(dataset.ids(piece)[:first_events], v, notewise), sides)
-        for piece in pieces
-    )
+
+    piece: Material
+    begin: int = 0
+    end: int | None = None
+    scored_from: int = 0
+
+
+def passages(
+    every: Sequence[Passage], rows: int, length: int, sides: Sequence[str] = ()
+) -> Iterator[Batch]:
+    """Read passages side by side, carried from window to window, each once.
+
+    Parameters
+    ----------
+    every : sequence of Passage
+        At least one.
+    rows, length : int
+        At most so many side by side, and the events of a window.
+    sides : sequence of str
+        Side inputs that batches have.
+    """
+    source = (_Row.of([], [], passage, sides) for passage in every)
 
     def following(row: _Row | None) -> _Row | None:
         return next(source, None) if row is None or row.ended else row
 
-    rows: list[_Row | None] = [None] * min(cut.rows, len(pieces))
-    yield from _followed(rows, following, cut.events, _nothing(v, notewise), 0)
+    beginning = _nothing(every[0].piece)
+    yield from _followed([None] * min(rows, len(every)), following, length, beginning, 0)
 
 
 def batches(
@@ -228,8 +239,8 @@ class _Source:
         """Return the row that follows the piece begun as the 0th, 1st, ... of all."""
         round_, position = divmod(number, len(self.order(0)))
         index = int(self.order(round_)[position])
-        ids = self.ids(index, round_, index)
-        return self._row([0, number], [round_, position, index], index, ids, 0)
+        piece = self._material(index, self.ids(index, round_, index))
+        return _Row.of([0, number], [round_, position, index], Passage(piece), self.sides)
 
     def from_inside(self, number: int) -> _Row:
         """Return the row that follows a piece from where the 0th, 1st, ... jump leads.
@@ -240,8 +251,10 @@ class _Source:
         place = (self._first + jump * _GOLDEN) % 1 * self._ends[-1]
         index = int(np.searchsorted(self._ends, place, "right"))
         share = 1 - (self._ends[index] - place) / self.pieces[index].events
-        ids = self.ids(index, jump, index, _INSIDE)
-        return self._row([1, number], [jump, index, _INSIDE], index, ids, share)
+        piece = self._material(index, self.ids(index, jump, index, _INSIDE))
+        begin = int(share * piece.count)
+        passage = Passage(piece, begin, scored_from=begin)
+        return _Row.of([1, number], [jump, index, _INSIDE], passage, self.sides)
 
     @cached_property
     def _first(self) -> float:
@@ -251,10 +264,9 @@ class _Source:
     def _ends(self) -> NDArray[np.int64]:
         return np.cumsum([piece.events for piece in self.pieces])
 
-    def _row(self, origin: list[int], key: list[int], index: int, ids: Ids, share: float) -> _Row:
+    def _material(self, index: int, ids: Ids) -> Material:
         composer = composer_of(self.pieces[index].composition)
-        material = Material(ids, self.dataset.vocabulary, self.notewise, composer)
-        return _Row.of(origin, key, material, self.sides, share)
+        return Material(ids, self.dataset.vocabulary, self.notewise, composer)
 
 
 @dataclass
@@ -271,6 +283,8 @@ class _Row:
         Single ids, or the whole events that they make.
     before : int array
         The event before them, or what stands for "no event yet".
+    scored : bool array, shape (events,)
+        Which of them count.
     measured : dict
         The side inputs of all events.
     at : int
@@ -281,37 +295,42 @@ class _Row:
     key: list[int]
     events: Ids
     before: NDArray[Any]
+    scored: NDArray[np.bool_]
     measured: dict[str, Numbers]
     at: int = 0
 
     @classmethod
-    def of(
-        cls,
-        origin: list[int],
-        key: list[int],
-        piece: Material,
-        sides: Sequence[str],
-        share: float = 0.0,
-    ) -> _Row:
-        """Follow a piece from its beginning, or from a share of it on as if nothing was before."""
+    def of(cls, origin: list[int], key: list[int], passage: Passage, sides: Sequence[str]) -> _Row:
+        """Follow a passage as if nothing was before it."""
+        piece, begin, end = passage.piece, passage.begin, passage.end
         v, ids = piece.vocabulary, piece.ids
         events = steps(ids, v) if piece.notewise else ids
-        begin, before = int(share * len(events)), _nothing(v, piece.notewise)
+        before = events[begin - 1] if begin else _nothing(piece)
         if begin:
             first = np.flatnonzero(v.kinds[ids] == TIME_SHIFT)[begin] if piece.notewise else begin
-            piece, before = dataclasses.replace(piece, ids=ids[first:]), events[begin - 1]
-        return cls(origin, key, events[begin:], before, measure(piece, sides))
+            piece = dataclasses.replace(piece, ids=ids[first:])
+        scored = np.arange(begin, len(events)) >= passage.scored_from
+        return cls(
+            origin,
+            key,
+            events[begin:end],
+            before,
+            scored[: None if end is None else end - begin],
+            measure(piece, sides),
+        )
 
     @property
     def ended(self) -> bool:
         return self.at >= len(self.events)
 
     def window(self, length: int, seed: int) -> tuple[Ids, Ids, dict[str, Numbers]]:
-        """Return the next events, the events before each, and their side inputs; go on."""
+        """Return the next events to predict, the events before each, and side inputs; go on."""
         part = slice(self.at, self.at + length)
-        targets = self.events[part]
+        events = self.events[part]
         first = self.events[self.at - 1] if self.at else self.before
-        inputs = np.concatenate((first[None], targets[:-1]))
+        inputs = np.concatenate((first[None], events[:-1]))
+        targets = events.copy()
+        targets[~self.scored[part]] = IGNORED
         sides = windowed(self.measured, part, self.chance(seed, _LEFT_OUT))
         self.at += length
         return targets, inputs, sides
@@ -324,9 +343,10 @@ class _Row:
 _LEFT_OUT, _INSIDE, _JUMP = 2, 3, 4  # what chance decides
 
 
-def _nothing(v: Vocabulary, notewise: bool) -> NDArray[np.int64]:
+def _nothing(piece: Material) -> NDArray[np.int64]:
     """Return what stands for "no event yet"."""
-    return np.array([v.size, *[NO_ID] * (len(FIELDS) - 1)] if notewise else v.size)
+    size = piece.vocabulary.size
+    return np.array([size, *[NO_ID] * (len(FIELDS) - 1)] if piece.notewise else size)
 
 
 def _followed(
@@ -381,7 +401,7 @@ def _carried(source: _Source, cut: Cut, position: list[Any] | None) -> Iterator[
         begun[goes_on] += 1
         return ways[goes_on](begun[goes_on] - 1)
 
-    nothing = _nothing(source.dataset.vocabulary, source.notewise)
+    nothing = _nothing(Material(np.empty(0, np.int32), source.dataset.vocabulary, source.notewise))
     for batch in _followed(rows, following, cut.events, nothing, source.seed):
         followed = [[*row.origin, row.at] for row in rows if row is not None]
         yield dataclasses.replace(batch, position=[list(begun), followed])

@@ -20,17 +20,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from espressivo.codes import Vocabulary, controls_within, following
+from espressivo import telemetry
+from espressivo.codes import POINTER_NUMBERS, Ids, Pointers, Vocabulary, controls_within, following
 from espressivo.engine.sampling import Sampling
 from espressivo.errors import ModelError
+from espressivo.files import intact
 
 __all__ = ["FORMAT", "METADATA_KEY", "Arrays", "Engine", "State"]
 
-FORMAT = 4
+FORMAT = 5
 """Version of the layout of a model file. From version 3 on the network may be a stack, and may read
-controls; from version 4 on its vocabulary may be note-wise."""
+controls; from version 4 on its vocabulary may be note-wise; from version 5 on it is sealed, and may
+read pointers."""
 
-_OLDEST_FORMAT = 2
+_OLDEST_FORMAT, _OLDEST_SEALED = 2, 5
+_OUTSIDE = b"\x0a\x08location\x12"  # how an ONNX file names another that holds some of its weights
 
 METADATA_KEY = "espressivo"
 """Where in the metadata of the graph its description stands."""
@@ -39,6 +43,7 @@ Arrays = tuple[NDArray[np.float32], ...]
 """What a network remembers, as many arrays as its kind needs, each (layers, B, ...)."""
 
 _DEFAULT = Sampling()
+_HEALS = "fetch or export it again"
 
 
 class Engine:
@@ -63,20 +68,23 @@ class Engine:
         The names of the controls that it reads.
     controls : int
         Numbers that steer it (see `espressivo.codes`), or 0.
+    pointers : int
+        Numbers by which it learns what pointers say and how strongly that counts, or 0.
 
     Raises
     ------
     ModelError
-        If the file is missing, is not a whole model file, was written in another format, or
-        does not do what it says.
+        If the file is missing, is not a whole model file, has changed since it was written, was
+        written in another format, or does not do what it says.
     """
 
     def __init__(self, model: str | os.PathLike[str] | bytes, *, threads: int = 1) -> None:
         name = "the given bytes" if isinstance(model, bytes) else str(Path(model))
         content = model if isinstance(model, bytes) else _content(Path(model))
         self._made_of = content, threads
+        sealed = _sealed(content, name)
         self._session, metadata = _session(content, name, threads)
-        description = _description(metadata, name)
+        description = _description(metadata, name, sealed)
         try:
             self.vocabulary = Vocabulary(**description["vocabulary"])
             self.card: dict[str, Any] = dict(description["card"])
@@ -84,6 +92,7 @@ class Engine:
             self.controls = int(self.network.get("controls", 0))
             self.reads = controls_within(self.controls)
             notewise = bool(self.network.get("notewise", False))
+            self.pointers = POINTER_NUMBERS + 1 if self.network.get("pointers", False) else 0
             if notewise and not self.vocabulary.notewise:
                 raise ValueError("a notewise network over a code of events")
         except (ArithmeticError, KeyError, TypeError, ValueError) as error:
@@ -104,7 +113,7 @@ class Engine:
             self._session,
             self.vocabulary.size,
             self.initial_state(),
-            self.controls,
+            {"controls": self.controls, "pointers": self.pointers},
             self._unchanged,
         )
 
@@ -129,6 +138,7 @@ class Engine:
         ids: NDArray[np.int64],
         state: Arrays,
         controls: NDArray[np.float32] | None = None,
+        pointers: NDArray[np.float32] | None = None,
     ) -> tuple[NDArray[np.float32], Arrays]:
         """Read sequences and predict after each id.
 
@@ -141,6 +151,8 @@ class Engine:
             As left by earlier ids; not changed.
         controls : float32 array, shape (B, `controls`), optional
             What is requested of all of them; nothing by default, as a model without controls needs.
+        pointers : float32 array, shape (T, B, `pointers`), optional
+            What pointers say after each id; nothing by default, as a model without them needs.
 
         Returns
         -------
@@ -152,10 +164,28 @@ class Engine:
         if self.controls:
             none = np.zeros((ids.shape[1], self.controls), np.float32)
             inputs["controls"] = none if controls is None else controls
+        if self.pointers and pointers is None:
+            pointers = np.zeros((*ids.shape, self.pointers), np.float32)
         logits = np.empty((*ids.shape, self.vocabulary.size), np.float32)
         for t, row in enumerate(ids):
+            if self.pointers and pointers is not None:
+                inputs["pointers"] = pointers[t]
             logits[t], state = self._run({**inputs, "ids": row}, state)
         return logits, state
+
+    def pointed(self, ids: Ids) -> NDArray[np.float32] | None:
+        """Return what pointers say at the beginning of a list and after each id, for `run`.
+
+        Shape (ids + 1, `pointers`); None if the model reads none.
+        """
+        if not self.pointers:
+            return None
+        pointers = Pointers(self.vocabulary)
+        said = [pointers.numbers()]
+        for id_ in ids.tolist():
+            pointers.feed(id_)
+            said.append(pointers.numbers())
+        return np.array(said)
 
     def unchanged(self, id_: int) -> int:
         """Return how many of the first states an id leaves as they are, and does not read.
@@ -165,7 +195,11 @@ class Engine:
         return self._unchanged[id_]
 
     def step(
-        self, id_: int, state: Arrays, controls: NDArray[np.float32] | None = None
+        self,
+        id_: int,
+        state: Arrays,
+        controls: NDArray[np.float32] | None = None,
+        pointers: NDArray[np.float32] | None = None,
     ) -> tuple[NDArray[np.float32], Arrays]:
         """Read one id of one sequence, as `run` does but faster.
 
@@ -175,6 +209,7 @@ class Engine:
             Within ``0 .. size``.
         state : tuple of float32 arrays, each (layers, 1, ...)
         controls : float32 array, shape (`controls`,), optional
+        pointers : float32 array, shape (`pointers`,), optional
 
         Returns
         -------
@@ -182,7 +217,7 @@ class Engine:
         state : tuple of arrays
             Those that the id does not change are the given ones.
         """
-        return self._step.run(id_, state, controls)
+        return self._step.run(id_, state, {"controls": controls, "pointers": pointers})
 
     def _run(
         self, inputs: dict[str, NDArray[Any]], state: Arrays
@@ -201,6 +236,8 @@ class Engine:
                 f"{name}: its graph does not fit its description ({_one_line(error)}): "
                 "export it again"
             ) from None
+        if not all(np.isfinite(array).all() for array in (logits, *after)):
+            raise ModelError(f"{name}: holds weights that are not finite: {_HEALS}")
         expected = [(1, 1, size), *(array.shape for array in state)]
         shapes = [array.shape for array in (logits, *after)]
         if shapes != expected:
@@ -213,7 +250,8 @@ class Engine:
 class _Step(threading.local):
     """Buffers bound to a session, in which it reads one id; each thread has its own.
 
-    `same` tells for each id how many of the first states it leaves as they are.
+    `sides` are the sizes of what it reads beside ids; `same` tells for each id how many of the
+    first states it leaves as they are.
     """
 
     def __init__(
@@ -221,7 +259,7 @@ class _Step(threading.local):
         session: Any,
         size: int,
         state: Arrays,
-        controls: int,
+        sides: dict[str, int],
         same: list[int],
     ) -> None:
         self._session, self._binding, self._same = session, session.io_binding(), same
@@ -229,11 +267,9 @@ class _Step(threading.local):
         self._logits = np.zeros((1, size), np.float32)
         self._before = tuple(np.zeros_like(array) for array in state)
         self._after = tuple(np.zeros_like(array) for array in state)
-        self._controls = np.zeros((1, controls), np.float32)
-        inputs: dict[str, NDArray[Any]] = {"ids": self._id}
+        self._sides = {n: np.zeros((1, count), np.float32) for n, count in sides.items() if count}
+        inputs: dict[str, NDArray[Any]] = {"ids": self._id, **self._sides}
         inputs |= {f"state_{n}": a for n, a in enumerate(self._before)}
-        if controls:
-            inputs["controls"] = self._controls
         outputs = {"logits": self._logits, **{f"next_{n}": a for n, a in enumerate(self._after)}}
         for bind, arrays in (
             (self._binding.bind_input, inputs),
@@ -243,10 +279,12 @@ class _Step(threading.local):
                 bind(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
 
     def run(
-        self, id_: int, state: Arrays, controls: NDArray[np.float32] | None
+        self, id_: int, state: Arrays, sides: dict[str, NDArray[np.float32] | None]
     ) -> tuple[NDArray[np.float32], Arrays]:
         self._id.fill(id_)
-        self._controls[:] = 0 if controls is None else controls
+        for name, buffer in self._sides.items():
+            given = sides[name]
+            buffer[:] = 0 if given is None else given
         same = self._same[id_]  # these are neither read nor written, which saves time
         for buffer, array in zip(self._before[same:], state[same:], strict=True):
             buffer[:] = array
@@ -258,7 +296,7 @@ class _Step(threading.local):
 class State:
     """What a model remembers of the ids fed so far, and what it expects next.
 
-    Its size does not depend on their number.
+    Its size does not depend on their number, but for pointers, which know of the last hour.
 
     Parameters
     ----------
@@ -268,10 +306,24 @@ class State:
         What is requested of the music to come, as `espressivo.codes` makes it. Can be set at any
         time; it counts from the next id fed on, in a note-wise vocabulary from the next event
         completed.
+    returns : float
+        How strongly pointers make music come back that was there before, 1 as learned. Can be set
+        at any time.
+
+    Attributes
+    ----------
+    pointers : Pointers or None
+        What they say now, for a model that reads them.
     """
 
-    def __init__(self, engine: Engine, controls: NDArray[np.float32] | None = None) -> None:
-        self._engine, self.controls = engine, controls
+    def __init__(
+        self,
+        engine: Engine,
+        controls: NDArray[np.float32] | None = None,
+        returns: float = 1.0,
+    ) -> None:
+        self._engine, self.controls, self.returns = engine, controls, returns
+        self.pointers = Pointers(engine.vocabulary) if engine.pointers else None
         self._arrays = engine.initial_state()
         self._logits: NDArray[np.float32]
         self._read(engine.vocabulary.size)
@@ -306,7 +358,8 @@ class State:
     def copy(self) -> State:
         """Return a state that goes its own way from here."""
         other = State.__new__(State)
-        other._engine, other.controls = self._engine, self.controls
+        other._engine, other.controls, other.returns = self._engine, self.controls, self.returns
+        other.pointers = None if self.pointers is None else self.pointers.copy()
         other._arrays, other._logits = self._arrays, self._logits  # never written to
         return other
 
@@ -314,25 +367,42 @@ class State:
     def memory(self) -> dict[str, NDArray[np.float32]]:
         """Everything remembered, as copies: ``state_0``, perhaps more, and ``logits``.
 
+        A model that reads pointers has ``pointers`` too, see `espressivo.codes.Pointers`.
+
         ``numpy.savez(path, **state.memory)`` keeps it; setting it brings a state of the same
         model back to that moment. `ModelError` if names, shapes or types do not fit.
         """
         named = {f"state_{n}": array.copy() for n, array in enumerate(self._arrays)}
+        if self.pointers is not None:
+            named["pointers"] = self.pointers.memory
         return {**named, "logits": self._logits.copy()}
 
     @memory.setter
     def memory(self, memory: dict[str, NDArray[np.float32]]) -> None:
-        given = {name: (np.shape(array), np.asarray(array).dtype) for name, array in memory.items()}
-        expected = {name: (array.shape, array.dtype) for name, array in self.memory.items()}
+        given, expected = (
+            {
+                name: (np.shape(array)[name == "pointers" :], np.asarray(array).dtype)
+                for name, array in each.items()
+            }
+            for each in (memory, self.memory)
+        )  # pointers know of any number of notes
         if given != expected:
             raise ModelError(f"the memory of another model: it holds {given}, not {expected}")
         copies = {name: array.copy() for name, array in memory.items()}
+        if self.pointers is not None:
+            self.pointers = Pointers(self._engine.vocabulary)
+            self.pointers.memory = copies.pop("pointers")
         self._logits = copies.pop("logits")
         self._logits.flags.writeable = False
         self._arrays = tuple(copies[f"state_{n}"] for n in range(len(copies)))
 
     def _read(self, id_: int) -> None:
-        self._logits, self._arrays = self._engine.step(id_, self._arrays, self.controls)
+        said = None
+        if self.pointers is not None:
+            if id_ < self._engine.vocabulary.size:
+                self.pointers.feed(id_)
+            said = self.pointers.numbers(self.returns)
+        self._logits, self._arrays = self._engine.step(id_, self._arrays, self.controls, said)
         self._logits.flags.writeable = False
 
 
@@ -351,8 +421,19 @@ def _content(path: Path) -> bytes:
         raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
 
 
+def _sealed(content: bytes, name: str) -> bool:
+    """Tell whether a content is sealed; `ModelError` if it has changed or is not all there is."""
+    whole = intact(content)
+    if whole is False:
+        raise ModelError(f"{name}: has changed since it was written: {_HEALS}")
+    if not whole and _OUTSIDE in content:
+        raise ModelError(f"{name}: keeps weights in another file, which is not read: {_HEALS}")
+    return bool(whole)
+
+
 def _session(content: bytes, name: str, threads: int) -> tuple[Any, dict[str, str]]:
     """Return an `onnxruntime.InferenceSession` and the metadata of its graph."""
+    telemetry.forbid()
     import onnxruntime  # here, since importing it takes long
 
     options = onnxruntime.SessionOptions()
@@ -366,11 +447,11 @@ def _session(content: bytes, name: str, threads: int) -> tuple[Any, dict[str, st
         return session, session.get_modelmeta().custom_metadata_map
     except Exception as error:  # ONNX Runtime has no common base of its errors
         raise ModelError(
-            f"{name}: is not a whole model file ({_one_line(error)}): fetch or export it again"
+            f"{name}: is not a whole model file ({_one_line(error)}): {_HEALS}"
         ) from None
 
 
-def _description(metadata: dict[str, str], name: str) -> dict[str, Any]:
+def _description(metadata: dict[str, str], name: str, sealed: bool) -> dict[str, Any]:
     """Return what a model file says of itself, once its format is known to be ours."""
     if METADATA_KEY not in metadata:
         raise ModelError(
@@ -388,6 +469,8 @@ def _description(metadata: dict[str, str], name: str) -> dict[str, Any]:
             f"{_OLDEST_FORMAT} to {FORMAT}: "
             "update espressivo or export the model again"
         )
+    if version >= _OLDEST_SEALED and not sealed:
+        raise ModelError(f"{name}: has changed since it was written: {_HEALS}")
     return dict(description)
 
 

@@ -115,8 +115,8 @@ class NGram:
         What the model says of itself: name, trained_on.
     """
 
-    controls, reads = 0, ()
-    """It cannot be steered; controls are not read."""
+    controls, reads, pointers = 0, (), 0
+    """It reads nothing beside events."""
 
     def __init__(
         self, sequences: list[Ids], vocabulary: Vocabulary, *, order: int, card: dict[str, Any]
@@ -143,8 +143,11 @@ class NGram:
         """Return 0: every id changes what is remembered."""
         return 0
 
+    def pointed(self, ids: Ids) -> None:
+        """Return None: pointers are not read."""
+
     def run(
-        self, ids: NDArray[np.int64], state: Arrays, controls: None = None
+        self, ids: NDArray[np.int64], state: Arrays, controls: None = None, pointers: None = None
     ) -> tuple[NDArray[np.float32], Arrays]:
         """Read sequences and predict after each event, as `espressivo.engine.Engine.run` does."""
         read = np.concatenate((state[0][0].T.astype(np.int64), ids))
@@ -156,7 +159,7 @@ class NGram:
         return np.log(p).reshape(*ids.shape, -1), (after,)
 
     def step(
-        self, id_: int, state: Arrays, controls: None = None
+        self, id_: int, state: Arrays, controls: None = None, pointers: None = None
     ) -> tuple[NDArray[np.float32], Arrays]:
         """Read one event of one sequence."""
         logits, state = self.run(np.array([[id_]]), state)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,24 @@ from numpy.typing import NDArray
 
 from espressivo.codes import KINDS
 from espressivo.errors import DataError
-from espressivo.evaluation.likelihood import (
+from espressivo.evaluation.intervals import (
+    Difference,
     Estimate,
-    difference,
+    differing,
+    estimate,
+    ratios,
     resamples,
     share,
 )
 from espressivo.evaluation.report import FORMAT
+from espressivo.evaluation.table import (
+    PEOPLE,
+    ROWS,
+    Figure,
+    farther_from_people,
+    figures,
+    verdicts,
+)
 from espressivo.files import replacing
 
 __all__ = ["Column", "Side", "Table", "compare"]
@@ -38,24 +49,31 @@ class Column:
     name, vocabulary : str
     nats : dict of str to Estimate
         Per ``event``, ``note`` and ``second``.
-    more : dict of str to Estimate, or None
+    more : dict of str to Difference, or None
         The same less those of the first model, over the same pieces; per event only where the
         vocabularies are the same.
     by_class : dict of str to float
         Nats per event of each class.
-    overlaps : dict of str to float
-        Overlapped area with human windows in each feature; empty where it did not play.
-    astray : dict of str to float
-        Share of samples that show each sign of going astray; empty where it did not play.
+    recall : dict of str to Estimate
+        Nats per note of passages after different things.
+    overlaps : dict of str to Estimate
+        Overlapped area with human clips in each feature; empty where it did not play.
+    measures, people : dict of str to Estimate
+        Figures of what it plays and of people in its vocabulary; empty where it did not play.
+    verdicts : dict of str to str
+        Of nats, overlaps and measures: whether it is nearer to people than the first model.
     """
 
     name: str
     vocabulary: str
     nats: dict[str, Estimate]
-    more: dict[str, Estimate | None]
+    more: dict[str, Difference | None]
     by_class: dict[str, float]
-    overlaps: dict[str, float]
-    astray: dict[str, float]
+    recall: dict[str, Estimate]
+    overlaps: dict[str, Estimate]
+    measures: dict[str, Estimate]
+    people: dict[str, Estimate]
+    verdicts: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -78,11 +96,14 @@ class Side:
     first_events : int, optional
         How many events of each were scored, if not all.
     columns : tuple of Column
+    references : dict of str to dict of str to Estimate
+        Figures of what is made of people's clips, in the vocabulary of the first that played.
     """
 
     pieces: int
     first_events: int | None
     columns: tuple[Column, ...]
+    references: dict[str, dict[str, Estimate]]
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values, for JSON."""
@@ -98,34 +119,86 @@ class Side:
         part = f", the first {self.first_events} events of each" if self.first_events else ""
         return (
             f"{self.pieces} pieces that all reports have{part}. Nats: less is better. Differences "
-            f"are to {self.columns[0].name}, with 95 % intervals over the same pieces."
+            f"are to {self.columns[0].name}, with 95 % intervals over the same pieces. Better, "
+            "worse, nearer to people and farther from them are said only where the difference is "
+            "shown, with Holm's correction over all rows."
         )
 
     def tables(self) -> list[Table]:
         """Return the figures as tables."""
         units = [f"per {unit}" for unit in _UNITS]
-        likelihood = Table(
-            "Nats",
-            ("", "vocabulary", *units),
-            tuple(
-                (one.name, one.vocabulary, *(f"{one.nats[unit].value:.4f}" for unit in _UNITS))
-                for one in self.columns
+        first = self.columns[0].name
+        tables = [
+            Table(
+                "Nats",
+                ("", "vocabulary", *units),
+                tuple(
+                    (one.name, one.vocabulary, *(one.nats[unit].text() for unit in _UNITS))
+                    for one in self.columns
+                ),
             ),
-        )
-        differences = Table(
-            f"Nats more than {self.columns[0].name}",
-            ("", *units),
-            tuple(
-                (one.name, *(_said(one.more[unit]) for unit in _UNITS)) for one in self.columns[1:]
+            Table(
+                f"Nats more than {first}",
+                ("", *units, ""),
+                tuple(
+                    (
+                        one.name,
+                        *(
+                            "" if more is None else more.text(sign="+")
+                            for more in one.more.values()
+                        ),
+                        one.verdicts.get("nats", ""),
+                    )
+                    for one in self.columns[1:]
+                ),
             ),
+            self._plain("Nats per event, by class", [one.by_class for one in self.columns]),
+            self._plain(
+                "Nats per note of passages after different things",
+                [one.recall for one in self.columns],
+            ),
+        ]
+        for group in dict.fromkeys(row.group for row in ROWS.values()):
+            names = [name for name, row in ROWS.items() if row.group == group]
+            tables.append(self._measures(group, names))
+        tables.append(
+            self._plain("Overlap with human clips", [one.overlaps for one in self.columns], True)
         )
-        parts = (
-            ("Nats per event, by class", [one.by_class for one in self.columns]),
-            ("Overlap with human windows", [one.overlaps for one in self.columns]),
-            ("Share of samples that go astray", [one.astray for one in self.columns]),
-        )
-        tables = (likelihood, differences, *(_table(title, of, self) for title, of in parts))
         return [table for table in tables if table.rows]
+
+    def _plain(
+        self, title: str, of: Sequence[Mapping[str, Estimate | float]], judged: bool = False
+    ) -> Table:
+        """Return a table with a column for each model, and a row for each figure that one has."""
+        rows = (
+            (
+                name.replace("_", " "),
+                *(
+                    _cell(one.get(name), column if judged else None, name)
+                    for one, column in zip(of, self.columns, strict=True)
+                ),
+            )
+            for name in dict.fromkeys(name for one in of for name in one)
+        )
+        return Table(title, ("", *(column.name for column in self.columns)), tuple(rows))
+
+    def _measures(self, group: str, names: Sequence[str]) -> Table:
+        """Return a table of some measures: people, what is made of them, and each model."""
+        people: dict[str, Estimate] = {}
+        for column in self.columns:
+            people = column.people | people
+        rows = tuple(
+            (
+                f"{ROWS[name].title}, {ROWS[name].unit}" if ROWS[name].unit else ROWS[name].title,
+                _cell(people.get(name)),
+                *(_cell(of.get(name)) for of in self.references.values()),
+                *(_cell(one.measures.get(name), one, name) for one in self.columns),
+            )
+            for name in names
+            if name in people or any(name in one.measures for one in self.columns)
+        )
+        models = (column.name for column in self.columns)
+        return Table(group.capitalize(), ("", "people", *self.references, *models), rows)
 
     def lines(self) -> list[str]:
         """Return the figures as text."""
@@ -162,16 +235,16 @@ def compare(paths: Sequence[Path]) -> Side:
     if not common:
         raise DataError("the reports have no piece in common: make them on the same files")
     sums = [_Sums.of([report.pieces[sha256] for sha256 in common]) for report in reports]
-    drawn = resamples(len(common))
-    columns = []
-    for name, report, mine in zip(_names(reports, paths), reports, sums, strict=True):
-        held_against = None if report is reports[0] else sums[0]
-        alike = report.vocabulary == reports[0].vocabulary
-        columns.append(_column(name, report, mine, held_against, alike, drawn))
-    return Side(len(common), lengths.pop(), tuple(columns))
+    names = _names(reports, paths)
+    columns = [
+        _column(name, report, mine, None if report is reports[0] else (reports[0], sums[0]))
+        for name, report, mine in zip(names, reports, sums, strict=True)
+    ]
+    references = next((report.references for report in reports if report.references), {})
+    return Side(len(common), lengths.pop(), tuple(columns), references)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Report:
     """What is needed of a report; `pieces` are by hash, as the report has them."""
 
@@ -179,8 +252,11 @@ class _Report:
     vocabulary: str
     first_events: int | None
     pieces: dict[str, dict[str, Any]]
-    overlaps: dict[str, float]
-    astray: dict[str, float]
+    recall: dict[str, Estimate]
+    overlaps: dict[str, Figure]
+    model: dict[str, Figure]
+    people: dict[str, Figure]
+    references: dict[str, dict[str, Estimate]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,6 +266,10 @@ class _Sums:
     nats: NDArray[np.float64]
     per: dict[str, NDArray[np.float64]]
     by_class: NDArray[np.float64]
+
+    def amounts(self, unit: str) -> NDArray[np.float64]:
+        """Return nats and what they are per, shape (pieces, 2)."""
+        return np.stack((self.nats, self.per[unit]), axis=1)
 
     @classmethod
     def of(cls, pieces: list[dict[str, Any]]) -> _Sums:
@@ -215,14 +295,24 @@ def _read(path: Path) -> _Report:
                 "'espressivo evaluate' again"
             )
         _Sums.of(report["pieces"])
-        music = report["music"] or {"features": [], "astray": {}}
+        music = report["music"] or {"features": [], "model": {}, "people": {}, "references": {}}
         return _Report(
             str(report["model"]["name"]),
             report["model"]["vocabulary"],
             report["data"]["first_events"],
             {piece["sha256"]: piece for piece in report["pieces"]},
-            {line["feature"]: float(line["model"]["overlap"]) for line in music["features"]},
-            {name: float(shares["model"]) for name, shares in music["astray"].items()},
+            {
+                f"{what} {before}": _share(np.array(amounts, np.float64))
+                for what, of in report["recall"].items()
+                for before, amounts in of.items()
+            },
+            {line["feature"]: _overlap(line) for line in music["features"]},
+            figures(_amounts(music["model"])),
+            figures(_amounts(music["people"]), PEOPLE),
+            {
+                name: {row: Estimate(**one) for row, one in of.items()}
+                for name, of in music["references"].items()
+            },
         )
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
@@ -239,47 +329,76 @@ def _names(reports: Sequence[_Report], paths: Sequence[Path]) -> list[str]:
     ]
 
 
-def _column(
-    name: str,
-    report: _Report,
-    mine: _Sums,
-    first: _Sums | None,
-    alike: bool,
-    drawn: NDArray[np.int64],
-) -> Column:
+def _share(amounts: NDArray[np.float64]) -> Estimate:
+    return share(amounts[:, 0], amounts[:, 1], resamples(len(amounts)))
+
+
+def _overlap(line: dict[str, Any]) -> Figure:
+    replicates = np.array(line["replicates"], np.float64)
+    return estimate(float(line["model"]["overlap"]), replicates), replicates
+
+
+def _amounts(of: dict[str, Any]) -> dict[str, NDArray[np.float64]]:
+    return {name: np.array(amounts, np.float64) for name, amounts in of.items() if name in ROWS}
+
+
+def _column(name: str, report: _Report, mine: _Sums, first: tuple[_Report, _Sums] | None) -> Column:
     """Return a model's figures, held against those of the first one, if it is not the first."""
-    more: dict[str, Estimate | None] = dict.fromkeys(_UNITS)
+    drawn = resamples(len(mine.nats))
+    more: dict[str, Difference | None] = dict.fromkeys(_UNITS)
+    said: dict[str, str] = {}
     if first is not None:
+        other, theirs = first
+        alike = report.vocabulary == other.vocabulary
         for unit in _UNITS if alike else _UNITS[1:]:
-            per = mine.per[unit], first.per[unit]
-            more[unit] = difference((mine.nats, first.nats), per, drawn)
-    events, nats = mine.by_class.sum(axis=0)[:, (_EVENTS, _NATS)].T
+            more[unit] = _more(mine.amounts(unit), theirs.amounts(unit), drawn)
+        nats = {} if more["second"] is None else {"nats": more["second"]}
+        said = verdicts(nats, "better", "worse")
+        distances = farther_from_people(
+            (report.model, report.people), (other.model, other.people)
+        ) | _less_alike(report.overlaps, other.overlaps)
+        said |= verdicts(distances, "nearer to people", "farther from people")
+    events, nats_of = mine.by_class.sum(axis=0)[:, (_EVENTS, _NATS)].T
     return Column(
         name,
         report.vocabulary,
         {unit: share(mine.nats, mine.per[unit], drawn) for unit in _UNITS},
         more,
         # Reports of earlier versions know fewer kinds.
-        {kind: float(n / e) for kind, n, e in zip(KINDS, nats, events, strict=False) if e},
-        report.overlaps,
-        report.astray,
+        {kind: float(n / e) for kind, n, e in zip(KINDS, nats_of, events, strict=False) if e},
+        report.recall,
+        {feature: one for feature, (one, _) in report.overlaps.items()},
+        {row: one for row, (one, _) in report.model.items()},
+        {row: one for row, (one, _) in report.people.items()},
+        said,
     )
 
 
-def _table(title: str, figures: Sequence[dict[str, float]], side: Side) -> Table:
-    """Return a table with a column for each model, and a row for each figure that one has."""
-    names = dict.fromkeys(name for one in figures for name in one)
-    rows = (
-        (name.replace("_", " "), *(f"{one[name]:.3f}" if name in one else "" for one in figures))
-        for name in names
-    )
-    return Table(title, ("", *(column.name for column in side.columns)), tuple(rows))
+def _more(
+    mine: NDArray[np.float64], theirs: NDArray[np.float64], drawn: NDArray[np.int64]
+) -> Difference:
+    """Return a ratio of sums less another, over the same pieces."""
+    (nats, of), (their_nats, of_theirs) = mine.sum(axis=0), theirs.sum(axis=0)
+    value = float(nats / of - their_nats / of_theirs)
+    if len(mine) < 2:
+        return Difference(value)
+    return differing(value, ratios(mine, drawn) - ratios(theirs, drawn))
 
 
-def _said(estimate: Estimate | None) -> str:
-    if estimate is None:
+def _less_alike(mine: Mapping[str, Figure], theirs: Mapping[str, Figure]) -> dict[str, Difference]:
+    """Return by how much less features overlap with people's in one report than in another."""
+    return {
+        name: differing(theirs[name][0].value - figure[0].value, theirs[name][1] - figure[1])
+        for name, figure in mine.items()
+        if name in theirs
+    }
+
+
+def _cell(figure: Estimate | float | None, column: Column | None = None, name: str = "") -> str:
+    """Return a figure as text, with what it shows beside the first model's."""
+    if figure is None:
         return ""
-    text = f"{estimate.value:+.4f}"
-    if estimate.low is None or estimate.high is None:
-        return text
-    return f"{text} ({estimate.low:+.4f} to {estimate.high:+.4f})"
+    if isinstance(figure, float):
+        return f"{figure:.3f}"
+    said = "" if column is None else column.verdicts.get(name, "")
+    return f"{figure.text(3)} {said}".rstrip()

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from espressivo.evaluation.likelihood import Row
 from espressivo.music import Feature, Performance
 from espressivo.views import blank, piano_roll_png
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "bars", "distribution", "roll"]
+__all__ = ["COLOURS", "distribution", "roll"]
 
 COLOURS = {"human": "#8a8f9c", "model": "#3d7ff0", "flat": "#e08a1e"}
 """Seen well on dark and on light ground."""
@@ -25,20 +25,6 @@ COLOURS = {"human": "#8a8f9c", "model": "#3d7ff0", "flat": "#e08a1e"}
 _INK = "#010203"  # stands for the colour of the page's text
 
 _Numbers = NDArray[np.float64]
-
-
-def bars(rows: Sequence[Row], label: str) -> str:
-    """Draw nats per event of each row, with its interval."""
-    figure = blank(5.2, 0.42 * len(rows) + 0.9)
-    axes = figure.subplots()
-    values = [row.nats.value for row in rows]
-    axes.barh([row.name.replace("_", " ") for row in rows], values, color=COLOURS["model"])
-    for position, row in enumerate(rows):
-        if row.nats.low is not None and row.nats.high is not None:
-            axes.plot([row.nats.low, row.nats.high], [position, position], color=_INK, lw=2)
-    axes.invert_yaxis()
-    axes.set_xlabel(label)
-    return _svg(figure)
 
 
 def distribution(feature: Feature, shares: Sequence[_Numbers]) -> str:
@@ -90,4 +76,5 @@ def _svg(figure: Figure) -> str:
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "espressivo"}):
         figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
     text = written.getvalue()
-    return text[text.index("<svg") :].replace(_INK, "currentColor")
+    text = re.sub(r"\d+\.\d+", lambda number: f"{float(number[0]):.1f}", text[text.index("<svg") :])
+    return re.sub(r"\n\s*", "\n", text).replace(_INK, "currentColor")

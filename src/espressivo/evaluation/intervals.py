@@ -39,6 +39,13 @@ class Estimate:
     low: float | None = None
     high: float | None = None
 
+    def text(self, digits: int = 4, sign: str = "") -> str:
+        """Return the figure with its interval; with ``sign="+"``, a difference."""
+        form = f"{sign}.{digits}f"
+        if self.low is None or self.high is None:
+            return f"{self.value:{form}}"
+        return f"{self.value:{form}} ({self.low:{form}} to {self.high:{form}})"
+
 
 @dataclass(frozen=True)
 class Difference(Estimate):

@@ -26,22 +26,20 @@ from espressivo.codes import (
 )
 from espressivo.errors import ModelError
 from espressivo.evaluation.baselines import opened
+from espressivo.evaluation.intervals import Estimate, resamples, share
+from espressivo.evaluation.kept import Kept
 from espressivo.evaluation.pieces import Piece
 from espressivo.play import Model
 from espressivo.progress import Progress, Silent
 
 __all__ = [
     "POSITIONS",
-    "Estimate",
     "Likelihood",
     "Row",
     "Score",
-    "difference",
     "loaded",
     "predicted",
-    "resamples",
     "score",
-    "share",
     "summarise",
 ]
 
@@ -50,8 +48,6 @@ POSITIONS = (0, 10, 100, 500, 1000, 2000, 5000, 10_000, 20_000)
 
 _ROWS = 8  # pieces side by side: more are hardly faster, and differ more in length
 _CHUNK = 256  # events read at a time
-_RESAMPLES = 2000
-_SEED = 4  # of the bootstrap: the same pieces always have the same interval
 
 _Numbers = NDArray[np.float64]
 
@@ -86,18 +82,6 @@ class Score:
     def sums(self) -> _Numbers:
         """Events, nats, first and among the first five, shape (4,)."""
         return np.asarray(self.by_class.sum(axis=0))
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A figure, and the 95 % interval that the choice of pieces leaves it in.
-
-    The interval is the percentile bootstrap's over pieces; None where there is one piece.
-    """
-
-    value: float
-    low: float | None
-    high: float | None
 
 
 @dataclass(frozen=True)
@@ -153,6 +137,7 @@ def score(
     first_events: int | None = None,
     executor: Executor | None = None,
     workers: int = 1,
+    kept: Kept | None = None,
     progress: Progress | None = None,
 ) -> list[Score]:
     """Score pieces.
@@ -168,6 +153,8 @@ def score(
         Where it is done; by default in this process.
     workers : int
         How many processes the executor has.
+    kept : Kept, optional
+        Scores of a run that was stopped; new ones are added.
     progress : Progress, optional
 
     Returns
@@ -180,16 +167,28 @@ def score(
     ModelError
         If the model cannot be loaded, or gives what is no probability.
     """
-    progress = progress or Silent()
-    scores: dict[int, Score] = {}
-    progress.start(sum(_events(piece, first_events) for piece in pieces), "events", "scoring")
+    progress, kept = progress or Silent(), kept or Kept()
+    left = [piece for piece in pieces if piece.sha256 not in kept]
+    progress.start(sum(_events(piece, first_events) for piece in left), "events", "scoring")
     try:
-        for group, scored in _in_groups(source, pieces, first_events, executor, workers):
-            scores.update(zip(group, scored, strict=True))
+        for scored in _in_groups(source, left, first_events, executor, workers):
+            for one in scored:
+                kept.keep(one.sha256, [one.notes, one.seconds, *_plain(one)])
             progress.advance(sum(int(one.sums[0]) for one in scored))
     finally:
         progress.close()
-    return [scores[index] for index in range(len(pieces))]
+    return [_score(piece, kept[piece.sha256]) for piece in pieces]
+
+
+def _plain(one: Score) -> list[list[list[float]]]:
+    return [one.by_class.tolist(), one.by_position.tolist()]
+
+
+def _score(piece: Piece, kept: tuple[int, float, list[list[float]], list[list[float]]]) -> Score:
+    notes, seconds, by_class, by_position = kept
+    return Score(
+        piece.name, piece.sha256, notes, seconds, np.array(by_class), np.array(by_position)
+    )
 
 
 def _in_groups(
@@ -198,22 +197,19 @@ def _in_groups(
     first_events: int | None,
     executor: Executor | None,
     workers: int,
-) -> Iterator[tuple[list[int], list[Score]]]:
-    """Score pieces of like length side by side, the longest first; yield their indices too."""
+) -> Iterator[list[Score]]:
+    """Score pieces of like length side by side, the longest first."""
     rows = max(1, min(_ROWS, len(pieces) // workers))
-    order = sorted(range(len(pieces)), key=lambda i: -_events(pieces[i], first_events))
+    order = sorted(pieces, key=lambda piece: -_events(piece, first_events))
     groups = [order[start : start + rows] for start in range(0, len(order), rows)]
     if executor is None:
         for group in groups:
-            yield group, _score_group(source, [pieces[i] for i in group], first_events)
+            yield _score_group(source, group, first_events)
         return
-    futures = {
-        executor.submit(_score_group, source, [pieces[i] for i in group], first_events): group
-        for group in groups
-    }
+    futures = [executor.submit(_score_group, source, group, first_events) for group in groups]
     try:
         for future in as_completed(futures):
-            yield futures[future], future.result()
+            yield future.result()
     finally:
         for future in futures:
             future.cancel()
@@ -251,9 +247,15 @@ def predicted(model: Model, sequences: Sequence[Ids]) -> list[tuple[_Numbers, ND
         ids[1 : len(sequence) + 1, row] = sequence
     nats, ranks = np.empty(ids.shape), np.empty(ids.shape, np.int64)
     state = model.engine.initial_state(len(sequences))
+    pointers = None
+    if model.engine.pointers:
+        pointers = np.zeros((*ids.shape, model.engine.pointers), np.float32)
+        for row, sequence in enumerate(sequences):
+            pointers[: len(sequence) + 1, row] = model.engine.pointed(sequence)
     for start in range(0, max(lengths), _CHUNK):
         end = min(start + _CHUNK, max(lengths))
-        logits, state = model.engine.run(ids[start:end], state)  # (T, B, size)
+        said = None if pointers is None else pointers[start:end]
+        logits, state = model.engine.run(ids[start:end], state, pointers=said)  # (T, B, size)
         targets = np.minimum(ids[start + 1 : end + 1], nothing - 1)  # what pads is not counted
         nats[start:end], ranks[start:end] = _marks(logits, targets[..., None])
     return [(nats[:length, row], ranks[:length, row]) for row, length in enumerate(lengths)]
@@ -286,50 +288,6 @@ def _sums(piece: Piece, ids: Ids, nats: _Numbers, ranks: NDArray[np.int64], v: V
         np.stack([np.bincount(kinds, column, len(KINDS)) for column in columns], axis=1),
         np.stack([np.bincount(part, column, len(POSITIONS)) for column in columns], axis=1),
     )
-
-
-def resamples(pieces: int) -> NDArray[np.int64]:
-    """Return how often each piece is in each bootstrap sample, shape (samples, pieces)."""
-    rng = np.random.default_rng(_SEED)
-    return rng.multinomial(pieces, np.full(pieces, 1 / pieces), size=_RESAMPLES)
-
-
-def share(numbers: _Numbers, of: _Numbers, drawn: NDArray[np.int64]) -> Estimate:
-    """Estimate the ratio of two sums over pieces.
-
-    Parameters
-    ----------
-    numbers, of : float64 arrays, shape (pieces,)
-        What each piece adds to the upper and to the lower sum.
-    drawn : int64 array, shape (samples, pieces)
-        See `resamples`.
-    """
-    value = float(numbers.sum() / of.sum())
-    if np.count_nonzero(of) < 2:
-        return Estimate(value, None, None)
-    below = drawn @ of
-    return _estimate(value, (drawn @ numbers)[below > 0] / below[below > 0])
-
-
-def difference(
-    numbers: tuple[_Numbers, _Numbers], of: tuple[_Numbers, _Numbers], drawn: NDArray[np.int64]
-) -> Estimate:
-    """Estimate the first of two ratios less the second, over the same pieces.
-
-    Each bootstrap sample holds the same pieces for both: what makes a piece hard for any model
-    does not widen the interval.
-    """
-    (first, second), (of_first, of_second) = numbers, of
-    value = float(first.sum() / of_first.sum() - second.sum() / of_second.sum())
-    if len(first) < 2:
-        return Estimate(value, None, None)
-    ratios = (drawn @ first) / (drawn @ of_first) - (drawn @ second) / (drawn @ of_second)
-    return _estimate(value, ratios)
-
-
-def _estimate(value: float, ratios: _Numbers) -> Estimate:
-    low, high = np.quantile(ratios, (0.025, 0.975))
-    return Estimate(value, float(low), float(high))
 
 
 def summarise(scores: Sequence[Score]) -> Likelihood:

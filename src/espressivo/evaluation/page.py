@@ -8,16 +8,21 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from espressivo.evaluation import figures
+from espressivo.evaluation import figures as drawn
 from espressivo.evaluation.comparison import Side
-from espressivo.evaluation.degeneration import SIGNS
-from espressivo.evaluation.likelihood import Estimate, Row
-from espressivo.evaluation.music import COPIED, Copies, Music
+from espressivo.evaluation.judge import Verdict
+from espressivo.evaluation.likelihood import Row
+from espressivo.evaluation.music import Music
+from espressivo.evaluation.recall import Recall
+from espressivo.evaluation.references import REFERENCES
 from espressivo.evaluation.report import Report
+from espressivo.evaluation.table import PEOPLE, ROWS, beside_people, figures, verdicts
 from espressivo.files import replacing
-from espressivo.music import FEATURES
+from espressivo.music import FEATURES, window
 
 __all__ = ["page", "table", "write_comparison", "write_page"]
+
+_ROLL_S = 20.0  # seconds of a sample that are drawn
 
 _PAGE = Template("""<!doctype html>
 <html lang="en">
@@ -65,7 +70,9 @@ def write_page(report: Report, path: Path) -> None:
         [
             *_head(report),
             *_likelihood(report),
+            *_recall(report.recall),
             *([] if report.music is None else _music(report.music)),
+            *([] if report.verdict is None else _judged(report.verdict)),
             *_made(report),
         ]
     )
@@ -108,6 +115,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def _head(report: Report) -> list[str]:
     found, data = report.likelihood, report.data
     of = f"split {data['split']!r} of {data['csv']}, " if data["csv"] else ""
+    of += f"half {data['half']} by composition, " if data["half"] else ""
     part = ""
     if data["first_events"]:
         part = (
@@ -119,20 +127,19 @@ def _head(report: Report) -> list[str]:
         f"{report.model['vocabulary']}, {found.notes:,} notes, {found.seconds / 3600:.1f} hours."
     )
     boxes = (
-        ("nats per event", found.per_event, 4),
-        ("nats per note", found.per_note, 3),
-        ("nats per second", found.per_second, 2),
-        ("top 1", found.top1, 3),
-        ("top 5", found.top5, 3),
+        ("nats per event", found.per_event.text(4).partition(" ")),
+        ("nats per note", found.per_note.text(3).partition(" ")),
+        ("nats per second", found.per_second.text(2).partition(" ")),
+        ("top 1", found.top1.text(3).partition(" ")),
+        ("top 5", found.top5.text(3).partition(" ")),
     )
     return [
         f"<h1>{escape(str(report.model['name']))}</h1>",
         f"<p>{escape(text + part)}</p>",
         "<div class=key>",
         *(
-            f"<div>{name}<b>{estimate.value:.{digits}f}</b><span>{_interval(estimate, digits)}"
-            "</span></div>"
-            for name, estimate, digits in boxes
+            f"<div>{name}<b>{value}</b><span>{interval}</span></div>"
+            for name, (value, _, interval) in boxes
         ),
         "</div>",
         "<p class=faint>Small: 95 % intervals, by bootstrap over pieces. Nats: less is better. "
@@ -148,10 +155,8 @@ def _likelihood(report: Report) -> list[str]:
         ("class of event", found.by_class),
         ("position in the piece, in events", found.by_position),
     ):
-        parts += [
-            table((title, "events", "nats per event", "95 %", "top 1", "top 5"), map(_row, rows)),
-            f"<figure>{figures.bars(rows, 'nats per event')}</figure>",
-        ]
+        head = (title, "events", "nats per event", "95 %", "top 1", "top 5")
+        parts.append(table(head, map(_row, rows)))
     return parts
 
 
@@ -160,98 +165,140 @@ def _row(row: Row) -> tuple[str, ...]:
         row.name.replace("_", " "),
         f"{row.events:,}",
         f"{row.nats.value:.4f}",
-        _interval(row.nats, 4),
+        row.nats.text().partition(" ")[2],
         f"{row.top1:.3f}",
         f"{row.top5:.3f}",
     )
 
 
+def _recall(found: Recall) -> list[str]:
+    parts = [
+        "<h2>What it remembers</h2>",
+        "<p>Nats per note of passages after different things, and how many more than of the "
+        "passages alone: below 0, the model remembers. A passage alone begins a piece, so these "
+        "are not the nats of whole pieces.</p>",
+    ]
+    for title, of in (
+        ("15 s, after so much of its piece", found.past),
+        ("10 s, after a copy", found.copy),
+    ):
+        rows = [
+            (name, figure.text(3), more.text(3) if more else "")
+            for name, (figure, more) in found.figures(of).items()
+        ]
+        if rows:
+            parts.append(table((title, "nats per note", "more than alone"), rows))
+    return parts
+
+
 def _music(music: Music) -> list[str]:
-    rows = []
-    for line in music.lines:
-        human = None if line.ceiling is None else line.ceiling.mean
-        sides = line.model, human, line.floor
-        overlaps = ("" if side is None else f"{side.overlap:.3f}" for side in sides)
-        divergences = ("" if side is None else f"{side.divergence:.3f}" for side in sides)
-        rows.append((FEATURES[line.feature].title, *overlaps, *divergences))
-    head = ("", "overlap", "human", "flat", "divergence", "human", "flat")
     about = (
-        f"{len(music.samples)} samples of {music.seconds:g} s beside {music.windows} windows of "
-        f"as many seconds from {music.pieces} of the pieces (Yang and Lerch 2018). Human: one half "
-        "of the human pieces against the other, the most that can be expected. Flat: the same "
-        "windows on a grid of sixteenths, all notes equally loud."
+        f"{len(music.samples)} samples of {music.seconds:g} s beside as long a clip of each of "
+        f"{music.pieces} pieces, with 95 % intervals by bootstrap over samples and pieces."
     )
     return [
         "<h2>What it plays</h2>",
         f"<p>{escape(about)}</p>",
+        *_measures(music),
+        *_overlaps(music),
+        *_rolls(music),
+        *_run(music),
+    ]
+
+
+def _measures(music: Music) -> list[str]:
+    model, people = figures(music.model), figures(music.people, PEOPLE)
+    shown = verdicts(beside_people(model, people), "less than people", "more than people")
+    parts = [
+        "<p>The last column says whether model and people differ, with Holm's correction over all "
+        "rows. Shuffled: people's clips, their pitches dealt anew to their notes. Flat: on a grid "
+        "of sixteenths, all notes equally loud. Loop: their first 2 s again and again. Drone: one "
+        "note held, one struck over it.</p>"
+    ]
+    for group in dict.fromkeys(row.group for row in ROWS.values()):
+        rows = []
+        for name, row in ROWS.items():
+            if row.group != group or (name not in people and name not in model):
+                continue
+            sides = [side[name][0].text(3) if name in side else "" for side in (people, model)]
+            made = [music.references[of].get(name) for of in REFERENCES]
+            others = ["" if one is None else f"{one.value:.3f}" for one in made]
+            title = f"{row.title}, {row.unit}" if row.unit else row.title
+            rows.append((title, *sides, *others, shown.get(name, "")))
+        if rows:
+            parts.append(table((group, "people", "model", *REFERENCES, ""), rows))
+    return parts
+
+
+def _overlaps(music: Music) -> list[str]:
+    rows = []
+    for line in music.lines:
+        human = None if line.ceiling is None else line.ceiling.mean
+        rows.append(
+            (
+                FEATURES[line.feature].title,
+                line.overlap.text(3),
+                "" if human is None else f"{human.overlap:.3f}",
+                f"{line.floor.overlap:.3f}",
+                f"{line.model.divergence:.3f}",
+                "" if human is None else f"{human.divergence:.3f}",
+                f"{line.floor.divergence:.3f}",
+            )
+        )
+    head = ("", "overlap", "human", "flat", "divergence", "human", "flat")
+    return [
+        "<p>How alike the distances among clips are to those from clip to clip (Yang and Lerch "
+        "2018). Human: one half of the human pieces against the other, the most that can be "
+        "expected.</p>",
         table(head, rows),
         "<div class=many>",
         *(
-            f"<figure>{figures.distribution(FEATURES[name], shares)}</figure>"
+            f"<figure>{drawn.distribution(FEATURES[name], shares)}</figure>"
             for name, shares in music.shares.items()
         ),
         "</div>",
-        *_rolls(music),
-        *_astray(music),
-        *([] if music.copies is None else _copies(music, music.copies)),
     ]
 
 
-def _astray(music: Music) -> list[str]:
-    rows = [
-        (SIGNS[name], f"{model:.1%}", f"{human:.1%}")
-        for name, (model, human) in music.astray.items()
-    ]
+def _judged(verdict: Verdict) -> list[str]:
+    about = (
+        f"A forest of trees, taught on other pieces and samples, tells {verdict.clips[0]} clips of "
+        f"30 s of the model from {verdict.clips[1]} of people with an AUC of "
+        f"{verdict.auc.text(3)}; 0.5 is chance. What gives the model away, most first:"
+    )
+    rows = [(name, f"{share:.3f}") for name, share in verdict.gives_away]
     return [
-        "<h2>Going astray</h2>",
-        f"<p>Share of the {len(music.samples)} samples, and of the {music.windows} human windows, "
-        "that show a sign of it. Samples are as <code>generate</code> makes them: a "
-        "note that was ended for sounding too long counts as hung if that was after 10 s.</p>",
-        table(("", "model", "human"), rows),
+        "<h2>A judge</h2>",
+        f"<p>{escape(about)}</p>",
+        table(("", "share of its decisions"), rows),
     ]
 
 
-def _copies(music: Music, copies: Copies) -> list[str]:
-    figures = copies.figures()
-    rows = [
-        (title, *(form.format(number) for number in figures[name]))
-        for name, title, form in (
-            ("median run", "longest run of a sample, median", "{:.0f}"),
-            ("longest run", "longest run of all", "{:.0f}"),
-            ("share", f"share with more than {COPIED} notes", "{:.1%}"),
-        )
-    ]
+def _run(music: Music) -> list[str]:
     found = [(sample.run, sample.seed) for sample in music.samples if sample.run is not None]
-    parts = [
-        "<h2>Taken from training pieces</h2>",
-        f"<p>Successive notes shared with one of {copies.pieces} training pieces, in any key and "
-        "nearly in time.</p>",
-        table(("notes", "model", "human"), rows),
-    ]
-    if found:
-        run, seed = max(found, key=lambda pair: (pair[0].notes, -pair[1]))
-        said = (
-            f"The longest: {run.notes} notes of {run.piece} from {run.there_s:.1f} s on, in seed "
-            f"{seed} from {run.here_s:.1f} s on, {run.semitones:+d} semitones."
-        )
-        parts.append(f"<p class=faint>{escape(said)}</p>")
-    return parts
+    if not found:
+        return []
+    run, seed = max(found, key=lambda pair: (pair[0].notes, -pair[1]))
+    said = (
+        f"The longest run shared with a training piece, in any key and nearly in time: {run.notes} "
+        f"notes of {run.piece} from {run.there_s:.1f} s on, in seed {seed} from {run.here_s:.1f} s "
+        f"on, {run.semitones:+d} semitones."
+    )
+    return [f"<p>{escape(said)}</p>"]
 
 
 def _rolls(music: Music) -> list[str]:
-    ranked = music.samples
-    chosen = {"best": ranked[0], "median": ranked[len(ranked) // 2], "worst": ranked[-1]}
-    parts = [
-        "<p>Three samples, ranked by how far their distributions overlap with the human ones, on "
-        "average over all features. Brighter is louder.</p>"
+    sample = music.samples[len(music.samples) // 2]
+    said = (
+        f"The first {_ROLL_S:g} s of seed {sample.seed}, the median of the samples ranked by how "
+        f"far their distributions overlap with the human ones, on average over all features: "
+        f"{sample.likeness:.3f}. Brighter is louder."
+    )
+    picture = drawn.roll(window(sample.performance, 0.0, _ROLL_S))
+    return [
+        f'<figure><img src="{picture}" alt="Piano roll of seed {sample.seed}">'
+        f"<figcaption>{said}</figcaption></figure>"
     ]
-    for name, sample in chosen.items():
-        said = f"{name}: seed {sample.seed}, overlap {sample.likeness:.3f}"
-        parts.append(
-            f'<figure><img src="{figures.roll(sample.performance)}" alt="Piano roll, {said}">'
-            f"<figcaption>{said}</figcaption></figure>"
-        )
-    return parts
 
 
 def _made(report: Report) -> list[str]:
@@ -283,9 +330,3 @@ def _made(report: Report) -> list[str]:
                 "</details>"
             )
     return parts
-
-
-def _interval(estimate: Estimate, digits: int) -> str:
-    if estimate.low is None:
-        return "one piece"
-    return f"{estimate.low:.{digits}f} to {estimate.high:.{digits}f}"

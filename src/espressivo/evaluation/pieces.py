@@ -12,9 +12,13 @@ from espressivo import midi
 from espressivo.codes import NOTE_ON, Vocabulary
 from espressivo.data import (
     SPLITS,
+    Half,
+    Sketch,
     find_files,
+    halves,
     match_rows,
     read_splits,
+    sketch,
 )
 from espressivo.errors import DataError, MidiError
 from espressivo.progress import Progress, Silent
@@ -85,6 +89,7 @@ def collect(
     *,
     csv: Path | None = None,
     split: str | None = None,
+    half: Half | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Pieces:
@@ -101,6 +106,8 @@ def collect(
         row in the split are not looked at.
     split : str, optional
         Required with a CSV, and only then: ``train``, ``validation`` or ``test``.
+    half : {"A", "B"}, optional
+        Take only the compositions of this half of the pieces; see `espressivo.data.halves`.
     executor : concurrent.futures.Executor, optional
         Where files are read; by default in this process.
     progress : Progress, optional
@@ -118,23 +125,29 @@ def collect(
         files, compositions, missing = _of_split(files, csv, split)
     elif split is not None:
         raise DataError(f"split {split!r} needs a CSV that gives each file its split")
-    found, skipped = [], []
+    found, skipped, sketches = [], [], []
     for name, result in _surveyed(files, vocabulary, executor, progress or Silent()):
         if isinstance(result, str):
             skipped.append(Skipped(name, result))
             continue
-        path, sha256, events, outside = result
+        path, sha256, events, outside, landmarks = result
         composition = compositions.get(name, name)
         found.append(Piece(name, path, sha256, composition, events, outside))
+        sketches.append(landmarks)
     if not found:
         raise DataError(
             f"none of {len(files)} files can be measured on: {skipped[0].name}: {skipped[0].reason}"
         )
+    if half is not None:
+        of = halves([piece.composition for piece in found], sketches)
+        found = [piece for piece, its in zip(found, of, strict=True) if its == half]
+        if not found:
+            raise DataError(f"all of {len(of)} pieces are in the other half: measure on more files")
     return Pieces(tuple(found), tuple(skipped), missing)
 
 
 _File = tuple[str, Path]
-_Survey = tuple[Path, str, int, int]  # path, hash, events, notes outside the vocabulary
+_Survey = tuple[Path, str, int, int, Sketch]  # path, hash, events, notes outside, fingerprint
 
 
 def _files(path: Path) -> list[_File]:
@@ -199,4 +212,4 @@ def _survey_one(path: Path, vocabulary: Vocabulary) -> _Survey | str:
     pitch = performance.notes["pitch"]
     outside = (pitch < vocabulary.lowest_pitch) | (pitch > vocabulary.highest_pitch)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    return path, sha256, len(ids), int(outside.sum())
+    return path, sha256, len(ids), int(outside.sum()), sketch(performance)

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import importlib.resources
 import json
+import math
 import platform
 import shutil
 import subprocess
@@ -18,10 +19,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from espressivo.data import Half
 from espressivo.errors import DataError
 from espressivo.evaluation.baselines import NGram
+from espressivo.evaluation.judge import Verdict
+from espressivo.evaluation.kept import Kept
 from espressivo.evaluation.likelihood import (
-    Estimate,
     Likelihood,
     Score,
     loaded,
@@ -29,12 +32,17 @@ from espressivo.evaluation.likelihood import (
     summarise,
 )
 from espressivo.evaluation.music import (
+    CLOSE_S,
     Music,
+    continuations,
     listen,
     play,
     remembered,
+    tried,
 )
 from espressivo.evaluation.pieces import Pieces, collect
+from espressivo.evaluation.recall import PIECES, Recall, recall
+from espressivo.evaluation.table import PEOPLE, ROWS, beside_people, figures, verdicts
 from espressivo.files import replacing
 from espressivo.play import bundled
 from espressivo.progress import Progress
@@ -42,13 +50,14 @@ from espressivo.version import __version__
 
 __all__ = ["FORMAT", "QUICK_EVENTS", "Report", "evaluate"]
 
-FORMAT = 1
+FORMAT = 2
 """Version of the layout of ``report.json``."""
 
 QUICK_EVENTS = 500
 """Events of each piece that a quick report scores."""
 
 _QUICK_SAMPLES = 4
+_QUICK_PIECES = 3  # of which passages are read
 
 
 @dataclass(frozen=True)
@@ -66,8 +75,11 @@ class Report:
     likelihood : Likelihood
     scores : tuple of Score
         The same piece by piece.
+    recall : Recall
     music : Music, optional
         Where samples were requested.
+    verdict : Verdict, optional
+        Where the judge was asked.
     """
 
     model: dict[str, Any]
@@ -75,7 +87,9 @@ class Report:
     made: dict[str, Any]
     likelihood: Likelihood
     scores: tuple[Score, ...]
+    recall: Recall
     music: Music | None = None
+    verdict: Verdict | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the performances as plain values, for JSON."""
@@ -85,12 +99,19 @@ class Report:
             "data": self.data,
             "made": self.made,
             "likelihood": dataclasses.asdict(self.likelihood),
+            "recall": {
+                name: {before: _short(amounts) for before, amounts in of.items()}
+                for name, of in (("past", self.recall.past), ("copy", self.recall.copy))
+            },
             "music": None if self.music is None else _music(self.music),
+            "judge": self.verdict and dataclasses.asdict(self.verdict),
             "pieces": [
                 {
-                    **vars(one),
-                    "by_class": _plain(one.by_class),
-                    "by_position": _plain(one.by_position),
+                    "name": one.name,
+                    "sha256": one.sha256,
+                    "notes": one.notes,
+                    "seconds": one.seconds,
+                    "by_class": _short(one.by_class),
                 }
                 for one in self.scores
             ],
@@ -113,9 +134,12 @@ class Report:
         for what in ("skipped", "missing"):
             if data[what]:
                 lines.append(f"  {len(data[what])} files {what}: the report names them")
-        lines += _likelihood_lines(found)
+        lines += [*_likelihood_lines(found), *_recall_lines(self.recall)]
         if self.music is not None:
             lines += _music_lines(self.music)
+        if self.verdict is not None:
+            lines.append(f"a judge tells the model from people: AUC {self.verdict.auc.text(3)}")
+            lines += [f"  {share:.3f}  {name}" for name, share in self.verdict.gives_away]
         return [*lines, f"{self.made['taken_s']:.0f} s"]
 
 
@@ -125,12 +149,15 @@ def evaluate(
     *,
     csv: Path | None = None,
     split: str | None = None,
+    half: Half | None = None,
     samples: int = 0,
-    seconds: float = 30.0,
+    seconds: float = 60.0,
     seed: int = 0,
     train: Path | None = None,
     quick: bool = False,
+    judged: bool = False,
     command: str | None = None,
+    resume: Path | None = None,
     executor: Executor | None = None,
     workers: int = 1,
     progress: Progress | None = None,
@@ -145,10 +172,12 @@ def evaluate(
         MIDI files, and folders of them.
     csv, split : optional
         Take only the files that a CSV has in this split; see `collect`.
+    half : {"A", "B"}, optional
+        Take only this half of the compositions; see `espressivo.data.halves`.
     samples : int
         How many performances the model plays for comparison with human ones; 0 for none.
     seconds : float
-        Length of each.
+        Length of the clips that are compared. Samples are `CLOSE_S` longer.
     seed : int
         Of the samples and of the human windows beside them.
     train : Path, optional
@@ -156,8 +185,12 @@ def evaluate(
         samples are looked for.
     quick : bool
         Score only the first 500 events of each piece, and play at most 4 samples.
+    judged : bool
+        Let a forest tell 200 clips of 30 s of the model from as many of people; needs scikit-learn.
     command : str, optional
         What the user typed, to be kept in the report.
+    resume : Path, optional
+        File that keeps what is done until all is, so that a run that was stopped goes on there.
     executor : concurrent.futures.Executor, optional
         Where the work is done; by default in this process.
     workers : int
@@ -182,8 +215,16 @@ def evaluate(
     model = loaded(source)
     try:
         pieces = collect(
-            paths, model.vocabulary, csv=csv, split=split, executor=executor, progress=progress
+            paths,
+            model.vocabulary,
+            csv=csv,
+            split=split,
+            half=half,
+            executor=executor,
+            progress=progress,
         )
+        about = _about_model(source)
+        kept = Kept(resume, {"model": about, "first_events": first_events, "seconds": seconds})
         memory = None
         if train is not None:
             memory = remembered(
@@ -197,25 +238,63 @@ def evaluate(
             first_events=first_events,
             executor=modelled,
             workers=workers,
+            kept=kept,
+            progress=progress,
+        )
+        recalled = recall(
+            source,
+            pieces.found,
+            most=_QUICK_PIECES if quick else PIECES,
+            executor=modelled,
             progress=progress,
         )
         music = None
         if samples:
-            played = play(source, samples, seconds, seed=seed, executor=modelled, progress=progress)
-            music = listen(played, pieces.found, model.vocabulary, memory, seconds, seed)
+            played = play(
+                source,
+                samples,
+                seconds + CLOSE_S,
+                seed=seed,
+                executor=modelled,
+                kept=kept,
+                progress=progress,
+            )
+            own = continuations(
+                source, samples, pieces.found, seed=seed, executor=modelled, progress=progress
+            )
+            music = listen(
+                played,
+                pieces.found,
+                model.vocabulary,
+                memory,
+                seconds,
+                seed,
+                own=own,
+                executor=executor,
+                progress=progress,
+            )
+        verdict = None
+        if judged:
+            verdict = tried(
+                source, pieces.found, seed=seed, executor=modelled, kept=kept, progress=progress
+            )
     except BrokenExecutor:
         raise DataError(
             "a process that was measuring was killed, perhaps for lack of memory: use fewer "
             "--workers"
         ) from None
-    return Report(
-        _about_model(source),
-        _about_data(pieces, csv, split, first_events),
+    report = Report(
+        about,
+        _about_data(pieces, csv, split, half, first_events),
         _about_run(command, seed, time.monotonic() - began_s),
         summarise(scores),
         tuple(scores),
+        recalled,
         music,
+        verdict,
     )
+    kept.done()
+    return report
 
 
 def _about_model(source: str) -> dict[str, Any]:
@@ -233,11 +312,16 @@ def _about_model(source: str) -> dict[str, Any]:
 
 
 def _about_data(
-    pieces: Pieces, csv: Path | None, split: str | None, first_events: int | None
+    pieces: Pieces,
+    csv: Path | None,
+    split: str | None,
+    half: Half | None,
+    first_events: int | None,
 ) -> dict[str, Any]:
     return {
         "csv": csv and csv.name,
         "split": split,
+        "half": half,
         "first_events": first_events,
         "skipped": [f"{one.name}: {one.reason}" for one in pieces.skipped],
         "missing": list(pieces.missing),
@@ -277,8 +361,17 @@ def _music(music: Music) -> dict[str, Any]:
     return {
         "seconds": music.seconds,
         "pieces": music.pieces,
-        "windows": music.windows,
-        "features": [dataclasses.asdict(line) for line in music.lines],
+        "features": [
+            {
+                "feature": line.feature,
+                "model": dataclasses.asdict(line.model),
+                "interval": [line.overlap.low, line.overlap.high],
+                "replicates": _short(line.replicates),
+                "ceiling": line.ceiling and dataclasses.asdict(line.ceiling),
+                "floor": dataclasses.asdict(line.floor),
+            }
+            for line in music.lines
+        ],
         "samples": [
             {
                 "seed": one.seed,
@@ -288,24 +381,31 @@ def _music(music: Music) -> dict[str, Any]:
             }
             for one in music.samples
         ],
-        "astray": {
-            name: {"model": model, "human": human} for name, (model, human) in music.astray.items()
+        "model": {name: _short(amounts) for name, amounts in music.model.items()},
+        "people": {name: _short(amounts) for name, amounts in music.people.items()},
+        "references": {
+            name: {row: dataclasses.asdict(estimate) for row, estimate in of.items()}
+            for name, of in music.references.items()
         },
-        "copies": music.copies and dataclasses.asdict(music.copies),
     }
 
 
-def _plain(table: Any) -> list[list[float]]:
-    return [[float(number) for number in row] for row in table]
+def _short(numbers: Any) -> Any:
+    """Return an array as lists, with the digits that count; None for what is not a number."""
+    if isinstance(numbers, list):
+        return [_short(number) for number in numbers]
+    if isinstance(numbers, float):
+        return None if math.isnan(numbers) else float(f"{numbers:.7g}")
+    return _short(numbers.tolist())
 
 
 def _likelihood_lines(found: Likelihood) -> list[str]:
     lines = [
-        f"nats per event   {_said(found.per_event)}",
-        f"nats per note    {_said(found.per_note)}",
-        f"nats per second  {_said(found.per_second)}",
-        f"top 1            {_said(found.top1)}",
-        f"top 5            {_said(found.top5)}",
+        f"nats per event   {found.per_event.text()}",
+        f"nats per note    {found.per_note.text()}",
+        f"nats per second  {found.per_second.text()}",
+        f"top 1            {found.top1.text()}",
+        f"top 5            {found.top5.text()}",
     ]
     for title, rows in (("class", found.by_class), ("position", found.by_position)):
         lines.append(f"{title:14}{'events':>12}{'nats':>10}{'top 1':>8}{'top 5':>8}")
@@ -316,28 +416,30 @@ def _likelihood_lines(found: Likelihood) -> list[str]:
     return lines
 
 
-def _music_lines(music: Music) -> list[str]:
-    lines = [f"{'overlap':16}{'model':>8}{'human':>8}{'flat':>8}"]
-    for line in music.lines:
-        human = "" if line.ceiling is None else f"{line.ceiling.mean.overlap:.3f}"
-        lines.append(
-            f"{line.feature:16}{line.model.overlap:>8.3f}{human:>8}{line.floor.overlap:>8.3f}"
-        )
-    lines.append(f"{'share that':16}{'model':>8}{'human':>8}")
-    lines += [
-        f"{name:16}{model:>8.3f}{human:>8.3f}" for name, (model, human) in music.astray.items()
-    ]
-    if music.copies is not None:
-        lines.append(f"{'notes copied':16}{'model':>8}{'human':>8}")
-        lines += [
-            f"{name:16}{model:>8.4g}{human:>8.4g}"
-            for name, (model, human) in music.copies.figures().items()
-        ]
+def _recall_lines(found: Recall) -> list[str]:
+    lines = []
+    for title, of in (("after its past", found.past), ("after a copy", found.copy)):
+        if of:
+            lines.append(f"{title:24}{'nats per note':>30}{'to alone':>30}")
+        for name, (figure, more) in found.figures(of).items():
+            lines.append(f"{name:24}{figure.text():>30}{more.text(sign='+') if more else '':>30}")
     return lines
 
 
-def _said(estimate: Estimate) -> str:
-    text = f"{estimate.value:.4f}"
-    if estimate.low is not None:
-        text += f"  ({estimate.low:.4f} to {estimate.high:.4f})"
-    return text
+def _music_lines(music: Music) -> list[str]:
+    lines = [f"{'overlap':28}{'model':>28}{'human':>8}{'flat':>8}"]
+    for line in music.lines:
+        human = "" if line.ceiling is None else f"{line.ceiling.mean.overlap:.3f}"
+        lines.append(
+            f"{line.feature:28}{line.overlap.text(3):>28}{human:>8}{line.floor.overlap:>8.3f}"
+        )
+    model, people = figures(music.model), figures(music.people, PEOPLE)
+    shown = verdicts(beside_people(model, people), "less than people", "more than people")
+    lines.append(f"{'measure':62}{'model':>28}{'people':>28}")
+    for name, row in ROWS.items():
+        if name in model or name in people:
+            sides = (side[name][0].text(3) if name in side else "" for side in (model, people))
+            texts = "".join(f"{text:>28}" for text in sides)
+            title = f"{row.title}, {row.unit}" if row.unit else row.title
+            lines.append(f"{title:62}{texts}  {shown.get(name, '')}")
+    return lines

@@ -10,35 +10,27 @@ Beside them stand the same two figures of the plain histograms of all values of 
 are coarser, and a set whose windows are all alike can pass, but they are easily read.
 
 A figure means something only between its ceiling, one half of the human pieces against the other
-(`ceiling`), and its floor, the same pieces without any expression (`flat`).
+(`ceiling`), and its floor, the same pieces without any expression
+(`espressivo.evaluation.references.flat`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
-from espressivo.music import FEATURES, NOTE_DTYPE, Features, Performance, window
+from espressivo.music import FEATURES, Features
 
 __all__ = [
-    "FLAT_VELOCITY",
-    "GRID_S",
     "Ceiling",
     "Comparison",
     "ceiling",
     "compare",
-    "flat",
-    "windows",
+    "overlaps",
 ]
-
-GRID_S = 0.125
-"""A sixteenth at 120 beats a minute: the grid of `flat`."""
-
-FLAT_VELOCITY = 64
-"""How loud every note of `flat` is."""
 
 _Numbers = NDArray[np.float64]
 
@@ -83,41 +75,6 @@ class Ceiling:
     deviation: Comparison
 
 
-def windows(
-    performances: Sequence[Performance], seconds: float, rng: np.random.Generator, each: int = 1
-) -> list[Performance]:
-    """Cut `each` windows of so many seconds out of every performance, at random.
-
-    Each begins in a part of its own of the performance, which are equal in length. Window `i`
-    comes from performance ``i // each``. One that is shorter than a window is taken whole.
-    """
-    cut = []
-    for performance in performances:
-        room_s = max(performance.seconds - seconds, 0.0)
-        starts_s = (np.arange(each) + rng.random(each)) / each * room_s
-        cut += [window(performance, float(start_s), seconds) for start_s in starts_s]
-    return cut
-
-
-def flat(performance: Performance) -> Performance:
-    """Take all expression out of a performance.
-
-    Onsets and ends go to the nearest multiple of `GRID_S`, so the notes of a chord begin
-    together; every note lasts at least one grid step and is struck with `FLAT_VELOCITY`; pedals are
-    left out. Of notes of one pitch that fall together the longest remains.
-    """
-    notes = performance.notes
-    start = np.round(notes["onset_s"] / GRID_S)
-    end = np.maximum(np.round(notes["offset_s"] / GRID_S), start + 1)
-    order = np.lexsort((-end, notes["pitch"], start))
-    key = start[order] * 128 + notes["pitch"][order]
-    kept = order[np.diff(key, prepend=-1) > 0]
-    score = np.empty(len(kept), NOTE_DTYPE)
-    score["onset_s"], score["offset_s"] = start[kept] * GRID_S, end[kept] * GRID_S
-    score["pitch"], score["velocity"] = notes["pitch"][kept], FLAT_VELOCITY
-    return Performance(score)
-
-
 def compare(ours: Sequence[Features], theirs: Sequence[Features]) -> dict[str, Comparison]:
     """Compare two sets of windows of equal length in each of `FEATURES`.
 
@@ -133,15 +90,52 @@ def compare(ours: Sequence[Features], theirs: Sequence[Features]) -> dict[str, C
         What it is held against: human windows. Both should have gone through the same vocabulary
         (`espressivo.codes.codec.quantise`): a grid step of 10 ms is a difference too.
     """
+    return {name: _comparison(mine, human, name) for name, mine, human in _comparable(ours, theirs)}
+
+
+def overlaps(
+    ours: Sequence[Features], theirs: Sequence[Features], samples: int = 200
+) -> dict[str, _Numbers]:
+    """Return the overlap of each feature in bootstrap samples of both sets, shape (samples,).
+
+    Two sets that are held against the same windows have the same samples of these, so that their
+    difference can be taken sample by sample. A window that is drawn twice is not compared with
+    itself. Sets that are drawn hold fewer different windows and overlap less, so only the spread of
+    the samples says something: they are moved to have the overlap of the sets themselves as mean.
+    """
     found = {}
+    for name, mine, human in _comparable(ours, theirs):
+        points, references = _points(mine, name), _points(human, name)
+        within, between = _distances(references, references), _distances(points, references)
+        rng, theirs_rng = np.random.default_rng([5, 0]), np.random.default_rng([5, 1])
+        replicates = np.empty(samples)
+        for sample in range(samples):
+            drawn = theirs_rng.integers(len(human), size=len(human))
+            first, second = np.triu_indices(len(human), 1)
+            first, second = drawn[first], drawn[second]
+            apart = first != second
+            inside = within[first[apart], second[apart]]
+            if len(inside) < 2:
+                replicates[sample] = np.nan
+                continue
+            across = between[rng.integers(len(mine), size=len(mine))][:, drawn].ravel()
+            replicates[sample] = _likeness(*_densities(across, inside))[0]
+        value = _likeness(*_densities(between.ravel(), within[np.triu_indices(len(human), 1)]))[0]
+        found[name] = replicates + value - np.nanmean(replicates)
+    return found
+
+
+def _comparable(
+    ours: Sequence[Features], theirs: Sequence[Features]
+) -> Iterator[tuple[str, list[Features], list[Features]]]:
+    """Yield each feature that can be compared, and the windows that have values of it."""
     for name in FEATURES:
         mine, human = ([one for one in side if len(one.values[name])] for side in (ours, theirs))
         if not mine or len(human) < _LEAST_WINDOWS:
             continue
         if name in _PEDAL and not any(one.values[name].any() for one in (*mine, *human)):
             continue
-        found[name] = _comparison(mine, human, name)
-    return found
+        yield name, mine, human
 
 
 def _comparison(mine: Sequence[Features], human: Sequence[Features], name: str) -> Comparison:

@@ -4,16 +4,13 @@ A graph reads an id in each row and carries the network's state::
 
     ids       int64   (B)              the size of the vocabulary stands for "nothing yet"
     controls  float32 (B, controls)    what is requested, for a network that can be steered
+    pointers  float32 (B, 3 * 9 + 1)   what pointers say (`espressivo.codes`), and how strongly they
+                                       lift logits (1: as learned), for a network that reads them
     state_0   float32 (layers, B, ...) what the network remembers; zeros before any id
     state_1   ...                      as many as the network has
     ->
     logits    float32 (B, size)        of the next id
     next_0, next_1, ...                the state after this one
-
-Weights in 8 bits are whole numbers within -64..64 with a scale for each column, and what they
-multiply is rounded to 8 bits too, so sums are of whole numbers, exact in any order. The hidden
-states of a GRU and of an LSTM lie within -1..1 and are rounded by one fixed scale; what runs
-through a stack is rounded by the largest number of its row. So no row changes another.
 
 A note-wise network reads whole events, yet its graph reads their ids one by one: the blocks run
 only where an id completes an event in some row, and the other rows keep what they remember.
@@ -21,34 +18,27 @@ only where an id completes an event in some row, and the other rows keep what th
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
-from espressivo.codes import FIELDS, Vocabulary, following
+from espressivo.codes import FIELDS, POINTER_NUMBERS, Vocabulary, following
+from espressivo.export.builder import Arrays, Graph, Shapes, float_value
+from espressivo.export.pointing import add_code, add_lift, pointing_of
 from espressivo.networks import EPSILON, NEVER, TAPS, NetworkConfig, StackConfig, rotation
 
-__all__ = ["Arrays", "step_graph"]
-
-Arrays = dict[str, NDArray[np.float32]]
-"""Weights under their names in the network."""
+__all__ = ["step_graph"]
 
 _BOOL = TensorProto.BOOL
 _OPSET, _IR_VERSION = 17, 8
-_LARGEST = 64
-"""Largest weight in 8 bits. Processors without 8-bit dot products (AVX2 before VNNI) add two
-products in 16 signed bits, and 2 x 64 x 255 still fits."""
-_HIDDEN_SCALE = np.float32(1 / 127)
 
 
 def step_graph(
     arrays: Arrays, config: NetworkConfig, vocabulary: Vocabulary, weights: str
 ) -> onnx.ModelProto:
     """Return the graph of a network, its weights stored as `espressivo.export.export` says."""
-    g = _Graph(weights)
+    g = Graph(weights)
     if not isinstance(config, StackConfig):
         states = _recurrent(g, arrays, config.cell, config.layers)
     elif config.notewise:
@@ -57,138 +47,21 @@ def step_graph(
         states = _stack(g, arrays, config)
     inputs = [helper.make_tensor_value_info("ids", TensorProto.INT64, ["B"])]
     if config.controls:
-        inputs.append(_float("controls", ["B", config.controls]))
-    inputs += [_float(f"state_{n}", shape) for n, shape in enumerate(states)]
-    outputs = [_float("logits", ["B", vocabulary.size])]
-    outputs += [_float(f"next_{n}", shape) for n, shape in enumerate(states)]
+        inputs.append(float_value("controls", ["B", config.controls]))
+    if "pointers" in config.sides:
+        inputs.append(float_value("pointers", ["B", POINTER_NUMBERS + 1]))
+    inputs += [float_value(f"state_{n}", shape) for n, shape in enumerate(states)]
+    outputs = [float_value("logits", ["B", vocabulary.size])]
+    outputs += [float_value(f"next_{n}", shape) for n, shape in enumerate(states)]
     built = helper.make_graph(g.nodes, "espressivo", inputs, outputs, g.stored)
     opset = helper.make_opsetid("", _OPSET)
     return helper.make_model(built, opset_imports=[opset], ir_version=_IR_VERSION)
 
 
-class _Graph:
-    """Nodes and weights of a graph under construction, or of a branch of one.
-
-    Parameters
-    ----------
-    weights : str
-    prefix : str, optional
-        What names begin with in a branch, so that they differ from those outside. A branch has
-        its own constants: ONNX Runtime hands what it takes from outside over at every run.
-    """
-
-    def __init__(self, weights: str, prefix: str = "") -> None:
-        self.weights, self.prefix = weights, prefix
-        self.nodes: list[onnx.NodeProto] = []
-        self.stored: list[onnx.TensorProto] = []
-        self.names: set[str] = set()
-
-    @property
-    def waits(self) -> bool:
-        """Whether some rows wait, as in a branch: their states then stay as they are.
-
-        Then there are ``waits`` and ``reads``, (B, 1), each 1 or 0, and ``reading``, bool.
-        """
-        return bool(self.prefix)
-
-    def next_state(self, number: int) -> str:
-        """Return the name of what a state is after this id."""
-        return f"{self.prefix or 'next_'}{number}"
-
-    def add(self, kind: str, *inputs: str, name: str | None = None, **attributes: Any) -> str:
-        """Add a node with one output; return the output's name."""
-        name = name or f"{self.prefix}{kind.lower()}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
-        return name
-
-    def add_many(self, kind: str, *inputs: str, outputs: int, **attributes: Any) -> list[str]:
-        name = f"{self.prefix}{kind.lower()}_{len(self.nodes)}"
-        names = [f"{name}_{n}" for n in range(outputs)]
-        self.nodes.append(helper.make_node(kind, list(inputs), names, **attributes))
-        return names
-
-    def choose(self, condition: str, yes: _Graph, no: _Graph, shapes: _Shapes) -> None:
-        """Make the next states, of these shapes, those of one branch or the other."""
-        chosen = {}
-        for name, branch in (("then_branch", yes), ("else_branch", no)):
-            outputs = [_float(branch.next_state(n), shape) for n, shape in enumerate(shapes)]
-            chosen[name] = helper.make_graph(branch.nodes, name, [], outputs, branch.stored)
-        names = [self.next_state(n) for n in range(len(shapes))]
-        self.nodes.append(helper.make_node("If", [condition], names, **chosen))
-
-    def constant(self, name: str, array: NDArray[Any] | np.generic) -> str:
-        """Store an array, once under each name; return the name in the graph."""
-        name = self.prefix + name
-        if name not in self.names:
-            self.names.add(name)
-            self.stored.append(numpy_helper.from_array(np.asarray(array), name))
-        return name
-
-    def reshape(self, x: str, *shape: int) -> str:
-        name = "shape_" + "_".join(map(str, shape))
-        return self.add("Reshape", x, self.constant(name, np.array(shape)))
-
-    def floats(self, name: str, array: NDArray[np.float32]) -> str:
-        """Add weights, in 16 bits unless all are in 32; loading folds the cast."""
-        if self.weights == "fp32":
-            return self.constant(name, array)
-        stored = self.constant(f"{name}_half", array.astype(np.float16))
-        return self.add("Cast", stored, name=self.prefix + name, to=TensorProto.FLOAT)
-
-    def linear(
-        self,
-        name: str,
-        x: str,
-        weight: NDArray[np.float32],
-        bias: NDArray[np.float32] | None = None,
-        *,
-        bounded: bool = False,
-    ) -> str:
-        """Multiply rows of numbers by (inputs, outputs) and add a bias.
-
-        `bounded` says that the numbers lie within -1..1.
-        """
-        if self.weights != "int8":
-            product = self.add("MatMul", x, self.floats(f"{name}_weight", weight))
-        else:
-            product = self._whole_product(name, x, weight, bounded)
-        return (
-            product
-            if bias is None
-            else self.add("Add", product, self.constant(f"{name}_bias", bias))
-        )
-
-    def _whole_product(self, name: str, x: str, weight: NDArray[np.float32], bounded: bool) -> str:
-        row_scale = None
-        if not bounded:
-            largest = self.add("ReduceMax", self.add("Abs", x), axes=[-1], keepdims=1)
-            some = self.add("Max", largest, self.constant("tiny", np.float32(1e-20)))
-            x, row_scale = self.add("Div", x, some), some
-        zero = self.constant("whole_zero", np.uint8(128))
-        whole = self.add("QuantizeLinear", x, self.constant("whole_scale", _HIDDEN_SCALE), zero)
-        largest_weight = np.abs(weight).max(axis=0)
-        scale = np.where(largest_weight > 0, largest_weight / _LARGEST, 1).astype(np.float32)
-        stored = self.constant(f"{name}_weight", np.rint(weight / scale).astype(np.int8))
-        sums = self.add("MatMulInteger", whole, stored, zero)
-        product = self.add(
-            "Mul",
-            self.add("Cast", sums, to=TensorProto.FLOAT),
-            self.constant(f"{name}_scale", scale * _HIDDEN_SCALE),
-        )
-        return product if row_scale is None else self.add("Mul", product, row_scale)
-
-
-_Shapes = list[list[int | str]]
-
-
-def _float(name: str, shape: list[int | str]) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-
-
 # --- GRU and LSTM ---------------------------------------------------------------------------------
 
 
-def _recurrent(g: _Graph, arrays: Arrays, cell: str, layers: int) -> _Shapes:
+def _recurrent(g: Graph, arrays: Arrays, cell: str, layers: int) -> Shapes:
     """Add a `Recurrent`, reading one id; return the shapes of its states."""
     hidden = arrays["output.weight"].shape[1]
     if cell == "gru":
@@ -218,7 +91,7 @@ def _recurrent(g: _Graph, arrays: Arrays, cell: str, layers: int) -> _Shapes:
     return [[layers, "B", hidden] for _ in states]
 
 
-def _gru(g: _Graph, gates_x: str, gates_h: str, h: str) -> list[str]:
+def _gru(g: Graph, gates_x: str, gates_h: str, h: str) -> list[str]:
     """Add a GRU cell as `torch.nn.GRU` defines it: gates r, z, n, the reset after the product."""
     x_rz, x_n = g.add_many("Split", gates_x, "split_last", outputs=2, axis=-1)
     h_rz, h_n = g.add_many("Split", gates_h, "split_last", outputs=2, axis=-1)
@@ -228,7 +101,7 @@ def _gru(g: _Graph, gates_x: str, gates_h: str, h: str) -> list[str]:
     return [g.add("Add", n, g.add("Mul", z, g.add("Sub", h, n)))]
 
 
-def _lstm(g: _Graph, gates_x: str, gates_h: str, c: str) -> list[str]:
+def _lstm(g: Graph, gates_x: str, gates_h: str, c: str) -> list[str]:
     """Add an LSTM cell as `torch.nn.LSTM` defines it: gates i, f, g, o."""
     gates = g.add("Add", gates_x, gates_h)
     a_i, a_f, a_g, a_o = g.add_many("Split", gates, outputs=4, axis=-1)
@@ -240,7 +113,7 @@ def _lstm(g: _Graph, gates_x: str, gates_h: str, c: str) -> list[str]:
 # --- stack ----------------------------------------------------------------------------------------
 
 
-def _stack(g: _Graph, arrays: Arrays, c: StackConfig) -> _Shapes:
+def _stack(g: Graph, arrays: Arrays, c: StackConfig) -> Shapes:
     """Add a `Stack`, reading one id; return the shapes of its states."""
     x = g.add("Gather", g.floats("embedding", arrays["embedding.weight"]), "ids")  # (B, width)
     made = _blocks(g, arrays, x, c)
@@ -249,7 +122,7 @@ def _stack(g: _Graph, arrays: Arrays, c: StackConfig) -> _Shapes:
     return _block_states(c)
 
 
-def _block_states(c: StackConfig) -> _Shapes:
+def _block_states(c: StackConfig) -> Shapes:
     """Return the shapes of what the blocks remember.
 
     Each block has states of its own, two of them, so that nothing need be cut or put together.
@@ -264,7 +137,7 @@ def _block_states(c: StackConfig) -> _Shapes:
     return [*shapes, [1, "B", 1]] if "a" in c.pattern else shapes
 
 
-def _blocks(g: _Graph, arrays: Arrays, x: str, c: StackConfig) -> str:
+def _blocks(g: Graph, arrays: Arrays, x: str, c: StackConfig) -> str:
     """Add the blocks, which read embeddings, (B, width); return what they make of them, alike."""
     if c.controls:
         weight = g.floats("controls_weight", arrays["controls.weight"].T)
@@ -297,7 +170,7 @@ def _blocks(g: _Graph, arrays: Arrays, x: str, c: StackConfig) -> str:
     return _norm(g, "norm", x, arrays["norm.weight"])
 
 
-def _delta(g: _Graph, name: str, x: str, states: list[int], w: Arrays, c: StackConfig) -> str:
+def _delta(g: Graph, name: str, x: str, states: list[int], w: Arrays, c: StackConfig) -> str:
     """Add a memory by the gated delta rule, (B, width), with states of these numbers.
 
     The memory is by far the largest array, so it is read as seldom as can be: query and key are
@@ -345,7 +218,7 @@ def _delta(g: _Graph, name: str, x: str, states: list[int], w: Arrays, c: StackC
 
 
 def _attention(
-    g: _Graph, name: str, x: str, states: list[int], real: str, w: Arrays, c: StackConfig
+    g: Graph, name: str, x: str, states: list[int], real: str, w: Arrays, c: StackConfig
 ) -> str:
     """Add attention over the window, (B, width), with states of these numbers."""
     heads, each, positions = c.heads, c.width // c.heads, c.window + 1
@@ -388,7 +261,7 @@ def _attention(
     return g.linear(f"{name}_output", y, w["memory.output.weight"].T)
 
 
-def _forget_first(g: _Graph, positions: str, state: int) -> None:
+def _forget_first(g: Graph, positions: str, state: int) -> None:
     """Leave the oldest position, of the third axis, out of what a state is next."""
     begin, end = np.array([1]), np.array([np.iinfo(np.int64).max])
     moved = g.add(
@@ -404,7 +277,7 @@ def _forget_first(g: _Graph, positions: str, state: int) -> None:
         g.add("Where", where, moved, f"state_{state}", name=g.next_state(state))
 
 
-def _turned(g: _Graph, x: str, cos: str, sin: str) -> str:
+def _turned(g: Graph, x: str, cos: str, sin: str) -> str:
     one, two = g.add_many("Split", x, outputs=2, axis=-1)
     return g.add(
         "Concat",
@@ -414,21 +287,21 @@ def _turned(g: _Graph, x: str, cos: str, sin: str) -> str:
     )
 
 
-def _norm(g: _Graph, name: str, x: str, weight: NDArray[np.float32]) -> str:
+def _norm(g: Graph, name: str, x: str, weight: NDArray[np.float32]) -> str:
     """Divide rows by the root of their mean square and multiply by weights."""
     mean = g.add("ReduceMean", g.add("Mul", x, x), axes=[-1], keepdims=1)
     root = g.add("Sqrt", g.add("Add", mean, g.constant("epsilon", np.float32(EPSILON))))
     return g.add("Mul", g.add("Div", x, root), g.constant(name, weight))
 
 
-def _silu(g: _Graph, x: str) -> str:
+def _silu(g: Graph, x: str) -> str:
     return g.add("Mul", x, g.add("Sigmoid", x))
 
 
 # --- note-wise ------------------------------------------------------------------------------------
 
 
-def _notewise(g: _Graph, arrays: Arrays, c: StackConfig, v: Vocabulary) -> _Shapes:
+def _notewise(g: Graph, arrays: Arrays, c: StackConfig, v: Vocabulary) -> Shapes:
     """Add a `Notewise`, reading one id; return the shapes of its states.
 
     After those of the blocks come what the heads make of the past, (1, B, fields * width), and
@@ -438,6 +311,7 @@ def _notewise(g: _Graph, arrays: Arrays, c: StackConfig, v: Vocabulary) -> _Shap
     """
     shapes = _block_states(c)
     count = len(shapes)
+    pointing = pointing_of(arrays, c.width, v) if c.pointers else None
     field, follower = following(v)
     incomplete = (field > 0).astype(np.float32)[:, None]  # after which an event is not complete
     waits = g.add("Gather", g.constant("incomplete", incomplete), "ids", name="waits")  # (B, 1)
@@ -450,15 +324,23 @@ def _notewise(g: _Graph, arrays: Arrays, c: StackConfig, v: Vocabulary) -> _Shap
     prefix = g.add("Mul", f"state_{count + 1}", waits)
     g.add("Add", prefix, row, name=f"next_{count + 1}")
 
-    reading, waiting = _Graph(g.weights, "then_"), _Graph(g.weights, "else_")
+    reading, waiting = Graph(g.weights, "then_"), Graph(g.weights, "else_")
     one = reading.constant("one", np.float32(1))
     reading.add("Cast", reading.add("Sub", one, waits, name="reads"), name="reading", to=_BOOL)
-    recalled = _blocks(reading, arrays, reading.reshape(read, -1, c.width), c)
+    x = reading.reshape(read, -1, c.width)
+    if pointing is not None:
+        code = add_code(reading, pointing)
+        inward = reading.floats("inward", arrays["pointers.inward.weight"].T)
+        x = reading.add("Add", x, reading.add("MatMul", code, inward))
+    recalled = _blocks(reading, arrays, x, c)
     weight, bias = (
         np.concatenate([arrays[f"heads.{n}.{part}"] for n in range(len(FIELDS))])
         for part in ("weight", "bias")
     )
     new = reading.linear("heads", recalled, weight.T, bias)
+    if pointing is not None:
+        beside = reading.floats("heads_beside", arrays["pointers.heads.weight"].T)
+        new = reading.add("Add", new, reading.add("MatMul", code, beside))
     reading.add("Where", "reading", new, f"state_{count}", name=reading.next_state(count))
     for n in range(count + 1):
         waiting.add("Identity", f"state_{n}", name=waiting.next_state(n))
@@ -474,6 +356,8 @@ def _notewise(g: _Graph, arrays: Arrays, c: StackConfig, v: Vocabulary) -> _Shap
     prefix = g.reshape(f"next_{count + 1}", -1, c.width)
     hidden = _silu(g, g.add("Add", head, prefix))
     logits = g.linear("output", hidden, arrays["output.weight"].T, arrays["output.bias"])
+    if pointing is not None:
+        logits = g.add("Add", logits, add_lift(g, pointing, hidden, number, v))
     masks, number_of_mask = np.unique(follower, axis=0, return_inverse=True)
     mask = g.add("Gather", g.constant("mask_number", number_of_mask), "ids")
     can = g.add("Gather", g.constant("masks", masks), mask)  # (B, size)

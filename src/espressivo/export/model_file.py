@@ -2,7 +2,7 @@
 
 A model file is one ONNX graph that reads a single id (`espressivo.export.graphs`), made of standard
 operators. Everything about the model stands as JSON in the metadata of the graph, under the key
-`espressivo.engine.METADATA_KEY`.
+`espressivo.engine.METADATA_KEY`, and beside it the seal of the file (`espressivo.files.SEAL`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from espressivo.codes import Vocabulary
 from espressivo.engine import FORMAT, METADATA_KEY
 from espressivo.errors import ModelError
 from espressivo.export.graphs import step_graph
-from espressivo.files import replacing
+from espressivo.files import SEAL, replacing, seal
 from espressivo.networks import Network
 from espressivo.version import __version__
 
@@ -96,6 +96,8 @@ def export(
     if unusable:
         raise ModelError(f"{path}: weights of {unusable[0]} are not finite: export an earlier one")
     model = step_graph(arrays, config, vocabulary, weights)
-    helper.set_model_props(model, {METADATA_KEY: text})
+    helper.set_model_props(model, {METADATA_KEY: text, "seal": SEAL})
+    content = bytearray(model.SerializeToString(deterministic=True))
+    seal(content)
     with replacing(path) as temporary:
-        temporary.write_bytes(model.SerializeToString(deterministic=True))
+        temporary.write_bytes(content)

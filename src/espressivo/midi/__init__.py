@@ -26,6 +26,7 @@ from espressivo.midi.reading import (
 from espressivo.midi.smf import (
     MAX_BYTES,
     MAX_SECONDS,
+    load,
 )
 from espressivo.midi.writing import (
     TICKS_PER_SECOND,
@@ -45,6 +46,7 @@ __all__ = [
     "from_note_array",
     "from_pretty_midi",
     "from_symusic",
+    "load",
     "read",
     "read_provenance",
     "to_bytes",

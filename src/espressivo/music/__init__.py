@@ -13,6 +13,8 @@ from espressivo.music.features import (
     pedal_moves,
     sounding,
     window,
+    window_starts,
+    windows,
 )
 from espressivo.music.harmony import (
     Chord,
@@ -32,6 +34,7 @@ from espressivo.music.performance import (
     Performance,
     sustained_notes,
 )
+from espressivo.music.playing import within_reach
 from espressivo.music.recall import longest_loop, recalled, shared_patterns, top_line
 from espressivo.music.tonality import clashes, in_scale, pitch_class_entropy, tonic
 
@@ -72,4 +75,7 @@ __all__ = [
     "tonic",
     "top_line",
     "window",
+    "window_starts",
+    "windows",
+    "within_reach",
 ]

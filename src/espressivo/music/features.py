@@ -7,7 +7,7 @@ them go: performances with the pedal folded in and without are measured alike.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -27,6 +27,8 @@ __all__ = [
     "pedal_moves",
     "sounding",
     "window",
+    "window_starts",
+    "windows",
 ]
 
 CHORD_GAP_S = 0.035
@@ -138,6 +140,33 @@ def window(performance: Performance, start_s: float, seconds: float) -> Performa
     if end_s - start_s > seconds:  # by rounding; a window never lasts longer than its seconds
         end_s = math.nextafter(end_s, start_s)
     return performance.slice(start_s, end_s)
+
+
+def window_starts(
+    performance: Performance, seconds: float, rng: np.random.Generator, each: int = 1
+) -> _Times:
+    """Return where windows of so many seconds begin, at random, shape (each,).
+
+    Each begins in a part of its own of the performance, which are equal in length; all begin at 0
+    in one that is shorter than a window.
+    """
+    room_s = max(performance.seconds - seconds, 0.0)
+    return np.asarray((np.arange(each) + rng.random(each)) / each * room_s)
+
+
+def windows(
+    performances: Iterable[Performance], seconds: float, rng: np.random.Generator, each: int = 1
+) -> list[Performance]:
+    """Cut `each` windows out of every performance, at random; see `window_starts`.
+
+    Window `i` comes from performance ``i // each``. One that is shorter than a window is taken
+    whole.
+    """
+    return [
+        window(performance, float(start_s), seconds)
+        for performance in performances
+        for start_s in window_starts(performance, seconds, rng, each)
+    ]
 
 
 def measure(performance: Performance, seconds: float) -> Features:

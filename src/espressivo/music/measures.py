@@ -1,6 +1,6 @@
 """Measures: what a skeptic asks of a performance, one number each, by name.
 
-Each of `MEASURES` is taken of a `Take`, and gives two numbers, how much and of how much. The
+Each of `MEASURES` looks at a `Take`, and gives two numbers, how much and of how much. The
 figure of several takes is the sum of the former over the sum of the latter, so that a long or
 dense one counts for more where a share of notes is asked for, and one that has nothing of the kind
 counts for nothing. People's playing is what a figure is to be held against; there is no best value.
@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from espressivo.music.features import pedal_moves, window
 from espressivo.music.metre import METRE_S, PULSE_S, regularity
@@ -66,7 +65,7 @@ class Take:
 
 @dataclass(frozen=True)
 class Measure:
-    """One thing that is measured.
+    """How a thing that is measured is shown.
 
     Parameters
     ----------
@@ -76,16 +75,13 @@ class Measure:
         What it is, for tables.
     unit : str
         Empty for shares and plain numbers.
-    of : function
-        Takes the clip, which is the same for all measures, and the take; returns an `Amount`.
     quantile : float, optional
         The figure is not the ratio of the sums but this quantile of the takes' values, 0..1.
     """
 
     group: str
     title: str
-    unit: str
-    of: Callable[[Performance, Take], Amount]
+    unit: str = ""
     quantile: float | None = None
 
 
@@ -107,22 +103,22 @@ def _parts(clip: Performance, take: Take) -> Iterator[tuple[Performance, float]]
         yield window(clip, part * seconds, seconds), seconds
 
 
-def _patterns(notes: int) -> Callable[[Performance, Take], Amount]:
-    return lambda clip, take: recalled(clip, notes)
+def _entropy(clip: Performance, take: Take) -> Amount:
+    return _mean(pitch_class_entropy(part) for part, _ in _parts(clip, take))
 
 
-def _regularity(lags_s: tuple[float, float]) -> Callable[[Performance, Take], Amount]:
-    def of(clip: Performance, take: Take) -> Amount:
-        parts = _parts(clip, take)
-        return _mean(regularity(part, seconds, lags_s) for part, seconds in parts)
-
-    return of
+def _regularity(clip: Performance, take: Take, lags_s: tuple[float, float]) -> Amount:
+    return _mean(regularity(part, seconds, lags_s) for part, seconds in _parts(clip, take))
 
 
 def _pedal_down(clip: Performance, take: Take) -> Amount:
     moves_s = pedal_moves(clip)
     until_s = np.append(moves_s, [take.seconds] * (len(moves_s) % 2))
     return float((until_s[1::2] - until_s[::2]).sum()), take.seconds
+
+
+def _first_note(clip: Performance, take: Take) -> Amount:
+    return (float(take.whole.notes["onset_s"][0]), 1.0) if len(take.whole) else (0.0, 0.0)
 
 
 def _length(clip: Performance, take: Take) -> Amount:
@@ -132,110 +128,62 @@ def _length(clip: Performance, take: Take) -> Amount:
 
 
 MEASURES: Mapping[str, Measure] = {
-    "patterns_4": Measure("recall", "patterns of 4 notes that have come before", "", _patterns(4)),
-    "patterns_6": Measure("recall", "patterns of 6 notes", "", _patterns(6)),
-    "patterns_8": Measure("recall", "patterns of 8 notes", "", _patterns(8)),
-    "recent": Measure(
-        "recall",
-        "patterns of 6 notes last heard under 4 s before",
-        "",
-        lambda clip, take: recalled(clip, 6, 0.0, 4.0),
-    ),
-    "old": Measure(
-        "recall",
-        "patterns of 6 notes last heard 8 s or more before",
-        "",
-        lambda clip, take: recalled(clip, 6, 8.0),
-    ),
-    "longest_loop": Measure(
-        "recall",
-        "longest repetition, 90 % quantile",
-        "periods",
-        lambda clip, take: _value(longest_loop(clip)),
-        quantile=0.9,
-    ),
-    "in_scale": Measure(
-        "harmony", "notes in the best scale of 10 s", "", lambda clip, take: in_scale(clip)
-    ),
-    "clashes": Measure(
-        "harmony", "struck pairs a semitone apart", "", lambda clip, take: clashes(clip)
-    ),
-    "pitch_class_entropy": Measure(
-        "harmony",
-        "entropy of pitch classes in 30 s",
-        "bits",
-        lambda clip, take: _mean(pitch_class_entropy(part) for part, _ in _parts(clip, take)),
-    ),
-    "pulse": Measure("metre", "pulse, lags of 0.2 to 1 s", "", _regularity(PULSE_S)),
-    "metre": Measure("metre", "metre, lags of 1 to 4 s", "", _regularity(METRE_S)),
-    "unplayable": Measure(
-        "hands and pedal",
-        "chords that no two hands can take",
-        "",
-        lambda clip, take: unplayable(clip),
-    ),
-    "pedal_down": Measure("hands and pedal", "pedal down", "", _pedal_down),
+    "patterns_4": Measure("recall", "patterns of 4 notes that have come before"),
+    "patterns_6": Measure("recall", "patterns of 6 notes that have come before"),
+    "patterns_8": Measure("recall", "patterns of 8 notes that have come before"),
+    "recent": Measure("recall", "patterns of 6 notes last heard under 4 s before"),
+    "old": Measure("recall", "patterns of 6 notes last heard 8 s or more before"),
+    "longest_loop": Measure("recall", "longest repetition, 90 % quantile", "periods", 0.9),
+    "in_scale": Measure("harmony", "notes in the best scale of 10 s"),
+    "clashes": Measure("harmony", "pairs of notes of a chord a semitone apart"),
+    "pitch_class_entropy": Measure("harmony", "entropy of pitch classes in 30 s", "bits"),
+    "pulse": Measure("metre", "pulse: regularity at 0.2 to 1 s"),
+    "metre": Measure("metre", "metre: regularity at 1 to 4 s"),
+    "unplayable": Measure("hands and pedal", "chords that no two hands can take"),
+    "pedal_down": Measure("hands and pedal", "pedal down"),
     "pedal_with_bass": Measure(
-        "hands and pedal",
-        "pedal lifted where the bass changes, above chance",
-        "",
-        lambda clip, take: pedal_with_bass(clip, take.seconds),
+        "hands and pedal", "pedal lifted where the bass changes, above chance"
     ),
-    "first_note": Measure(
-        "start and end",
-        "time of the first note",
-        "s",
-        lambda clip, take: (
-            _value(float(take.whole.notes["onset_s"].min(initial=math.inf)))
-            if len(take.whole)
-            else (0.0, 0.0)
-        ),
-    ),
-    "ring": Measure(
-        "start and end",
-        "ring of the last chord",
-        "s",
-        lambda clip, take: _value(ring_s(take.whole)),
-    ),
-    "ends_on_tonic": Measure(
-        "start and end",
-        "last bass is the tonic",
-        "",
-        lambda clip, take: _value(ends_on_tonic(take.whole)),
-    ),
-    "thinning": Measure(
-        "start and end",
-        "density of the last 3 s over that of the 12 s before",
-        "",
-        lambda clip, take: _value(thinning(take.whole)),
-    ),
-    "length": Measure("start and end", "length over the length requested", "", _length),
-    "loops": Measure(
-        "going astray",
-        "the same 1 to 64 notes 4 times in a row, for over 5 s",
-        "",
-        lambda clip, take: _value(loops(clip)),
-    ),
-    "silent": Measure(
-        "going astray",
-        "nothing sounds for over 5 s",
-        "",
-        lambda clip, take: _value(falls_silent(clip, take.seconds)),
-    ),
-    "hung": Measure(
-        "going astray", "a note sounds for 10 s or more", "", lambda clip, take: _value(hangs(clip))
-    ),
-    "stuck": Measure(
-        "going astray",
-        "one pitch 16 times or more with nothing between",
-        "",
-        lambda clip, take: _value(is_stuck(clip)),
-    ),
+    "first_note": Measure("start and end", "time of the first note", "s"),
+    "ring": Measure("start and end", "ring of the last chord", "s"),
+    "ends_on_tonic": Measure("start and end", "last bass is the tonic"),
+    "thinning": Measure("start and end", "density of the last 3 s over that of 12 s before"),
+    "length": Measure("start and end", "length over the length requested"),
+    "loops": Measure("going astray", "the same 1 to 64 notes 4 times in a row, for over 5 s"),
+    "silent": Measure("going astray", "nothing sounds for over 5 s"),
+    "hung": Measure("going astray", "a note sounds for 10 s or more"),
+    "stuck": Measure("going astray", "one pitch 16 times with nothing between"),
 }
-"""What `measured` measures, by name; the functions behind say how."""
+"""What `measured` measures, by name."""
+
+_OF: Mapping[str, Callable[[Performance, Take], Amount]] = {
+    "patterns_4": lambda clip, take: recalled(clip, 4),
+    "patterns_6": lambda clip, take: recalled(clip, 6),
+    "patterns_8": lambda clip, take: recalled(clip, 8),
+    "recent": lambda clip, take: recalled(clip, 6, 0.0, 4.0),
+    "old": lambda clip, take: recalled(clip, 6, 8.0),
+    "longest_loop": lambda clip, take: _value(longest_loop(clip)),
+    "in_scale": lambda clip, take: in_scale(clip),
+    "clashes": lambda clip, take: clashes(clip),
+    "pitch_class_entropy": _entropy,
+    "pulse": lambda clip, take: _regularity(clip, take, PULSE_S),
+    "metre": lambda clip, take: _regularity(clip, take, METRE_S),
+    "unplayable": lambda clip, take: unplayable(clip),
+    "pedal_down": _pedal_down,
+    "pedal_with_bass": lambda clip, take: pedal_with_bass(clip, take.seconds),
+    "first_note": _first_note,
+    "ring": lambda clip, take: _value(ring_s(take.whole)),
+    "ends_on_tonic": lambda clip, take: _value(ends_on_tonic(take.whole)),
+    "thinning": lambda clip, take: _value(thinning(take.whole)),
+    "length": _length,
+    "loops": lambda clip, take: _value(loops(clip)),
+    "silent": lambda clip, take: _value(falls_silent(clip, take.seconds)),
+    "hung": lambda clip, take: _value(hangs(clip)),
+    "stuck": lambda clip, take: _value(is_stuck(clip)),
+}
 
 
-def measured(take: Take) -> NDArray[np.float64]:
-    """Return the amounts of all `MEASURES`, in their order, shape (measures, 2)."""
+def measured(take: Take) -> dict[str, Amount]:
+    """Return the amount of each of `MEASURES` in a take."""
     clip = take.clip
-    return np.array([measure.of(clip, take) for measure in MEASURES.values()], np.float64)
+    return {name: _OF[name](clip, take) for name in MEASURES}

@@ -7,13 +7,13 @@ import operator
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from espressivo.errors import EspressivoError
+from espressivo.files import ending
 from espressivo.registry import VIEWS, WRITERS, Sound
 
 __all__ = [
@@ -338,7 +338,7 @@ class Performance:
         EspressivoError
             If the ending is none of these, or the file cannot be written.
         """
-        write = WRITERS.get(Path(path).suffix.lower())
+        write = WRITERS.get(ending(path, ".mid"))
         if write is None:
             raise EspressivoError(
                 f"{os.fspath(path)}: cannot tell what to write: end the name in one of "

@@ -6,7 +6,10 @@ performances can be added up.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
+from numpy.typing import NDArray
 
 from espressivo.music.features import chord_starts, pedal_moves
 from espressivo.music.performance import Performance, sustained_notes
@@ -18,6 +21,7 @@ __all__ = [
     "ring_s",
     "thinning",
     "unplayable",
+    "within_reach",
 ]
 
 _SPAN = 16  # semitones that a hand can take
@@ -31,13 +35,38 @@ _CLOSE_S, _BEFORE_S = 3.0, 12.0  # the close of a piece, and what it is held aga
 def unplayable(performance: Performance) -> tuple[int, int]:
     """Return how many chords no two hands can take, and how many chords of two notes or more.
 
-    A hand takes five notes within 16 semitones.
+    See `within_reach`.
     """
     notes = performance.notes
     first = np.flatnonzero(chord_starts(notes["onset_s"]))
     chords = [np.unique(chord) for chord in np.split(notes["pitch"].astype(int), first[1:])]
-    chords = [chord for chord in chords if len(chord) > 1]
-    return sum(not _two_hands(chord.tolist()) for chord in chords), len(chords)
+    several = [tuple(chord.tolist()) for chord in chords if len(chord) > 1]
+    return sum(not within_reach(chord[:-1])[chord[-1]] for chord in several), len(several)
+
+
+@lru_cache(maxsize=1024)
+def within_reach(chord: tuple[int, ...]) -> bytes:
+    """Return 1 for each MIDI pitch that two hands can take together with a chord, else 0.
+
+    A hand takes five notes within 16 semitones. It is 0 for all if they cannot take the chord.
+
+    Parameters
+    ----------
+    chord : tuple of int
+        MIDI pitches, ascending, each once.
+    """
+    reach = bytearray(128)
+    for split in range(len(chord) + 1):
+        hands = chord[:split], chord[split:]
+        spans = [hand[-1] - hand[0] if hand else 0 for hand in hands]
+        if max(spans) > _SPAN or max(map(len, hands)) > _FINGERS:
+            continue
+        for hand in hands:
+            if len(hand) < _FINGERS:
+                low, high = (hand[-1] - _SPAN, hand[0] + _SPAN) if hand else (0, 127)
+                low, end = max(low, 0), min(high, 127) + 1
+                reach[low:end] = b"\1" * (end - low)
+    return bytes(reach)
 
 
 def pedal_with_bass(performance: Performance, seconds: float) -> tuple[float, float]:
@@ -96,21 +125,10 @@ def thinning(performance: Performance) -> float:
     return float(np.count_nonzero(onset_s >= close_s) / _CLOSE_S / before) if before else np.nan
 
 
-def _two_hands(chord: list[int]) -> bool:
-    """Tell whether two hands can take a chord, given by its pitches in ascending order."""
-    for split in range(len(chord) + 1):
-        hands = chord[:split], chord[split:]
-        if all(
-            len(hand) <= _FINGERS and (not hand or hand[-1] - hand[0] <= _SPAN) for hand in hands
-        ):
-            return True
-    return False
-
-
-def _near(times_s: np.ndarray, changes_s: np.ndarray) -> np.ndarray:
+def _near(times_s: NDArray[np.float64], changes_s: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Tell which times lie within `_NEAR_S` of a change; changes are ascending."""
     at = np.searchsorted(changes_s, times_s)
     after = changes_s[np.minimum(at, len(changes_s) - 1)]
     before = changes_s[np.maximum(at - 1, 0)]
-    nearest = np.minimum(np.abs(after - times_s), np.abs(times_s - before))
-    return np.asarray(nearest <= _NEAR_S)
+    apart_s = np.minimum(np.abs(after - times_s), np.abs(times_s - before))
+    return np.asarray(apart_s <= _NEAR_S)

@@ -12,12 +12,17 @@ from espressivo.networks.kinds import (
     NETWORKS,
     Network,
     NetworkConfig,
+    adopt,
     build,
     config_from_dict,
 )
 from espressivo.networks.notewise import (
     NEVER,
     Notewise,
+)
+from espressivo.networks.pointing import (
+    POINTED,
+    Pointing,
 )
 from espressivo.networks.pretrained import (
     Pretrained,
@@ -43,10 +48,12 @@ __all__ = [
     "EPSILON",
     "NETWORKS",
     "NEVER",
+    "POINTED",
     "TAPS",
     "Network",
     "NetworkConfig",
     "Notewise",
+    "Pointing",
     "Pretrained",
     "Recurrent",
     "RecurrentConfig",
@@ -54,6 +61,7 @@ __all__ = [
     "Stack",
     "StackConfig",
     "State",
+    "adopt",
     "build",
     "config_from_dict",
     "hidden_matrices",

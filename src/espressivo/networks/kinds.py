@@ -10,7 +10,7 @@ from espressivo.networks.notewise import Notewise
 from espressivo.networks.recurrent import Recurrent, RecurrentConfig
 from espressivo.networks.stack import Stack, StackConfig
 
-__all__ = ["NETWORKS", "Network", "NetworkConfig", "build", "config_from_dict"]
+__all__ = ["NETWORKS", "Network", "NetworkConfig", "adopt", "build", "config_from_dict"]
 
 Network = Recurrent | Stack
 NetworkConfig = RecurrentConfig | StackConfig
@@ -43,6 +43,23 @@ def build(config: NetworkConfig, vocabulary: Vocabulary) -> Network:
             "prepare the data in the vocabulary 'notes'"
         )
     return Notewise(config, vocabulary)
+
+
+def adopt(network: Network, other: Network) -> None:
+    """Take over the weights of another network of the same sizes, which may lack pointers.
+
+    Raises
+    ------
+    TrainingError
+        If the other is not like it otherwise.
+    """
+    new = network.state_dict()
+    kept = {name: weight for name, weight in new.items() if name.startswith("pointers.")}
+    try:
+        network.load_state_dict(kept | other.state_dict())
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise TrainingError(f"the network to start from is another one: {reason}") from None
 
 
 def config_from_dict(plain: dict[str, Any]) -> NetworkConfig:

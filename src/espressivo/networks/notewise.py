@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from espressivo.codes import FIELDS, NO_ID, Vocabulary
+from espressivo.networks.pointing import POINTED, Pointing
 from espressivo.networks.recurrent import Sides, State
 from espressivo.networks.stack import Stack, StackConfig
 
@@ -49,6 +50,8 @@ class Notewise(Stack):
         fine_durations = torch.from_numpy(v.durations_in_class)
         self.register_buffer("_fine_durations", fine_durations, persistent=False)
         self._fine_durations: Tensor
+        if config.pointers:
+            self.pointers = Pointing(width, v)
 
     def forward(
         self,
@@ -76,14 +79,23 @@ class Notewise(Stack):
         """
         if targets is None:
             raise ValueError("the ids of an event are predicted one after another: give targets")
-        made, after = self.recall(_summed(self.embedding, inputs), state, sides)
+        read, said = _summed(self.embedding, inputs), None
+        if self.config.pointers and sides and "pointers" in sides:
+            said = sides["pointers"]
+            code = self.pointers.embedded(said)
+            read = read + self.pointers.inward(code)
+            beside = self.pointers.heads(code).chunk(len(self.heads), -1)
+        made, after = self.recall(read, state, sides)
         prefix = torch.zeros_like(made)
         logits: dict[tuple[int, int], Tensor] = {}  # by the first id and one past the last
         for field, (spans, head) in enumerate(zip(self._spans, self.heads, strict=True)):
-            hidden = functional.silu(head(made) + prefix)
+            summed = head(made) + prefix
+            hidden = functional.silu(summed if said is None else summed + beside[field])
             for begin, end in spans:
                 weight, bias = self.output.weight[begin:end], self.output.bias[begin:end]
                 logits[begin, end] = functional.linear(hidden, weight, bias)
+            if said is not None and field < len(POINTED):
+                logits[spans[0]] = logits[spans[0]] + self.pointers.lifted(field, hidden, said)
             prefix = prefix + _summed(self.known, targets[..., field : field + 1])
         ((first_duration, _),), ((first_fine, end),) = self._spans[-2:]
         duration_class = (targets[..., -2] - first_duration).clamp(min=0)

@@ -57,6 +57,8 @@ class StackConfig:
         does.
     dropout : float
         Share of each block's two contributions dropped in training.
+    pointers : bool
+        Whether it reads pointers (`espressivo.codes.Pointers`), as a note-wise one can.
     """
 
     pattern: str = "dddd"
@@ -67,6 +69,7 @@ class StackConfig:
     controls: int = 0
     dropout: float = 0.0
     notewise: bool = False
+    pointers: bool = False
 
     def __post_init__(self) -> None:
         if not self.pattern or set(self.pattern) - set("da"):
@@ -77,6 +80,8 @@ class StackConfig:
             raise ValueError("window must be at least 1")
         if self.expansion <= 0:
             raise ValueError("expansion must be above 0")
+        if self.pointers and not self.notewise:
+            raise ValueError("pointers need a note-wise network")
         if self.controls < 0:
             raise ValueError("controls must be at least 0")
         if not 0 <= self.dropout < 1:
@@ -85,7 +90,8 @@ class StackConfig:
     @property
     def sides(self) -> tuple[str, ...]:
         """Names of what it reads beside the events, as `Sides` has them."""
-        return ("controls",) if self.controls else ()
+        read = {"controls": self.controls > 0, "pointers": self.pointers}
+        return tuple(name for name, reads in read.items() if reads)
 
     @property
     def inner(self) -> int:

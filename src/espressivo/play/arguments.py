@@ -9,6 +9,7 @@ import numpy as np
 
 from espressivo.codes import NOTE_ON, TIME_SHIFT, following
 from espressivo.errors import GenerationError
+from espressivo.numeric import plain
 from espressivo.play.pieces import DEFAULT_SECONDS, LONGEST_PIECE_S, Plan
 from espressivo.play.settings import Options
 
@@ -39,6 +40,8 @@ def length_of(
     endless: bool = False,
 ) -> Length:
     """Return how much is generated and how it ends, with what holds if nothing is said."""
+    seconds = plain("seconds", seconds)
+    events, notes = plain("events", events, whole=True), plain("notes", notes, whole=True)
     counted = events is not None or notes is not None
     if counted and ending == "natural":
         raise GenerationError("a natural ending needs a length in seconds")

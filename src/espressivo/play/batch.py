@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from espressivo.codes import Event, Ids
+from espressivo.codes import Event, Ids, Pointers
 from espressivo.engine import Arrays, Engine, Sampling
 from espressivo.play.player import Choice
 
@@ -20,6 +20,9 @@ class Row:
 
     def __init__(self) -> None:
         self.controls: NDArray[np.float32] | None = None
+        self.returns = 1.0
+        self.pointers: Pointers | None = None
+        """What they say now, for a model that reads them."""
         self.fed: int | None = None
         """The id that is still to be read."""
         self.expected: NDArray[np.float32] = np.empty(0, np.float32)
@@ -27,6 +30,8 @@ class Row:
     def feed(self, ids: ArrayLike) -> None:
         """Take an id, to be read with those of the other rows."""
         self.fed = int(np.asarray(ids))
+        if self.pointers is not None:
+            self.pointers.feed(self.fed)
 
     def logits(self) -> NDArray[np.float32]:
         """Return the scores of the next id, shape (size,)."""
@@ -119,10 +124,20 @@ class _Batch:
         self._engine, self._rows = engine, rows
         self._playing = list(range(len(rows)))  # rows in the order of the arrays
         before = np.concatenate(([engine.vocabulary.size], primer)).astype(np.int64)
-        logits, state = engine.run(before[:, None], engine.initial_state(), self._controls([0]))
+        said = engine.pointed(primer)
+        if said is not None:
+            said[:, -1] = rows[0].returns
+            said = said[:, None]
+        controls = self._controls([0])
+        logits, state = engine.run(before[:, None], engine.initial_state(), controls, said)
         self._state: Arrays = tuple(array.repeat(len(rows), axis=1) for array in state)
+        pointers = Pointers(engine.vocabulary) if engine.pointers else None
+        if pointers is not None:
+            for id_ in primer.tolist():
+                pointers.feed(id_)
         for row in rows:
             row.expected = logits[-1, 0]
+            row.pointers = None if pointers is None else pointers.copy()
 
     def leave(self, row: int) -> None:
         """Take a row out that has come to its end."""
@@ -148,8 +163,9 @@ class _Batch:
         if not within:
             return
         ids = np.array([[fed[n] for n in within]])
-        controls = self._controls([self._playing[n] for n in within])
-        logits, after = self._engine.run(ids, some, controls)
+        reading = [self._playing[n] for n in within]
+        controls, said = self._controls(reading), self._said(reading)
+        logits, after = self._engine.run(ids, some, controls, said)
         if len(within) == len(self._playing):
             self._state = self._state[:kept] + after[kept:]
         else:
@@ -171,3 +187,9 @@ class _Batch:
         nothing = np.zeros(self._engine.controls, np.float32)
         wanted = [self._rows[row].controls for row in rows]
         return np.stack([nothing if controls is None else controls for controls in wanted])
+
+    def _said(self, rows: Sequence[int]) -> NDArray[np.float32] | None:
+        """Return what pointers say in rows, shape (1, rows, engine.pointers)."""
+        reading = [self._rows[row] for row in rows]
+        said = [r.pointers.numbers(r.returns) for r in reading if r.pointers is not None]
+        return np.array([said]) if said else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from espressivo.codes import TIME_SHIFT, Ids
+from espressivo.codes import TIME_SHIFT, Ids, Pointers
 from espressivo.engine import Engine, Sampling, State
 from espressivo.errors import GenerationError
 from espressivo.play.pieces import LONGEST_START_S
@@ -44,6 +44,7 @@ class _Beam:
     """One of the lists that are followed at once; `key` is what it is kept by."""
 
     mask: Mask
+    pointers: Pointers | None
     ids: list[int]
     events: int  # those begun
     log_p: float
@@ -107,7 +108,7 @@ def search(
         raise GenerationError("a search follows what is requested as learned: leave guidance at 1")
     sampling, controls = settings.sampling(engine.vocabulary), requested(engine, settings)
     mask = Mask(engine.vocabulary, settings)
-    state = State(engine, controls)
+    state = State(engine, controls, settings.returns)
     state.feed(primer)
     for id_ in primer.tolist():
         mask.feed(id_)
@@ -116,8 +117,9 @@ def search(
         mask.start = round(LONGEST_START_S * engine.vocabulary.steps_per_second)
     memory = state.memory
     logits = memory.pop("logits")[None]
+    memory.pop("pointers", None)
     arrays = tuple(memory.values())
-    beams = [_Beam(mask, [], 0, 0.0, 0.0)]
+    beams = [_Beam(mask, state.pointers, [], 0, 0.0, 0.0)]
     for event in range(1, events + 1):
         while not all(beam.events == event and beam.waits for beam in beams if not beam.ended):
             read = [beam.events == event and beam.waits for beam in beams]  # these wait
@@ -132,7 +134,11 @@ def search(
             if new:
                 fed = np.array([[ids[n] for n in new]], np.int64)
                 rows = None if controls is None else np.tile(controls, (len(new), 1))
-                after, states = engine.run(fed, tuple(a[:, new] for a in arrays), rows)
+                pointers = [beams[n].pointers for n in new]
+                said = [p.numbers(settings.returns) for p in pointers if p is not None]
+                after, states = engine.run(
+                    fed, tuple(a[:, new] for a in arrays), rows, np.array([said]) if said else None
+                )
                 logits[new] = after[0]
                 for array, changed in zip(arrays, states, strict=True):
                     array[:, new] = changed
@@ -181,12 +187,20 @@ def _best(
             kept.append(beams[parent])
             continue
         id_ = int(position - first[parent])
-        mask = beams[parent].mask.copy()
+        mask, pointers = beams[parent].mask.copy(), beams[parent].pointers
         mask.feed(id_)
+        if pointers is not None:
+            pointers = pointers.copy()
+            pointers.feed(id_)
         ids.append(id_)
         kept.append(
             _Beam(
-                mask, [*beams[parent].ids, id_], event, float(log_p[position]), float(key[position])
+                mask,
+                pointers,
+                [*beams[parent].ids, id_],
+                event,
+                float(log_p[position]),
+                float(key[position]),
             )
         )
     return parents, ids, kept

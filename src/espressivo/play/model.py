@@ -27,6 +27,7 @@ from espressivo.music import Performance
 from espressivo.play.arguments import Changes, Length, ProgressCallback, length_of, told
 from espressivo.play.beam import BeamResult, search
 from espressivo.play.pieces import (
+    LONGEST_START_S,
     Plan,
     generate,
     generate_batch,
@@ -105,7 +106,7 @@ class Model:
             each time.
         primer : Performance, path or sequence of ids, optional
             What the model reads first, to go on from; a path is that of a MIDI file. Without one
-            the first note begins within a second, or within a quarter of a shorter length. An event
+            the first note begins within 0.1 s, or within a quarter of a shorter length. An event
             at its end that is not complete is left out.
         primer_chords, primer_pitches : optional
             A primer made of the names of chords, such as ``"C Am F G"``, or of MIDI pitches; see
@@ -235,6 +236,8 @@ class Model:
     ) -> Stream:
         """Play for ever: return a `Stream` of timed notes, decided while they are played.
 
+        The first note begins within 0.1 s, after a primer too.
+
         Parameters
         ----------
         seed, primer, primer_chords, primer_pitches : optional
@@ -259,6 +262,8 @@ class Model:
         chosen = usual.changed(**settings)
         begin = self._primer(_opened(primer, primer_chords, primer_pitches))
         player = Player(self.engine, chosen, generator(seed), begin)
+        rate = self.vocabulary.steps_per_second
+        player.start_by(player.decoder.begin + round(LONGEST_START_S * rate))
         return Stream(player, lead_s=lead_s, clock=clock, sleep=sleep)
 
     def beam_search(
@@ -329,13 +334,15 @@ class Model:
             Natural logarithms of probabilities (nats); the first event is given nothing. Their
             sum is the logarithm of the probability of the whole.
         """
-        ids = self._ids(performance).astype(np.int64)
-        inputs = np.concatenate(([self.vocabulary.size], ids[:-1]))
+        ids = self._ids(performance)
+        inputs = np.concatenate(([self.vocabulary.size], ids[:-1])).astype(np.int64)
         scores = np.empty(len(ids))
+        said = self.engine.pointed(ids)
         state = self.engine.initial_state()
         for start in range(0, len(ids), _CHUNK):
             part = slice(start, start + _CHUNK)
-            logits, state = self.engine.run(inputs[part, None], state)
+            pointers = None if said is None else said[part, None]
+            logits, state = self.engine.run(inputs[part, None], state, pointers=pointers)
             x = logits[:, 0].astype(np.float64)
             x -= x.max(axis=1, keepdims=True)
             targets = np.take_along_axis(x, ids[part, None], axis=1)[:, 0]

@@ -30,8 +30,8 @@ DEFAULT_SECONDS = 30.0
 LONGEST_PIECE_S = 600.0
 """Greatest length of a piece that ends by itself when none is requested."""
 
-LONGEST_START_S = 1.0
-"""Without a primer the first note begins within this time, as in half of people's recordings."""
+LONGEST_START_S = 0.1
+"""Without a primer the first note begins within this time: who presses play wants to hear music."""
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,9 @@ class Reader(Protocol):
     controls: NDArray[np.float32] | None
     """What is requested of the music to come."""
 
+    returns: float
+    """How strongly music comes back."""
+
     def feed(self, ids: ArrayLike) -> None:
         """Read an id or several."""
 
@@ -315,12 +318,13 @@ class Player:
 
     def restart(self, ids: Ids) -> None:
         """Make the model forget everything and read other ids; what sounds goes on."""
-        state = State(self._engine, self._controls)
+        returns = self._settings.returns
+        state = State(self._engine, self._controls, returns)
         state.feed(ids)
         self.state, self._free = state, None
         self._drafted = self._before = None
         if self._guided:
-            self._free = State(self._engine)
+            self._free = State(self._engine, returns=returns)
             self._free.feed(ids)
 
     def logits(self) -> NDArray[np.float32]:
@@ -337,12 +341,14 @@ class Player:
 
     def _steer(self) -> None:
         """Tell the model what is requested of it; nothing is read again."""
-        self.state.controls = self._controls
+        self.state.controls, self.state.returns = self._controls, self._settings.returns
         if not self._guided:
             self._free = None
         elif self._free is None and isinstance(self.state, State):
             self._free = self.state.copy()
             self._free.controls = None
+        if self._free is not None:
+            self._free.returns = self._settings.returns
 
     def _read(self, id_: int) -> None:
         self.state.feed(id_)
@@ -356,8 +362,13 @@ def requested(engine: Engine, settings: Settings) -> NDArray[np.float32] | None:
     Raises
     ------
     GenerationError
-        If they request a control that the model does not support.
+        If they request a control that the model does not support, or returns of one that has no
+        pointers.
     """
+    if settings.returns != 1 and not engine.pointers:
+        raise GenerationError(
+            f"the model {engine.card['name']!r} does not support returns: leave it out"
+        )
     if settings.controls == Controls():
         return None
     supported = supported_controls(engine)

@@ -22,8 +22,29 @@ from espressivo.codes import (
 )
 from espressivo.engine import Sampling
 from espressivo.errors import GenerationError
+from espressivo.numeric import plain
 
 __all__ = ["Options", "Settings"]
+
+_WHOLE = ("top_k", "lowest_pitch", "highest_pitch", "polyphony")
+_REAL = (
+    "temperature",
+    "top_p",
+    "min_p",
+    "time_temperature",
+    "time_top_p",
+    "time_min_p",
+    "duration_temperature",
+    "duration_top_p",
+    "duration_min_p",
+    "velocity_temperature",
+    "longest_note_s",
+    "longest_rest_s",
+    "density",
+    "loudness",
+    "onset_rate",
+    "guidance",
+)
 
 
 class Options(TypedDict, total=False):
@@ -50,12 +71,14 @@ class Options(TypedDict, total=False):
     longest_note_s: float | None
     longest_rest_s: float | None
     avoid_loops: bool
+    two_hands: bool
     density: float | None
     loudness: float | None
     pitch_weights: tuple[float, ...] | None
     onset_rate: float | None
     composer: str | None
     guidance: float
+    returns: float
     key: str | None
 
 
@@ -87,6 +110,8 @@ class Settings:
         After so long without a sounding note one is struck; above 0.
     avoid_loops : bool
         Whether a pitch is ruled out when it would go on with a loop; see `LoopDetector`.
+    two_hands : bool
+        Whether each chord is such that two hands can take it: five notes within 16 semitones each.
     density, loudness, pitch_weights, onset_rate, composer : optional
         What is requested of the music; see `Controls`. Only some models support them. In a pitch
         class whose weight is 0 no note begins: that is a rule.
@@ -94,6 +119,9 @@ class Settings:
         How strongly the model follows what is requested: 1 as it has learned, more for more, and 0
         not at all (Ho & Salimans 2021, "Classifier-Free Diffusion Guidance"). Anything but 1
         takes twice the time.
+    returns : float
+        How strongly music comes back that was there before: 1 as the model has learned, more for
+        more, and 0 not by its pointers. Only some models have any.
 
     Raises
     ------
@@ -118,15 +146,27 @@ class Settings:
     longest_note_s: float | None = None
     longest_rest_s: float | None = None
     avoid_loops: bool = False
+    two_hands: bool = True
     density: float | None = None
     loudness: float | None = None
     pitch_weights: tuple[float, ...] | None = None
     onset_rate: float | None = None
     composer: str | None = None
     guidance: float = 1.0
+    returns: float = 1.0
 
     def __post_init__(self) -> None:
         problems = []
+        for name in (*_REAL, *_WHOLE):
+            try:
+                value = plain(name, getattr(self, name), whole=name in _WHOLE)
+                if value is None and getattr(Settings, name) is not None:  # its default
+                    raise GenerationError(f"{name} must be a number, not None")
+                object.__setattr__(self, name, value)
+            except GenerationError as error:
+                problems.append(str(error))
+        if problems:
+            raise GenerationError("; ".join(problems))
         for prefix in ("", "time_", "duration_", "velocity_"):
             try:
                 self._drawn(prefix)
@@ -136,8 +176,10 @@ class Settings:
             _ = self.controls
         except GenerationError as error:
             problems.append(str(error))
-        if not (math.isfinite(self.guidance) and self.guidance >= 0):
-            problems.append(f"guidance must be at least 0 and finite, not {self.guidance}")
+        for name in ("guidance", "returns"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                problems.append(f"{name} must be at least 0 and finite, not {value}")
         if not 0 <= self.lowest_pitch <= self.highest_pitch <= 127:
             problems.append(
                 "lowest_pitch and highest_pitch must be ascending and within 0..127, not "
@@ -188,6 +230,7 @@ class Settings:
             self.polyphony,
             self.longest_note_s,
             self.longest_rest_s,
+            self.two_hands,
         )
 
     @property

@@ -1,9 +1,10 @@
 """The page: a local server that lets a browser play with a model, live.
 
 ``messages`` checks what a page sends and writes music as a page reads it, ``controls`` lists what a
-page can steer, ``session`` plays for one listener, and ``app`` is HTTP and WebSocket. The page
-itself is in the folder ``web``. The server does not remember what was played: the page does, and
-sends the latest of it whenever it wants the model to go on. So a lost connection loses nothing.
+page can steer, ``session`` plays for one listener, ``allowance`` keeps one from disturbing another,
+and ``app`` is HTTP and WebSocket. The page itself is in the folder ``web``. The server does not
+remember what was played: the page does, and sends the latest of it whenever it wants the model to
+go on. So a lost connection loses nothing.
 
 Messages are JSON over one WebSocket per listener, each with a ``type``. Music is a list of events
 ``[time_s, status, data1, data2]``: seconds, and a MIDI message on channel 1, which is a note-on
@@ -45,7 +46,7 @@ A message that names a setting which the model does not support is refused.
 
 from __future__ import annotations
 
-from espressivo.server.app import make, run
+from espressivo.server.app import loopback, make, run
 from espressivo.server.session import Models
 
-__all__ = ["Models", "make", "run"]
+__all__ = ["Models", "loopback", "make", "run"]

@@ -1,28 +1,43 @@
-"""App: the page and its WebSocket over HTTP, for browsers on this machine."""
+"""App: the page and its WebSocket over HTTP, for browsers on this machine or with a token.
+
+Nobody who listens can disturb another. Each listener has a thread of their own, and an allowance of
+the work that their messages make; who takes nothing, sends nothing or holds too many connections is
+dropped.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
+import functools
+import hmac
 import importlib.resources
 import ipaddress
 import json
-from collections.abc import Awaitable, Callable
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from espressivo.server.allowance import Allowance, measured
 from espressivo.server.messages import MAX_BYTES
 from espressivo.server.session import Models, Session
 from espressivo.version import __version__
 
-__all__ = ["MAX_LISTENERS", "make", "run"]
+__all__ = ["MAX_LISTENERS", "loopback", "make", "run", "serving"]
 
 MAX_LISTENERS = 8
 """So many can play at once, unless another number is given."""
 
 _PATIENCE_S = 60.0  # a listener that takes nothing for so long has gone
+_IDLE_S = 20.0  # and a connection on which nothing has been asked for so long
+_CONNECTIONS = 256  # most at once: a browser opens about six for a page
+_COOKIE = "espressivo"
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; "
     "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -42,14 +57,20 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def make(
-    models: Models, soundfont: Path | None = None, *, host: str = "", listeners: int = MAX_LISTENERS
+    models: Models,
+    soundfont: Path | None = None,
+    *,
+    host: str = "",
+    listeners: int = MAX_LISTENERS,
+    token: str | None = None,
 ) -> web.Application:
     """Return the server, ready to be run.
 
     It serves the files of the page, the soundfont and the WebSocket ``/play``, and nothing else.
     A request must name the server by an IP address, as ``localhost`` or as `host`, and a WebSocket
     must be opened by the page itself, so that no other site that a browser visits can reach the
-    server.
+    server. A request from another machine must bring the token: ``/?token=...`` gives it once, and
+    a cookie from then on.
 
     Parameters
     ----------
@@ -60,18 +81,28 @@ def make(
         A name that the server also answers to.
     listeners : int
         How many can play at once, at least 1.
+    token : str, optional
+        What other machines must know; without one only this machine is answered.
     """
     folder = _package() / "server" / "web"
     files = {f"/{path.name}": path for path in folder.iterdir() if path.suffix in _TYPES}
     files["/"] = files.pop("/index.html")
     files["/soundfont"] = soundfont or _package() / "sounds" / "piano.sf3"
     names = {"localhost", host.lower()} - {""}
-    playing: dict[Session, web.WebSocketResponse] = {}
+    playing: set[web.WebSocketResponse] = set()
 
     @web.middleware
-    async def checked_host(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    async def checked(request: web.Request, handler: _Handler) -> web.StreamResponse:
         if not _known(request.host, names):
             raise web.HTTPForbidden(text=f"open http://localhost instead of {request.host[:80]!r}")
+        if token is not None and _is(token, request.query.get("token")):
+            answer = web.HTTPFound("/")  # so that the token stands in no list of visited pages
+            answer.set_cookie(_COOKIE, token, httponly=True, samesite="Lax")
+            raise answer
+        if not (loopback(request.remote) or _is(token, request.cookies.get(_COOKIE))):
+            raise web.HTTPForbidden(
+                text="open the address with the token that espressivo serve has printed"
+            )
         response = await handler(request)
         if not response.prepared:
             response.headers.update(_HEADERS)
@@ -85,28 +116,25 @@ def make(
     async def play(request: web.Request) -> web.StreamResponse:
         if request.headers.get("Origin") != f"http://{request.host}":
             raise web.HTTPForbidden(text="only the page itself may play")
-        socket = web.WebSocketResponse(max_msg_size=MAX_BYTES, heartbeat=_PATIENCE_S)
-        await socket.prepare(request)
+        link = web.WebSocketResponse(max_msg_size=MAX_BYTES, heartbeat=_PATIENCE_S)
+        await link.prepare(request)
         if len(playing) >= listeners:
             busy = f"{listeners} are playing, and no more can: close another page"
-            await socket.send_str(json.dumps({"type": "error", "run": None, "message": busy}))
-            await socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"too many listeners")
-            return socket
-        session = Session(models, _sender(socket, asyncio.get_running_loop()))
-        playing[session] = socket
+            await link.send_str(json.dumps({"type": "error", "run": None, "message": busy}))
+            await link.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"too many listeners")
+            return link
+        playing.add(link)
         try:
-            await _converse(socket, session)
+            await _converse(request, link, models)
         finally:
-            del playing[session]
-            session.close()
-        return socket
+            playing.remove(link)
+        return link
 
     async def farewell(_: web.Application) -> None:
-        for session, socket in list(playing.items()):
-            session.close()
-            await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the server ends")
+        for link in list(playing):
+            await link.close(code=WSCloseCode.GOING_AWAY, message=b"the server ends")
 
-    app = web.Application(middlewares=[checked_host])
+    app = web.Application(middlewares=[checked])
     for path in files:
         app.router.add_get(path, file)
     app.router.add_get("/play", play)
@@ -124,39 +152,87 @@ def run(app: web.Application, host: str, port: int, ready: Callable[[str], None]
     """
 
     async def forever() -> None:
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, host, port).start()
-            address = runner.addresses[0]
-            name = f"[{address[0]}]" if ":" in address[0] else address[0]
-            ready(f"http://{name}:{address[1]}/")
+        async with serving(app, host, port) as address:
+            ready(address)
             await asyncio.Event().wait()
-        finally:
-            await runner.cleanup()
 
     asyncio.run(forever())
 
 
-async def _converse(socket: web.WebSocketResponse, session: Session) -> None:
+@contextlib.asynccontextmanager
+async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[str]:
+    """Serve, and give the address under which the server can be reached."""
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=1.0,
+        keepalive_timeout=_IDLE_S,
+        handler_cancellation=True,  # of whatever is done or waited for, once its listener has gone
+    )
+    await runner.setup()
+    requests: Any = runner.server
+
+    def connected() -> asyncio.BaseProtocol:
+        return requests() if len(requests.connections) < _CONNECTIONS else _Refusal()
+
+    try:
+        listening = await asyncio.get_running_loop().create_server(connected, host, port)
+        try:
+            name, number = listening.sockets[0].getsockname()[:2]
+            name = _reached_at(name)
+            yield f"http://[{name}]:{number}/" if ":" in name else f"http://{name}:{number}/"
+        finally:
+            listening.close()
+    finally:
+        await runner.cleanup()
+
+
+class _Refusal(asyncio.Protocol):
+    """What becomes of a connection too many."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
+
+
+async def _converse(request: web.Request, link: web.WebSocketResponse, models: Models) -> None:
     """Hand messages to a session one after another until the listener goes."""
-    with contextlib.suppress(ConnectionError):
-        await asyncio.to_thread(session.greet, __version__)
-        async for message in socket:
+    loop = asyncio.get_running_loop()
+    own = ThreadPoolExecutor(1, thread_name_prefix="listener")  # nobody waits for another's work
+    session: Session | None = None
+    try:
+        session = await loop.run_in_executor(own, Session, models, _sender(request, link, loop))
+        await loop.run_in_executor(own, session.greet, __version__)
+        allowance = Allowance(loop.time)
+        async for message in link:
             if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-                await asyncio.to_thread(session.handle, message.data)
+                work = functools.partial(session.handle, message.data)
+                work_s = await loop.run_in_executor(own, measured, work)
+                await asyncio.sleep(allowance.spend(work_s))
+    except ConnectionError:
+        pass
+    finally:
+        if session is not None:
+            session.close()
+        own.shutdown(wait=False, cancel_futures=True)
 
 
 def _sender(
-    socket: web.WebSocketResponse, loop: asyncio.AbstractEventLoop
+    request: web.Request, link: web.WebSocketResponse, loop: asyncio.AbstractEventLoop
 ) -> Callable[[str | bytes], None]:
-    """Return a function that sends from any other thread, and waits while the listener is slow."""
+    """Return a function that sends from any other thread, and waits while the listener is slow.
+
+    Who takes nothing for a minute is disconnected.
+    """
 
     async def put(message: str | bytes) -> None:
         if isinstance(message, bytes):
-            await socket.send_bytes(message)
+            await link.send_bytes(message)
         else:
-            await socket.send_str(message)
+            await link.send_str(message)
+
+    def drop() -> None:
+        if request.transport is not None:
+            request.transport.abort()
 
     def send(message: str | bytes) -> None:
         coroutine = put(message)
@@ -167,11 +243,44 @@ def _sender(
             raise ConnectionError from None
         try:
             future.result(_PATIENCE_S)
-        except (TimeoutError, asyncio.CancelledError, RuntimeError):
+        except TimeoutError:
             future.cancel()
+            with contextlib.suppress(RuntimeError):  # the server has been stopped
+                loop.call_soon_threadsafe(drop)
+            raise ConnectionError from None
+        except (concurrent.futures.CancelledError, RuntimeError):
             raise ConnectionError from None
 
     return send
+
+
+def _is(token: str | None, given: str | None) -> bool:
+    """Compare a token with what is given for it, in a time that tells nothing of it."""
+    if token is None or given is None:
+        return False
+    return hmac.compare_digest(token.encode(), given.encode("utf-8", "replace"))
+
+
+def loopback(address: str | None) -> bool:
+    """Tell whether an IP address is of this machine itself."""
+    try:
+        ip = ipaddress.ip_address(address or "")
+    except ValueError:
+        return False
+    return (getattr(ip, "ipv4_mapped", None) or ip).is_loopback
+
+
+def _reached_at(address: str) -> str:
+    """Return the address at which others reach a server that listens on all of them."""
+    if not ipaddress.ip_address(address).is_unspecified:
+        return address
+    kind, other = (
+        (socket.AF_INET6, "2001:db8::1") if ":" in address else (socket.AF_INET, "192.0.2.1")
+    )
+    with contextlib.suppress(OSError), socket.socket(kind, socket.SOCK_DGRAM) as way:
+        way.connect((other, 9))  # which chooses an interface, and sends nothing
+        return str(way.getsockname()[0])
+    return "::1" if ":" in address else "127.0.0.1"
 
 
 def _known(host: str, names: set[str]) -> bool:

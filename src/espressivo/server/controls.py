@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -70,12 +69,12 @@ class Control:
     def _number(self, value: Any) -> float:
         whole = isinstance(self.step, int)
         kinds = int if whole else (int, float)
-        if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, kinds):
             kind = "whole number" if whole else "number"
             raise ServerError(f"{self.name} must be a {kind}, not {str(value)[:40]!r}")
-        if not self.lowest <= value <= self.highest:
+        if not self.lowest <= value <= self.highest:  # as NaN is not either
             raise ServerError(
-                f"{self.name} must be within {self.lowest}..{self.highest}, not {value}"
+                f"{self.name} must be within {self.lowest}..{self.highest}, not {str(value)[:40]}"
             )
         return value
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -206,8 +205,7 @@ def _whole(lowest: int, highest: int, optional: bool = False) -> Any:
 
 
 def _seconds(name: str, value: Any) -> float:
-    fine = type(value) in (int, float) and math.isfinite(value) and 0 <= value <= _LATEST_S
-    if not fine:
+    if type(value) not in (int, float) or not 0 <= value <= _LATEST_S:  # as NaN is not either
         raise ServerError(f"{name} must be within 0..{_LATEST_S} seconds, not {_short(value)}")
     return float(value)
 
@@ -246,6 +244,9 @@ def _event(value: Any) -> MidiEvent:
 
 
 def _short(value: Any) -> str:
+    """Describe a value that may be huge or deeply nested in a few characters."""
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "an object"
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 

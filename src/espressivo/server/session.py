@@ -11,7 +11,7 @@ from typing import Any
 
 from espressivo import midi
 from espressivo.errors import EspressivoError, ServerError
-from espressivo.play import LONGEST_REST_S, Model, Stream, load
+from espressivo.play import Model, Stream, load
 from espressivo.server import messages
 from espressivo.server.controls import Control, WordControl, available_controls
 
@@ -22,7 +22,6 @@ LEAD_S = 0.5
 music, and steering is heard so much later."""
 
 _PRIMER_NOTES = 100  # so many of the latest notes are read: half a second's work
-_FIRST_REST_S = 0.2  # who presses play wants to hear something
 _LONGEST_MESSAGE = 400  # characters
 
 
@@ -38,13 +37,13 @@ class Models:
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(dict.fromkeys(names))
         self._loaded: dict[str, Model] = {}
-        self._lock = threading.Lock()
+        self._locks = {name: threading.Lock() for name in self.names}  # who loads one
 
     def get(self, name: str) -> Model:
         """Return a model; `ServerError` if it is not one of those."""
         if name not in self.names:
             raise ServerError(f"name must be one of {', '.join(self.names)}, not {name[:60]!r}")
-        with self._lock:
+        with self._locks[name]:
             if name not in self._loaded:
                 self._loaded[name] = load(name)
             return self._loaded[name]
@@ -116,9 +115,7 @@ class Session:
     def _begin(self, begin: messages.Begin) -> None:
         settings = self._settings(begin.settings)
         primer = messages.performance(messages.latest(begin.events, _PRIMER_NOTES))
-        stream = self._model.stream(
-            seed=begin.seed, primer=primer, lead_s=LEAD_S, longest_rest_s=_FIRST_REST_S, **settings
-        )
+        stream = self._model.stream(seed=begin.seed, primer=primer, lead_s=LEAD_S, **settings)
         self.close()
         self._stream = stream
         self._tell("begun", run=begin.run)
@@ -146,13 +143,9 @@ class Session:
 
     def _send_music(self, stream: Stream, begin: messages.Begin) -> None:
         """Send the events of a stream until it ends, or the page plays another run or none."""
-        resting = True
         for played in stream:
             if self._stream is not stream:
                 return
-            if resting and played.kind == "note_on":
-                resting = False
-                stream.steer(longest_rest_s=LONGEST_REST_S)
             event = messages.event(played, begin.time_s)
             self._tell("events", run=begin.run, events=[event])
 

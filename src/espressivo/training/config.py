@@ -47,13 +47,13 @@ class TrainingConfig:
         Share of their running average that the weights keep at each update, such as 0.999; what
         is validated and exported is then the average. 0 for none.
     validate_every : int
-        Updates between validations.
-    validation_events : int, optional
-        Validate on so many events from the beginning of each piece; None for all.
+        Updates between validations, which read a twentieth of the events of these.
     patience : int, optional
         Stop after so many validations in a row without a new best.
     checkpoint_every_s : float
         Seconds between checkpoints, besides the one at each validation.
+    only : str, optional
+        Train only the part of the network of this name, such as "pointers"; all else stays.
     seed : int
     compile : bool
         Whether torch compiles the network: much faster for a stack, after a minute or two.
@@ -76,9 +76,9 @@ class TrainingConfig:
     accumulate: int = 1
     average: float = 0.0
     validate_every: int = 500
-    validation_events: int | None = 2000
     patience: int | None = None
     checkpoint_every_s: float = 300.0
+    only: str | None = None
     seed: int = 0
     compile: bool = False
     precision: str = "auto"
@@ -141,7 +141,7 @@ class TrainingConfig:
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> TrainingConfig:
         """Make settings from plain values, also from those of before they had all their names."""
-        plain = dict(plain)
+        plain = {name: value for name, value in plain.items() if name != "validation_events"}
         if "warmup_steps" in plain:
             plain["warmup_updates"] = plain.pop("warmup_steps")
         augmentation = plain["augmentation"]

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from lightning.fabric import Fabric
 from torch import Tensor
 
 from espressivo.files import replacing
 
 if TYPE_CHECKING:
+    from lightning.fabric import Fabric
     from torch.utils.tensorboard import SummaryWriter
 
 __all__ = ["Since", "open_tensorboard", "write_log"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from typing import Any
 
 import torch
 from numpy.typing import NDArray
@@ -11,40 +11,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from espressivo.codes import FIELDS, Vocabulary
-from espressivo.data import IGNORED, Batch, Cut, Dataset, whole_pieces
-from espressivo.networks import NetworkConfig, Sides, State
+from espressivo.data import IGNORED, Batch
+from espressivo.networks import Sides, State
 
-__all__ = ["cleared", "in_rows", "read", "summed_nats", "tensors", "validation_nats"]
-
-
-def validation_nats(
-    network: torch.nn.Module,
-    dataset: Dataset,
-    split: str = "validation",
-    first_events: int | None = None,
-    device: torch.device | None = None,
-) -> float:
-    """Return nats per event over a split, each event scored given all before it in its piece.
-
-    `network` is one of `espressivo.networks`, or one wrapped by Fabric.
-    """
-    total = torch.zeros((), dtype=torch.float64)
-    events = 0
-    state: State | None = None
-    training = network.training
-    network.eval()
-    config = cast("NetworkConfig", network.config)
-    sides_read = tuple(name for name in config.sides if name != "controls")  # nothing is requested
-    with torch.no_grad():
-        cut = Cut(rows=64, events=500)
-        for batch in whole_pieces(dataset, split, cut, first_events, config.notewise, sides_read):
-            inputs, targets, sides = tensors(batch, device)
-            before = cleared(state, batch, inputs.device)
-            logits, state = read(network, inputs, targets, before, sides)
-            total += summed_nats(logits, targets, dataset.vocabulary).double().cpu()
-            events += batch.events
-    network.train(training)
-    return float(total) / events
+__all__ = ["cleared", "in_rows", "read", "summed_nats", "tensors"]
 
 
 def tensors(batch: Batch, device: torch.device | None) -> tuple[Tensor, Tensor, dict[str, Tensor]]:

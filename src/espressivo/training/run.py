@@ -26,22 +26,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning.fabric import Fabric
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from espressivo.data import Batch, Dataset, batches
 from espressivo.errors import TrainingError
-from espressivo.networks import State, build
+from espressivo.files import locked
+from espressivo.networks import Network, State, adopt, build
 from espressivo.progress import Progress, Silent
 from espressivo.training.checkpoint import Checkpoint
 from espressivo.training.config import TrainingConfig
 from espressivo.training.logs import Since, open_tensorboard, write_log
-from espressivo.training.loss import cleared, in_rows, read, summed_nats, tensors, validation_nats
+from espressivo.training.loss import cleared, in_rows, read, summed_nats, tensors
 from espressivo.training.plan import Plan
-from espressivo.training.setup import launched, optimizers
+from espressivo.training.setup import launched, optimizers, train_only
+from espressivo.training.validation import Validation
 
 if TYPE_CHECKING:
+    from lightning.fabric import Fabric
+
     from espressivo.networks import Pretrained
 
 __all__ = ["Outcome", "train"]
@@ -95,7 +98,8 @@ def train(
     decay_now : bool
         Of a run that is resumed: let the learning rate fall from here to the run's end.
     start : Pretrained, optional
-        A network as in ``config.network``, to fine-tune its weights instead of drawing new ones.
+        A network as in ``config.network``, to fine-tune its weights instead of drawing new ones; it
+        may lack pointers, which are then added.
     accelerator, devices
         As `lightning.fabric.Fabric` takes them.
     nodes : int
@@ -108,9 +112,9 @@ def train(
     ------
     TrainingError
         If there is a run in the folder already, or none to resume, or one with other settings or
-        no updates left for the learning rate to fall in, or Fabric refuses what is requested of
-        it, or the network to start from was trained on another vocabulary, or the gradients of
-        many updates in a row are not finite.
+        on another dataset, or another process trains in it, or no updates left for the learning
+        rate to fall in, or Fabric refuses what is requested of it, or the network to start from was
+        trained on another vocabulary, or the gradients of many updates in a row are not finite.
     """
     if start is not None and start.vocabulary != dataset.vocabulary:
         raise TrainingError(
@@ -120,7 +124,12 @@ def train(
     fabric = launched(out, config.precision, accelerator, devices, nodes, strategy)
     if progress is None or not fabric.is_global_zero:
         progress = Silent()
-    return _Run(fabric, dataset, out, config, resume, decay_now, start, progress).go()
+    torch.manual_seed(config.seed)
+    network = build(config.network, dataset.vocabulary)
+    train_only(network, config.only, out)
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out, TrainingError) if fabric.is_global_zero else nullcontext():
+        return _Run(fabric, network, dataset, out, config, resume, decay_now, start, progress).go()
 
 
 class _Run:
@@ -129,6 +138,7 @@ class _Run:
     def __init__(
         self,
         fabric: Fabric,
+        network: Network,
         dataset: Dataset,
         out: Path,
         config: TrainingConfig,
@@ -143,9 +153,6 @@ class _Run:
         last = out / "last.ckpt"
         if last.exists() and not resume:
             raise TrainingError(f"{out}: holds a run already; resume it, or choose another folder")
-        torch.manual_seed(config.seed)
-        network = build(config.network, dataset.vocabulary)
-        out.mkdir(parents=True, exist_ok=True)
         per_update = config.cut.rows * config.cut.events * fabric.world_size
         events = dataset.count_events("train", config.network.notewise)
         updates = math.ceil(config.rounds * events / per_update)
@@ -153,9 +160,9 @@ class _Run:
             saved = _resumed(Checkpoint.load(last), config, updates, decay_now, dataset, last)
             network.load_state_dict(saved.network)
         else:
-            saved = Checkpoint(config, dataset.vocabulary, {}, [], updates)
+            saved = Checkpoint(config, dataset.vocabulary, {}, [], updates, dataset=dataset.sha256)
             if start is not None:
-                network.load_state_dict(start.network.state_dict())
+                adopt(network, start.network)
         self.saved, self.config = saved, config
         self.network = fabric.setup_module(network)
         made = optimizers(network, config)  # now that the weights are on their device
@@ -172,6 +179,7 @@ class _Run:
                 self.average.module.load_state_dict(saved.average)
                 self.average.n_averaged += saved.step
         self.board = open_tensorboard(out, saved.step) if fabric.is_global_zero else None
+        self.validation = Validation(dataset, config, fabric)
         self.plan, self.skipped_in_a_row = Plan(config.validate_every), 0
         self.began = time.monotonic() - saved.seconds
         self.checkpointed = time.monotonic()
@@ -309,7 +317,7 @@ class _Run:
         return self.config.learning_rate_at(update, self.saved.steps, self.saved.falls_from)
 
     def _report(self, since: Since, validate: bool) -> None:
-        saved, config = self.saved, self.config
+        saved = self.saved
         nats, rate = since.take()
         row = {
             "update": saved.step,
@@ -325,16 +333,13 @@ class _Run:
             f"{nats:.3f} nats/event, {row['events_per_s']:.0f} events/s, {left_s / 60:.0f} min left"
         )
         if validate:
-            measured = validation_nats(
-                self.network if self.average is None else self.average.module,
-                self.dataset,
-                "validation",
-                config.validation_events,
-                self.fabric.device,
-            )
+            averaged = None if self.average is None else self.average.module
+            row |= self.validation.measure(averaged or self.network.module)
+            measured = row["validation_nats"]
             since.skip_time()
-            self.plan.validated(self._passed())
-            row |= {"seconds": round(saved.seconds, 1), "validation_nats": measured}
+            took_s = self._passed()
+            self.plan.validated(took_s)
+            row |= {"seconds": round(saved.seconds, 1), "validation_s": round(took_s, 1)}
             self._judge(measured)
             self._plan()
             self.progress.note(f"update {saved.step}: {note}, validation {measured:.4f}")
@@ -431,7 +436,7 @@ def _resumed(
     `updates` is how many the rounds come to.
     """
     moved = (saved.config.rounds, saved.config.max_time_s) != (config.rounds, config.max_time_s)
-    saved = saved.resumed(config, dataset.vocabulary, path)
+    saved = saved.resumed(config, dataset, path)
     if moved:
         saved.steps, saved.falls_from = updates, None
         if config.max_time_s is not None:

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from lightning.fabric import Fabric
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from espressivo import telemetry
 from espressivo.errors import TrainingError
 from espressivo.networks import Network, hidden_matrices
 from espressivo.training.config import TrainingConfig
 from espressivo.training.muon import Muon
 
-__all__ = ["launched", "optimizers"]
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
+
+__all__ = ["launched", "optimizers", "train_only"]
 
 
 def launched(
     out: Path, precision: str, accelerator: str, devices: int | str, nodes: int, strategy: str
 ) -> Fabric:
     """Return Fabric, with its processes running, for a run in a folder."""
+    telemetry.forbid()
+    from lightning.fabric import Fabric
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+
     if strategy not in ("auto", "ddp"):
         raise TrainingError(
             f"{out}: strategy {strategy!r} splits up the weights, which this training needs whole: "
@@ -54,16 +61,27 @@ def _precision(wanted: str, accelerator: str) -> str:
     return "bf16-mixed" if native and on_cpu else "32-true"
 
 
+def train_only(network: Network, part: str | None, out: Path) -> None:
+    """Keep all weights as they are but those of a part of the network, if one is named."""
+    parts = [name for name, _ in network.named_children()]
+    if part is not None and part not in parts:
+        raise TrainingError(f"{out}: the network has no part {part!r}: it has {', '.join(parts)}")
+    for name, weight in network.named_parameters():
+        weight.requires_grad_(part is None or name.startswith(f"{part}."))
+
+
 def optimizers(network: Network, config: TrainingConfig) -> list[torch.optim.Optimizer]:
     """Return the optimizers of a network, whose weights are on their device already."""
     rate, decay = config.learning_rate, config.weight_decay
     if config.optimizer == "adam":
-        return [torch.optim.Adam(network.parameters(), rate, fused=True)]
+        learning = [weight for weight in network.parameters() if weight.requires_grad]
+        return [torch.optim.Adam(learning, rate, fused=True)]
     made: list[torch.optim.Optimizer] = []
     if config.optimizer == "muon":
-        made.append(Muon(hidden_matrices(network), rate, decay))
+        hidden = [weight for weight in hidden_matrices(network) if weight.requires_grad]
+        made += [Muon(hidden, rate, decay)] if hidden else []
     taken = {id(p) for optimizer in made for p in optimizer.param_groups[0]["params"]}
-    left = [p for p in network.parameters() if id(p) not in taken]
+    left = [p for p in network.parameters() if p.requires_grad and id(p) not in taken]
     groups = [
         {"params": [p for p in left if p.ndim > 1], "weight_decay": decay},
         {"params": [p for p in left if p.ndim == 1], "weight_decay": 0.0},

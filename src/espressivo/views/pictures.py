@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from espressivo.errors import EspressivoError
-from espressivo.files import replacing
+from espressivo.files import ending, replacing
 from espressivo.music import Performance, chord_starts, pedal_moves
 
 if TYPE_CHECKING:
@@ -337,7 +337,7 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def _kind(path: str | Path) -> str:
-    kind = Path(path).suffix.lower()
+    kind = ending(path, ".png")
     if kind not in (".png", ".svg", ".pdf"):
         raise EspressivoError(f"{path}: the name of a picture must end in .png, .svg or .pdf")
     return kind[1:]

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from espressivo.errors import AudioError
-from espressivo.files import replacing
+from espressivo.files import ending, replacing
 from espressivo.music import Performance, sustained_notes
 from espressivo.views.soundfont import Piano, PianoApart
 
@@ -145,16 +145,16 @@ def is_sound(path: str | os.PathLike[str]) -> bool:
 
 
 def check_path(path: str | os.PathLike[str]) -> str:
-    """Return the suffix of a path that `Audio.write` can write, in small letters.
+    """Return the suffix of a path that `Audio.write` can write, in small letters; of streams .wav.
 
     Raises
     ------
     AudioError
         If the suffix is not of `FORMATS`, or needs soundfile, which is missing.
     """
-    if not is_sound(path):
+    kind = ending(path, ".wav")
+    if kind not in FORMATS:
         raise AudioError(f"{path}: the name of a sound must end in {', '.join(FORMATS)}")
-    kind = Path(path).suffix.lower()
     if kind != ".wav":
         _soundfile(path)
     return kind

@@ -1,0 +1,21 @@
+"""Files: written whole or not at all, locked while in use, and sealed by a hash."""
+
+from __future__ import annotations
+
+from espressivo.files.locks import locked
+from espressivo.files.names import ending, printable
+from espressivo.files.seals import SEAL, intact, seal
+from espressivo.files.writing import check_writable, is_stdout, is_stream, replacing
+
+__all__ = [
+    "SEAL",
+    "check_writable",
+    "ending",
+    "intact",
+    "is_stdout",
+    "is_stream",
+    "locked",
+    "printable",
+    "replacing",
+    "seal",
+]
