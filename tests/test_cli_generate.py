@@ -179,6 +179,14 @@ def test_a_primer_is_known_by_its_hash(run: Run, scale: Path, tmp_path: Path) ->
     assert "made with another primer (none" in run(*again, "--primer", scale)[2]
 
 
+def test_what_was_played_live_cannot_be_made_again(run: Run) -> None:
+    run("generate", *PLAIN.split(), "-o", "a.mid")
+    live = dataclasses.replace(midi.read_provenance("a.mid"), command="page")
+    espressivo.read("a.mid").write("live.mid", provenance=live)
+    status, _, err = run("generate", "--again", "live.mid")
+    assert (status, err.count("\n")) == (2, 1) and "played live on the page" in err
+
+
 def test_again_takes_nothing_beside(run: Run) -> None:
     run("generate", *PLAIN.split(), "-o", "a.mid")
     for options in ("--seconds 3", "--seed 2", "--count 2", "--at 1:key=C", "--primer-pitches 60"):

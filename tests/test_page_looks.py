@@ -85,7 +85,7 @@ def test_everything_is_done_by_keys_alone(page):
     page.keys(" ")
     page.until("espressivo.state.mode === 'playing'")
     page.keys("r")
-    page.until("espressivo.recorder.seconds() > 1")
+    page.until("espressivo.recorder.seconds() > 5")
     page.keys("r")
     page.keys(Keys.BACKSPACE)
     page.until("espressivo.state.undo === 'Back five seconds'")

@@ -93,8 +93,11 @@ def arguments_of(
     Raises
     ------
     GenerationError
-        If the version, the model or the primer is another one, or an argument is unknown.
+        If the version, the model or the primer is another one, an argument is unknown, or it was
+        played live on the page.
     """
+    if provenance.command == "page":
+        raise GenerationError("it was played live on the page, and cannot be made again")
     for what, before, now in (
         ("version of espressivo", provenance.version, __version__),
         ("model", provenance.model_sha256, model.engine.sha256),
