@@ -1,4 +1,7 @@
-"""What the command line makes of 200 bad MIDI files: one clear line each, status 1, within 2 s.
+"""What the command line makes of 200 bad MIDI files: one clear line each, within 2 s.
+
+What is sound in a file is read, with status 0 and one line that says what was odd; a file of which
+nothing can be believed is refused with status 1 and one line that says why.
 
 The files are made here: truncations, flipped and random bytes, huge lengths, wrong heads and
 divisions, empty files, folders, missing files and files without permission (which do not count
@@ -110,7 +113,7 @@ def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--json", action="store_true")
     options = arguments.parse_args()
-    failures, slowest = [], 0.0
+    failures, slowest, refused = [], 0.0, 0
     with tempfile.TemporaryDirectory() as name:
         paths = make(Path(name))
         for path in paths:
@@ -123,16 +126,22 @@ def main() -> int:
             )
             slowest = max(slowest, time.perf_counter() - began)
             line = done.stderr.removesuffix("\n")
-            if done.returncode != 1 or done.stdout or "\n" in line or path.name not in line:
+            refused += done.returncode == 1
+            said = path.name in line and "\n" not in line and bool(done.stdout) != done.returncode
+            if done.returncode not in (0, 1) or not said:
                 failures.append(f"{path.name}: status {done.returncode}: {done.stderr[:200]}")
             elif not options.json and not path.name.startswith(("cut", "random")):
                 print(line.replace(f"{name}/", ""))
     if options.json:
-        about = {"files": len(paths), "failures": failures, "slowest_s": slowest}
+        about = {"files": len(paths), "refused": refused, "failures": failures}
+        about["slowest_s"] = slowest
         print(json.dumps(about))
     else:
         print(*failures, sep="\n")
-        print(f"{len(paths)} bad files, {len(failures)} failures, slowest {slowest:.2f} s")
+        print(
+            f"{len(paths)} bad files, {refused} refused, the others read; {len(failures)} failures, "
+            f"slowest {slowest:.2f} s"
+        )
     return 1 if failures else 0
 
 
