@@ -139,8 +139,8 @@ def main() -> int:
     else:
         print(*failures, sep="\n")
         print(
-            f"{len(paths)} bad files, {refused} refused, the others read; {len(failures)} failures, "
-            f"slowest {slowest:.2f} s"
+            f"{len(paths)} bad files: {refused} refused, the others read; "
+            f"{len(failures)} failures, slowest {slowest:.2f} s"
         )
     return 1 if failures else 0
 
