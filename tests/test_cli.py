@@ -80,7 +80,7 @@ def test_wrong_usage_is_explained_with_status_2(run: Run, arguments: list[str], 
     status, out, err = run(*arguments)
     assert (status, out) == (2, "")
     assert err.startswith("espressivo: ")
-    assert err.count("\n") == 1
+    assert err.count("\n") == 1 and ".;" not in err
     assert hint in err
 
 
@@ -260,6 +260,8 @@ def test_from_a_folder_of_performances_to_a_model_that_plays(run: Run, tmp_path:
     options = ("--carry", "--batch", "2", "--window", "16", "--rounds", "0.3", "--loudness", "1")
     status, out, _ = run(*tuned, *options)
     assert (status, out.startswith("finished after")) == (0, True)
+    status, _, err = run("export", "run", "-o", "tiny.onnx", "--not-learned", "density")
+    assert (status, "was shown no controls" in err) == (2, True)
     status, _, err = run("export", "run", "-o", "midi/0.mid")
     assert (status, err.startswith("espressivo: midi/0.mid: ")) == (2, True)
     status, out, _ = run("models", "tiny.onnx", "--json")
