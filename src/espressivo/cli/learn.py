@@ -276,6 +276,8 @@ def train(
         from espressivo.networks import load_pretrained
 
         start = load_pretrained(start_from)
+        if "pointers" in chosen and not options["pointers"]:
+            raise click.UsageError("--start-from takes no part away: leave out --no-pointers")
         config = _configured(options, _with_pointers(start.network.config, options["pointers"]))
     else:
         config = _configured(options, _network(options))
