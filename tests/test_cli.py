@@ -58,6 +58,10 @@ def test_every_command_explains_itself_with_an_example(run: Run, command: str) -
         (["generate", "--at", "5:loud=3", "-o", "a.mid"], "is not a second and a change"),
         (["generate", "--at", "5:key=H", "-o", "a.mid"], "is not a key"),
         (
+            ["generate", "--at", "5:key=C", "--at", "5:key=D", "-o", "a.mid"],
+            "gives key at 5 s twice",
+        ),
+        (
             ["train", "data", "--out", "r", "--network", "delta", "--controls"],
             "controls needs --carry",
         ),
@@ -80,7 +84,7 @@ def test_wrong_usage_is_explained_with_status_2(run: Run, arguments: list[str], 
     status, out, err = run(*arguments)
     assert (status, out) == (2, "")
     assert err.startswith("espressivo: ")
-    assert err.count("\n") == 1
+    assert err.count("\n") == 1 and ".;" not in err
     assert hint in err
 
 
@@ -255,11 +259,15 @@ def test_from_a_folder_of_performances_to_a_model_that_plays(run: Run, tmp_path:
     tuned = ("train", "data", "--out", "tuned", "--start-from", "tiny", "--accelerator", "cpu")
     status, _, err = run(*tuned, "--layers", "2")
     assert (status, "brings its own network: leave out --layers" in err) == (2, True)
+    status, _, err = run(*tuned, "--no-pointers")
+    assert (status, "leave out --no-pointers" in err) == (2, True)
     status, _, err = run("train", "data", "--out", "run", "--resume", "--start-from", "tiny")
     assert (status, "leave out --start-from" in err) == (2, True)
     options = ("--carry", "--batch", "2", "--window", "16", "--rounds", "0.3", "--loudness", "1")
     status, out, _ = run(*tuned, *options)
     assert (status, out.startswith("finished after")) == (0, True)
+    status, _, err = run("export", "run", "-o", "tiny.onnx", "--not-learned", "density")
+    assert (status, "was shown no controls" in err) == (2, True)
     status, _, err = run("export", "run", "-o", "midi/0.mid")
     assert (status, err.startswith("espressivo: midi/0.mid: ")) == (2, True)
     status, out, _ = run("models", "tiny.onnx", "--json")

@@ -84,6 +84,15 @@ def test_people_against_people_show_nothing_and_a_planted_difference_is_shown():
     assert shown["far"] >= 90
 
 
+@pytest.mark.parametrize(("clips", "said"), [(5, "no difference shown"), (6, "more")])
+def test_a_handful_of_clips_shows_nothing(clips, said):
+    rng = np.random.default_rng(2)
+    people = figures({"ring": amounts(rng.normal(3, 0.1, 60))}, PEOPLE)
+    model = figures({"ring": amounts(rng.normal(9, 0.1, clips))}, MODEL)
+    assert model["ring"][0].low is not None
+    assert verdicts(beside_people(model, people), "less", "more") == {"ring": said}
+
+
 def test_the_nearer_of_two_models_is_told():
     rng = np.random.default_rng(1)
     people = figures({"ring": amounts(rng.normal(3, 1, 60))}, PEOPLE)

@@ -81,9 +81,9 @@ class Listener:
         self.wanted, self.gone = 0, False
 
     def __call__(self, message):
-        message = message if isinstance(message, bytes) else json.loads(message)
+        message = json.loads(message)
         with self.came:
-            if isinstance(message, dict) and message["type"] == "events":
+            if message["type"] == "events":
                 self.came.wait_for(lambda: self.wanted or self.gone, timeout=30)
                 if self.gone:
                     raise ConnectionError
@@ -92,7 +92,7 @@ class Listener:
             self.came.notify_all()
 
     def of(self, kind):
-        return [m for m in self.sent if isinstance(m, dict) and m["type"] == kind]
+        return [m for m in self.sent if m["type"] == kind]
 
     def hear(self, count):
         """Take so many events; return them with the number of their run."""
@@ -211,7 +211,7 @@ def test_the_latest_notes_come_with_the_pedal_as_it_was():
         ({**BEGIN, "events": [[0, 176, 7, 1]]}, "data1"),
         ({**BEGIN, "events": [[0, 144, 128, 1]]}, "data1"),
         ({**BEGIN, "events": [[-1, 144, 60, 1]]}, "time_s of an event"),
-        ({"type": "save", "events": [[0, 144, 60, 1]] * (MAX_EVENTS + 1)}, "at most"),
+        ({**BEGIN, "events": [[0, 144, 60, 1]] * (MAX_EVENTS + 1)}, "at most"),
         ('{"type": "stop", "now": ' + "[" * 900 + "]" * 900 + "}", "fields"),
         ({**BEGIN, "time_s": 10**400}, "time_s must be within"),
         (json.dumps(BEGIN).replace(": 0,", ": 1e400,"), "time_s must be within"),
@@ -276,7 +276,7 @@ def test_each_number_of_an_event_ends_where_it_says(place):
     def parsed(value):
         given = [0, 144, 64, 1]
         given[place] = value
-        return messages.parse(json.dumps({"type": "save", "events": [given]})).events[0][place]
+        return messages.parse(json.dumps({**BEGIN, "events": [given]})).events[0][place]
 
     least, greatest = ((0, 1e6), (128, 176), (0, 127), (0, 127))[place]
     for value in (least, greatest):
@@ -290,15 +290,15 @@ def test_no_more_events_are_taken_than_a_message_may_hold(talk, listener, monkey
     monkeypatch.setattr(messages, "MAX_EVENTS", len(CHORD))
     file = midi_of(CHORD)
     talk(file)
-    talk({"type": "save", "events": CHORD})
+    talk({**BEGIN, "events": CHORD})
     assert not listener.of("error")
     monkeypatch.setattr(messages, "MAX_EVENTS", len(CHORD) - 1)
-    for message in (file, {"type": "save", "events": CHORD}, {**BEGIN, "events": CHORD}):
+    for message in (file, {**BEGIN, "events": CHORD}):
         talk(message)
     said = [error["message"] for error in listener.of("error")]
-    assert len(said) == 3
+    assert len(said) == 2
     assert said[0] == "the file has 4 events: at most 3 can be read"
-    assert said[1] == said[2] == "events must be a list of at most 3 events"
+    assert said[1] == "events must be a list of at most 3 events"
 
 
 def midi_of(events):
@@ -495,14 +495,9 @@ def test_a_person_is_heard_by_the_model(talk, listener, monkeypatch):
     assert played == [(61, 65)]
 
 
-def test_files_become_events_and_events_become_files(talk, listener):
-    talk({"type": "save", "events": CHORD})
-    (file,) = listener.sent
-    assert messages.events(midi.from_bytes(file)) == [tuple(event) for event in CHORD]
-    talk(file)
+def test_a_file_becomes_events(talk, listener):
+    talk(midi_of(CHORD))
     assert listener.of("file")[0]["events"] == CHORD
-    talk({"type": "save", "events": []})
-    assert len(midi.from_bytes(listener.sent[-1])) == 0
 
 
 def test_models_are_chosen_by_name_and_loaded_once(talk, listener, monkeypatch):

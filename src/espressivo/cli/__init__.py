@@ -52,7 +52,7 @@ def main() -> None:
         sys.exit(end.exit_code)
     except click.UsageError as error:
         help_ = f"; see {error.ctx.command_path} --help" if error.ctx else ""
-        _complain(" ".join(error.format_message().split()) + help_)
+        _complain(" ".join(error.format_message().split()).rstrip(".") + help_)
         sys.exit(2)
     except (KeyboardInterrupt, click.Abort):
         _complain("interrupted")

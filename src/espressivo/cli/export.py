@@ -85,6 +85,8 @@ def export(
             "validation_nats_per_event": finite(checkpoint.best_nats),
             "training": checkpoint.config.to_dict(),
         }
+    if not_learned and not getattr(network.config, "controls", 0):
+        raise click.UsageError("--not-learned: the network was shown no controls")
     said = {
         "name": name or output.stem,
         "licence": licence,

@@ -273,7 +273,10 @@ def _check(
     beam, stochastic = arguments["beam"], arguments["stochastic"]
     arguments["changes"] = {}
     for second, change in changes:
-        arguments["changes"].setdefault(second, {}).update(change)
+        at = arguments["changes"].setdefault(second, {})
+        if twice := at.keys() & change:
+            raise click.UsageError(f"--at gives {min(twice)} at {second:g} s twice")
+        at.update(change)
     if stochastic and beam is None:
         raise click.UsageError("--stochastic goes with --beam")
     if beam is not None:

@@ -216,7 +216,7 @@ class _NetworkName(click.ParamType[Any]):
 @click.option("--patience", type=_COUNT, help="Stop after so many validations without a new best.")
 @click.option("--checkpoint-every", type=Between(0), default=300.0, help="Seconds in between.")
 @click.option("--seed", type=click.IntRange(0), default=0, help="Of weights, order, augmentation.")
-@click.option("--compile/--no-compile", default=False, help="Compile the network; suits delta.")
+@click.option("--compile/--no-compile", default=False, help="Compile; suits delta and notewise.")
 @click.option("--precision", default="auto", help="auto, 32-true, bf16-mixed, ...")
 @click.option("--accelerator", default="auto", help="auto, cpu, cuda, mps.")
 @click.option("--devices", default="auto", help="Number of devices, on each node.")
@@ -276,6 +276,8 @@ def train(
         from espressivo.networks import load_pretrained
 
         start = load_pretrained(start_from)
+        if "pointers" in chosen and not options["pointers"]:
+            raise click.UsageError("--start-from takes no part away: leave out --no-pointers")
         config = _configured(options, _with_pointers(start.network.config, options["pointers"]))
     else:
         config = _configured(options, _network(options))

@@ -116,7 +116,10 @@ class Dataset:
         """Return the pieces of a split, in the order of the manifest; `DataError` if none."""
         pieces = tuple(piece for piece in self.pieces if piece.split == name)
         if not pieces:
-            raise DataError(f"{self.folder}: no piece is in the split {name!r}")
+            raise DataError(
+                f"{self.folder}: no piece is in the split {name!r}: prepare more files, "
+                "or give each its split with --csv"
+            )
         return pieces
 
     def count_events(self, split: str, notewise: bool = False) -> int:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from espressivo.codes import KINDS
 from espressivo.errors import DataError
 from espressivo.evaluation.intervals import (
+    FEWEST,
     Difference,
     Estimate,
     differing,
@@ -379,10 +380,10 @@ def _column(name: str, report: _Report, mine: _Sums, first: tuple[_Report, _Sums
 def _more(
     mine: NDArray[np.float64], theirs: NDArray[np.float64], drawn: NDArray[np.int64]
 ) -> Difference:
-    """Return a ratio of sums less another, over the same pieces."""
+    """Return a ratio of sums less another, over the same pieces; of few, without an interval."""
     (nats, of), (their_nats, of_theirs) = mine.sum(axis=0), theirs.sum(axis=0)
     value = float(nats / of - their_nats / of_theirs)
-    if len(mine) < 2:
+    if len(mine) < FEWEST:
         return Difference(value)
     return differing(value, ratios(mine, drawn) - ratios(theirs, drawn))
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "FEWEST",
     "Difference",
     "Estimate",
     "differing",
@@ -27,6 +28,10 @@ __all__ = [
 
 RESAMPLES = 4000
 LEVEL = 0.05
+
+FEWEST = 6
+"""Fewer pieces show no difference: that all of five fall on one side happens by chance in 1 of 16
+such fives, and a bootstrap of them does not know it."""
 
 _Numbers = NDArray[np.float64]
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from espressivo.evaluation.intervals import (
+    FEWEST,
     Difference,
     Estimate,
     differing,
@@ -50,7 +51,7 @@ Amounts = Mapping[str, NDArray[np.float64]]
 """How much of each of `ROWS` and of how much (`Amount`), by clip; shape (clips, 2)."""
 
 Figure = tuple[Estimate, NDArray[np.float64]]
-"""A figure, and its value in each bootstrap sample."""
+"""A figure, and its value in each bootstrap sample; not a number of fewer than `FEWEST` clips."""
 
 PEOPLE, MODEL = 0, 1  # seeds of the bootstrap
 
@@ -83,10 +84,9 @@ def figures(amounts: Amounts, seed: int = MODEL) -> dict[str, Figure]:
             known = amount[:, 1] > 0
             replicates = quantiles(amount[known, 0], drawn[:, known], quantile)
             value = np.quantile(amount[known, 0], quantile, method="inverted_cdf")
-        few = len(amount) < 2
         found[name] = (
-            Estimate(float(value)) if few else estimate(float(value), replicates),
-            np.full(len(replicates), np.nan) if few else replicates,
+            Estimate(float(value)) if len(amount) < 2 else estimate(float(value), replicates),
+            np.full(len(replicates), np.nan) if len(amount) < FEWEST else replicates,
         )
     return found
 

@@ -19,7 +19,6 @@ stop                                            the run ends; nothing more of it
 steer         settings                          some of the settings change
 choose_model  name                              the run ends; the next `begin` is with this model
 hear          pitch, velocity                   the model hears a key; velocity 0 releases it
-save          events                            the events are sent back as a MIDI file
 (binary)      a MIDI file                       its events are sent back
 ============  ================================  ===================================================
 
@@ -38,7 +37,6 @@ file          events                            the music of a file
 error         run, message                      `run` is null: a message was refused, and nothing
                                                 has changed. Otherwise the model of this run has
                                                 failed, and `ended` follows
-(binary)      a MIDI file                       the answer to `save`
 ============  ================================  ===================================================
 
 A message that names a setting which the model does not support is refused.

@@ -218,24 +218,18 @@ async def _converse(request: web.Request, link: web.WebSocketResponse, models: M
 
 def _sender(
     request: web.Request, link: web.WebSocketResponse, loop: asyncio.AbstractEventLoop
-) -> Callable[[str | bytes], None]:
+) -> Callable[[str], None]:
     """Return a function that sends from any other thread, and waits while the listener is slow.
 
     Who takes nothing for a minute is disconnected.
     """
 
-    async def put(message: str | bytes) -> None:
-        if isinstance(message, bytes):
-            await link.send_bytes(message)
-        else:
-            await link.send_str(message)
-
     def drop() -> None:
         if request.transport is not None:
             request.transport.abort()
 
-    def send(message: str | bytes) -> None:
-        coroutine = put(message)
+    def send(message: str) -> None:
+        coroutine = link.send_str(message)
         try:
             future = asyncio.run_coroutine_threadsafe(coroutine, loop)
         except RuntimeError:  # the server has been stopped

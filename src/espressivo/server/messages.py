@@ -27,7 +27,6 @@ __all__ = [
     "Hear",
     "MidiEvent",
     "PageMessage",
-    "Save",
     "Steer",
     "Stop",
     "event",
@@ -91,14 +90,7 @@ class Hear:
     velocity: int
 
 
-@dataclass(frozen=True)
-class Save:
-    """Write events as a MIDI file."""
-
-    events: tuple[MidiEvent, ...]
-
-
-PageMessage = Begin | Stop | Steer | ChooseModel | Hear | Save
+PageMessage = Begin | Stop | Steer | ChooseModel | Hear
 
 
 def parse(text: str) -> PageMessage:
@@ -266,7 +258,6 @@ _FIELDS: dict[str, tuple[type[PageMessage], dict[str, Any]]] = {
     "steer": (Steer, {"settings": _settings}),
     "choose_model": (ChooseModel, {"name": _name}),
     "hear": (Hear, {"pitch": _whole(0, 127), "velocity": _whole(0, 127)}),
-    "save": (Save, {"events": _events}),
 }
 
 OFFERS = (*_FIELDS, "file")

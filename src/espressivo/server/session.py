@@ -56,11 +56,11 @@ class Session:
     ----------
     models : Models
     send : function
-        Sends a message, text or bytes; called from the thread of the run too. It may wait, which
+        Sends a message; called from the thread of the run too. It may wait, which
         makes the run wait, and raises `ConnectionError` once the listener has gone.
     """
 
-    def __init__(self, models: Models, send: Callable[[str | bytes], None]) -> None:
+    def __init__(self, models: Models, send: Callable[[str], None]) -> None:
         self._models, self._send = models, send
         self._model = models.get(models.names[0])
         self._stream: Stream | None = None  # of the run that the page is playing
@@ -109,8 +109,6 @@ class Session:
             case messages.Hear():
                 if self._stream is not None:
                     self._stream.hear(message.pitch, message.velocity)
-            case messages.Save():
-                self._send(midi.to_bytes(messages.performance(message.events)))
 
     def _begin(self, begin: messages.Begin) -> None:
         settings = self._settings(begin.settings)
