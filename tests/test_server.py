@@ -956,7 +956,12 @@ def command(*options):
 
 
 def test_the_command_serves_until_it_is_interrupted(tmp_path):
-    with subprocess.Popen(command("--port", "0"), stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command("--port", "0"),
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored in background
+    ) as process:
         try:
             address = process.stdout.readline().split()[0]
             with urllib.request.urlopen(address) as page:  # noqa: S310
