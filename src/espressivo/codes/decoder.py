@@ -235,7 +235,7 @@ class Followers:
 
     def _in_reach(self, keys: bytearray) -> bytearray:
         """Leave out of some keys those that no two hands could take with the latest chord."""
-        if not self._bound_for:
+        if len(self._chord) < 2 or not self._bound_for:  # mostly, and quickly told
             return keys
         chord = tuple(pitch for pitch in self._chord if pitch not in self.held)
         v = self.vocabulary

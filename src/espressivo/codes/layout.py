@@ -173,7 +173,7 @@ class Layout:
         """The first id of each kind, in the order of `KINDS`."""
         return tuple(int(n) for n in np.cumsum((0, *self.counts[:-1])))
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Number of ids; they are ``0 .. size - 1``."""
         return sum(self.counts)

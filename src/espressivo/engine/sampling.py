@@ -167,7 +167,8 @@ class Sampling:
         bounds = self._weights(logits, allowed).cumsum(axis=-1)
         # From (0, 1], so the first bound at or above it always belongs to a possible id.
         if bounds.ndim == 1:
-            return np.asarray(bounds.searchsorted((1.0 - shares) * bounds[-1]))
+            alone: NDArray[np.intp] = bounds.searchsorted((1.0 - shares) * bounds[-1])
+            return alone
         reached = (1.0 - np.asarray(shares)) * bounds[..., -1]
         return np.asarray((bounds < reached[..., None]).sum(axis=-1))
 
@@ -285,18 +286,20 @@ class Sampling:
     @staticmethod
     def _exponentials(x: _Floats, temperature: float) -> _Floats:
         if temperature == 1:
-            return np.asarray(np.exp(x))
-        if temperature > _TINY:
-            return np.asarray(np.exp(x / temperature))
-        with np.errstate(over="ignore"):  # to -inf; saying so takes as long as all the rest
-            return np.asarray(np.exp(x / temperature))
+            p: _Floats = np.exp(x)
+        elif temperature > _TINY:
+            p = np.exp(x / temperature)
+        else:
+            with np.errstate(over="ignore"):  # to -inf; saying so takes as long as all the rest
+                p = np.exp(x / temperature)
+        return p
 
     @cached_property
     def _singular(self) -> bool:
         """Whether a temperature is 0."""
         return self.temperature == 0 or any(own and own.temperature == 0 for own in self.within)
 
-    @property
+    @cached_property
     def _cuts(self) -> bool:
         """Whether anything is cut off."""
         return not (self.top_k is None and self.top_p is None and self.min_p is None)
