@@ -62,13 +62,15 @@ export function shelf({ store, player, takes, recorder, replay, history }, save)
     element.append(name, about, buttons);
     return element;
   };
-  store.watch(["takes", "safe", "language"], ({ takes, safe }) => {
+  store.watch(["takes", "safe", "recording", "language"], ({ takes, safe }) => {
     $("count").textContent = takes.length ? String(takes.length) : "";
     const text = !takes.length ? "Nothing has been recorded yet: press R while it plays."
       : safe ? "The recordings are kept by this browser." : "This browser keeps no recordings: save them as files before you leave.";
     $("kept").textContent = t(text);
     if (list.contains(document.activeElement) && document.activeElement instanceof HTMLInputElement) return; // a name is being written
+    const focused = list.contains(document.activeElement) ? document.activeElement?.getAttribute("aria-label") : null;
     list.replaceChildren(...takes.map(item));
+    if (focused) for (const each of list.querySelectorAll("button")) if (each.getAttribute("aria-label") === focused) each.focus();
   });
   addEventListener("beforeunload", (event) => {
     const { recording, takes, safe } = store.state;
