@@ -48,7 +48,7 @@ def bare(kind: str, rows: int, events: int, steps: int) -> float:
 
 
 def ours(kind: str, rows: int, events: int, steps: int, folder: Path, precision: str) -> float:
-    v = espressivo.codes.vocabularies("seed")
+    v = espressivo.vocabulary("seed")
     count = rows * events * (steps + 2) // 20
     pieces = [np.random.default_rng(n).integers(0, v.size, count) for n in range(20)]
     (folder / "shards").mkdir(parents=True)

@@ -45,7 +45,7 @@ def test_the_public_names_are_there_and_sorted() -> None:
 def test_the_errors_are_one_family() -> None:
     from espressivo import errors
 
-    for name in errors.__all__:
+    for name in set(errors.__all__) - {"brief"}:  # which describes a value in them
         assert issubclass(getattr(errors, name), errors.EspressivoError)
         assert name in (errors.__doc__ or "")
 

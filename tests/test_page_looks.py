@@ -81,7 +81,7 @@ def test_notes_and_keyboard_have_room_at_every_size(page, size):
         page.unsized()
 
 
-def test_everything_is_done_by_keys_alone(page):
+def test_keys_play_record_go_back_mute_and_open_dialogs(page):
     page.keys(" ")
     page.until("espressivo.state.mode === 'playing'")
     page.keys("r")

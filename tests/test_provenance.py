@@ -248,7 +248,7 @@ def test_random_damage_gives_a_provenance_none_or_an_error(junk, start, end):
         ({"seed": -1}, "seed must be a whole number, at least 0, not -1"),
         ({"seed": 10**5000}, "provenance: "),
         ({"settings": {"a": np.int64(1)}}, "not a value of type int64"),
-        ({"settings": {1: 2}}, "plain JSON values, not a value of type dict"),
+        ({"settings": {1: 2}}, "plain JSON values, not an object"),
         ({"settings": {"a": "x" * 70_000}}, "at most 65536"),
         ({"model": ""}, "model must be a text of 1..200 printable characters, not ''"),
     ],

@@ -16,6 +16,8 @@
 Each message is one line that names the file (or position), the value and what is allowed.
 """
 
+from typing import Any
+
 __all__ = [
     "AudioError",
     "CodecError",
@@ -27,6 +29,7 @@ __all__ = [
     "PortError",
     "ServerError",
     "TrainingError",
+    "brief",
 ]
 
 
@@ -68,3 +71,15 @@ class ServerError(EspressivoError):
 
 class TrainingError(EspressivoError):
     """A training run cannot be started or resumed as asked."""
+
+
+def brief(value: Any) -> str:
+    """Describe a value that may be huge or deeply nested, for an error, in a few characters."""
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "an object"
+    if isinstance(value, int) and value.bit_length() > 64:
+        return f"a whole number of {value.bit_length()} bits"
+    if value is not None and type(value) not in (bool, int, float, str):
+        return f"a value of type {type(value).__name__}"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from espressivo.errors import GenerationError
+from espressivo.errors import GenerationError, brief
 
 __all__ = ["plain"]
 
@@ -46,12 +46,4 @@ def plain(name: str, value: Any, *, whole: bool = False) -> Any:
         if abs(value) <= _LARGEST and value == int(value):
             return int(value)
     kind = f"whole number within -{_LARGEST}..{_LARGEST}" if whole else "number"
-    raise GenerationError(f"{name} must be a {kind}, not {_short(value)}")
-
-
-def _short(value: Any) -> str:
-    """Describe a value that may be huge in a few characters of one line."""
-    if isinstance(value, int) and value.bit_length() > 64:
-        return f"one of {value.bit_length()} bits"
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 40 else f"{text[:37]}..."
+    raise GenerationError(f"{name} must be a {kind}, not {brief(value)}")

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from espressivo.errors import MidiError
+from espressivo.errors import MidiError, brief
 from espressivo.midi import smf
 from espressivo.version import __version__
 
@@ -121,7 +121,7 @@ class Provenance:
         names = {one.name for one in dataclasses.fields(cls)}
         for problem, wrong in (("unknown", set(plain) - names), ("missing", names - set(plain))):
             if wrong:
-                raise MidiError(f"provenance: {problem} field {_short(min(wrong, key=str))}")
+                raise MidiError(f"provenance: {problem} field {brief(min(wrong, key=str))}")
         return cls(**plain)
 
     def texts(self) -> list[tuple[int, bytes]]:
@@ -221,13 +221,4 @@ def _plain(value: Any, depth: int) -> Any:
 
 
 def _refuse(name: str, allowed: str, value: Any) -> NoReturn:
-    raise MidiError(f"provenance: {name} must be {allowed}, not {_short(value)}")
-
-
-def _short(value: Any) -> str:
-    """Describe a value that may be huge in a few characters of one line."""
-    if isinstance(value, str):
-        return repr(value[:40])
-    if isinstance(value, float) or (isinstance(value, int) and value.bit_length() < 64):
-        return repr(value)
-    return f"a value of type {type(value).__name__}"
+    raise MidiError(f"provenance: {name} must be {allowed}, not {brief(value)}")

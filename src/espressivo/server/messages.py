@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from espressivo.errors import ServerError
+from espressivo.errors import ServerError, brief
 from espressivo.music import (
     CONTROL_DTYPE,
     PEDAL_THRESHOLD,
@@ -110,12 +110,12 @@ def parse(text: str) -> PageMessage:
         raise ServerError("a message must be a JSON object with a type")
     kind = given.pop("type", None)
     if not isinstance(kind, str) or kind not in _FIELDS:
-        raise ServerError(f"type must be one of {', '.join(_FIELDS)}, not {_short(kind)}")
+        raise ServerError(f"type must be one of {', '.join(_FIELDS)}, not {brief(kind)}")
     made, fields = _FIELDS[kind]
     wrong = sorted(set(given) ^ set(fields))
     if wrong:
         raise ServerError(
-            f"{kind} has the fields {sorted(fields)}: {_short(wrong[0])} is not one, or is missing"
+            f"{kind} has the fields {sorted(fields)}: {brief(wrong[0])} is not one, or is missing"
         )
     return made(**{name: check(name, given[name]) for name, check in fields.items()})
 
@@ -189,7 +189,7 @@ def _whole(lowest: int, highest: int, optional: bool = False) -> Any:
             return None
         if type(value) is not int or not lowest <= value <= highest:
             raise ServerError(
-                f"{name} must be a whole number within {lowest}..{highest}, not {_short(value)}"
+                f"{name} must be a whole number within {lowest}..{highest}, not {brief(value)}"
             )
         return value
 
@@ -198,19 +198,19 @@ def _whole(lowest: int, highest: int, optional: bool = False) -> Any:
 
 def _seconds(name: str, value: Any) -> float:
     if type(value) not in (int, float) or not 0 <= value <= _LATEST_S:  # as NaN is not either
-        raise ServerError(f"{name} must be within 0..{_LATEST_S} seconds, not {_short(value)}")
+        raise ServerError(f"{name} must be within 0..{_LATEST_S} seconds, not {brief(value)}")
     return float(value)
 
 
 def _name(name: str, value: Any) -> str:
     if not (isinstance(value, str) and 0 < len(value) <= _LONGEST_NAME):
-        raise ServerError(f"{name} must be a name, not {_short(value)}")
+        raise ServerError(f"{name} must be a name, not {brief(value)}")
     return value
 
 
 def _settings(name: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ServerError(f"{name} must be an object, not {_short(value)}")
+        raise ServerError(f"{name} must be an object, not {brief(value)}")
     return value
 
 
@@ -222,10 +222,10 @@ def _events(name: str, value: Any) -> tuple[MidiEvent, ...]:
 
 def _event(value: Any) -> MidiEvent:
     if not (isinstance(value, list) and len(value) == 4):
-        raise ServerError(f"an event must be [time_s, status, data1, data2], not {_short(value)}")
+        raise ServerError(f"an event must be [time_s, status, data1, data2], not {brief(value)}")
     time_s, status, one, two = value
     if type(status) is not int or status not in (_NOTE_OFF, _NOTE_ON, _CONTROL):
-        raise ServerError(f"the status of an event must be 128, 144 or 176, not {_short(status)}")
+        raise ServerError(f"the status of an event must be 128, 144 or 176, not {brief(status)}")
     data = _whole(SUSTAIN, SUSTAIN) if status == _CONTROL else _whole(0, 127)
     return (
         _seconds("time_s of an event", time_s),
@@ -233,14 +233,6 @@ def _event(value: Any) -> MidiEvent:
         data("data1 of an event", one),
         _whole(0, 127)("data2 of an event", two),
     )
-
-
-def _short(value: Any) -> str:
-    """Describe a value that may be huge or deeply nested in a few characters."""
-    if isinstance(value, list | dict):
-        return "a list" if isinstance(value, list) else "an object"
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 _FIELDS: dict[str, tuple[type[PageMessage], dict[str, Any]]] = {
