@@ -404,7 +404,7 @@ def test_alien_chunks_are_skipped():
 @pytest.mark.parametrize("kind", [1, 2])
 def test_empty_tracks_are_not_parsed(kind, monkeypatch):
     data = midi_file(*[track([])] * 65_535, kind=kind)
-    monkeypatch.delattr(reading, "ScoreTick")
+    monkeypatch.delattr("symusic.core.ScoreTick")
     assert len(midi.from_bytes(data)) == 0
 
 

@@ -9,7 +9,6 @@ codec would write.
 from __future__ import annotations
 
 import math
-from operator import and_
 from typing import NamedTuple, Protocol, Self
 
 import numpy as np
@@ -219,14 +218,17 @@ class Followers:
 
     def _strike(self, pitch: int) -> None:
         """Take note of what is struck now, in the latest chord or as the first of a new one."""
-        chord = self._chord if self._chord_left else ()
-        self._chord = tuple(sorted({*chord, pitch}))
+        joins = self.onset is not None and self.now <= self.onset + self._chord_gap
+        self._chord = tuple(sorted({*self._chord, pitch})) if joins else (pitch,)
         self.onset = self.now
 
     @property
     def _chord_left(self) -> int:
         """Grid steps, this one included, in which a note still belongs to the latest chord."""
-        return 0 if self.onset is None else max(0, self.onset + self._chord_gap + 1 - self.now)
+        if self.onset is None:
+            return 0
+        left = self.onset + self._chord_gap + 1 - self.now
+        return left if left > 0 else 0
 
     @property
     def _bound_for(self) -> int:
@@ -235,12 +237,15 @@ class Followers:
 
     def _in_reach(self, keys: bytearray) -> bytearray:
         """Leave out of some keys those that no two hands could take with the latest chord."""
-        if len(self._chord) < 2 or not self._bound_for:  # mostly, and quickly told
+        if len(self._chord) < 2 or not self._bound_for:  # mostly the first, and quickly told
             return keys
-        chord = tuple(pitch for pitch in self._chord if pitch not in self.held)
+        chord = self._chord
+        if self.held:
+            chord = tuple(pitch for pitch in chord if pitch not in self.held)
         v = self.vocabulary
         reach = within_reach(chord)[v.lowest_pitch : v.highest_pitch + 1]
-        return bytearray(map(and_, keys, reach))
+        both = int.from_bytes(keys, "little") & int.from_bytes(reach, "little")
+        return bytearray(both.to_bytes(len(keys), "little"))
 
     def hold(self, pitch: int) -> None:
         """Leave a key to a person who holds it; see `Decoder.hold`."""

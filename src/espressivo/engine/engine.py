@@ -12,7 +12,6 @@ import functools
 import hashlib
 import json
 import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,24 +22,22 @@ from numpy.typing import ArrayLike, NDArray
 from espressivo import telemetry
 from espressivo.codes import POINTER_NUMBERS, Ids, Pointers, Vocabulary, controls_within, following
 from espressivo.engine.sampling import Sampling
+from espressivo.engine.step import Arrays, Step, gained
 from espressivo.errors import ModelError
 from espressivo.files import intact
 
 __all__ = ["FORMAT", "METADATA_KEY", "Arrays", "Engine", "State"]
 
-FORMAT = 5
+FORMAT = 6
 """Version of the layout of a model file. From version 3 on the network may be a stack, and may read
 controls; from version 4 on its vocabulary may be note-wise; from version 5 on it is sealed, and may
-read pointers."""
+read pointers; from version 6 on a state can be a window, of which the graph gives what it gains."""
 
-_OLDEST_FORMAT, _OLDEST_SEALED = 2, 5
+_OLDEST_FORMAT, _OLDEST_SEALED, _OLDEST_SPARING = 2, 5, 6
 _OUTSIDE = b"\x0a\x08location\x12"  # how an ONNX file names another that holds some of its weights
 
 METADATA_KEY = "espressivo"
 """Where in the metadata of the graph its description stands."""
-
-Arrays = tuple[NDArray[np.float32], ...]
-"""What a network remembers, as many arrays as its kind needs, each (layers, B, ...)."""
 
 _DEFAULT = Sampling()
 _HEALS = "fetch or export it again"
@@ -104,17 +101,22 @@ class Engine:
             for node in self._session.get_inputs()
             if node.name.startswith("state_")
         }
-        self._try(name)
-        unchanged = np.zeros(self.vocabulary.size + 1, np.int64)
-        if notewise:  # the last three states are of the step that is being read
-            unchanged[following(self.vocabulary)[0] > 0] = max(len(self._shapes) - 3, 0)
-        self._unchanged = unchanged.tolist()
-        self._step = _Step(
+        self._try(name, notewise)
+        given = {node.name: node.shape for node in self._session.get_outputs()}
+        windows = [
+            n
+            for n, (_, _, *rest) in enumerate(self._shapes.values())
+            if rest[0] != given[f"next_{n}"][2]
+        ]
+        self._step = Step(
             self._session,
             self.vocabulary.size,
             self.initial_state(),
-            {"controls": self.controls, "pointers": self.pointers},
+            self.controls,
+            self.pointers,
             self._unchanged,
+            windows,
+            copies=description["format"] < _OLDEST_SPARING,
         )
 
     def __reduce__(self) -> tuple[Callable[[bytes, int], Engine], tuple[bytes, int]]:
@@ -217,18 +219,23 @@ class Engine:
         state : tuple of arrays
             Those that the id does not change are the given ones.
         """
-        return self._step.run(id_, state, {"controls": controls, "pointers": pointers})
+        return self._step.own.run(id_, state, controls, pointers)
 
     def _run(
         self, inputs: dict[str, NDArray[Any]], state: Arrays
     ) -> tuple[NDArray[np.float32], Arrays]:
         named = dict(zip(self._shapes, state, strict=True))
-        logits, *after = self._session.run(None, {**inputs, **named})
-        return logits, tuple(after)
+        logits, *given = self._session.run(None, {**inputs, **named})
+        reads = np.array([not self._unchanged[id_] for id_ in inputs["ids"].tolist()])
+        return logits, gained(state, given, reads)
 
-    def _try(self, name: str) -> None:
+    def _try(self, name: str, notewise: bool) -> None:
         """Read one id, so that a file that does not fit its description fails now."""
         try:
+            unchanged = np.zeros(self.vocabulary.size + 1, np.int64)
+            if notewise:  # the last three states are of the step that is being read
+                unchanged[following(self.vocabulary)[0] > 0] = max(len(self._shapes) - 3, 0)
+            self._unchanged = unchanged.tolist()
             size, state = self.vocabulary.size, self.initial_state()
             logits, after = self.run(np.array([[size]]), state)
         except Exception as error:  # ONNX Runtime has no common base of its errors
@@ -245,52 +252,6 @@ class Engine:
                 f"{name}: its graph gives arrays of {shapes} and its description says "
                 f"{expected}: export it again"
             )
-
-
-class _Step(threading.local):
-    """Buffers bound to a session, in which it reads one id; each thread has its own.
-
-    `sides` are the sizes of what it reads beside ids; `same` tells for each id how many of the
-    first states it leaves as they are.
-    """
-
-    def __init__(
-        self,
-        session: Any,
-        size: int,
-        state: Arrays,
-        sides: dict[str, int],
-        same: list[int],
-    ) -> None:
-        self._session, self._binding, self._same = session, session.io_binding(), same
-        self._id = np.zeros(1, np.int64)
-        self._logits = np.zeros((1, size), np.float32)
-        self._before = tuple(np.zeros_like(array) for array in state)
-        self._after = tuple(np.zeros_like(array) for array in state)
-        self._sides = {n: np.zeros((1, count), np.float32) for n, count in sides.items() if count}
-        inputs: dict[str, NDArray[Any]] = {"ids": self._id, **self._sides}
-        inputs |= {f"state_{n}": a for n, a in enumerate(self._before)}
-        outputs = {"logits": self._logits, **{f"next_{n}": a for n, a in enumerate(self._after)}}
-        for bind, arrays in (
-            (self._binding.bind_input, inputs),
-            (self._binding.bind_output, outputs),
-        ):
-            for name, array in arrays.items():
-                bind(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
-
-    def run(
-        self, id_: int, state: Arrays, sides: dict[str, NDArray[np.float32] | None]
-    ) -> tuple[NDArray[np.float32], Arrays]:
-        self._id.fill(id_)
-        for name, buffer in self._sides.items():
-            given = sides[name]
-            buffer[:] = 0 if given is None else given
-        same = self._same[id_]  # these are neither read nor written, which saves time
-        for buffer, array in zip(self._before[same:], state[same:], strict=True):
-            buffer[:] = array
-        self._session.run_with_iobinding(self._binding)
-        after = tuple([buffer.copy() for buffer in self._after[same:]])
-        return self._logits.flatten(), state[:same] + after
 
 
 class State:

@@ -31,7 +31,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from symusic.core import ScoreTick
 
 from espressivo.errors import MidiError
 from espressivo.midi import smf
@@ -176,6 +175,8 @@ def _parse(plain: list[bytes], every: bool) -> tuple[list[_Columns], list[list[_
         anchors = [_ANCHORS[c] for c in range(16) if 0xB0 | c in messages]
         tracks.append(b"".join((_PROGRAMS, *anchors, messages)))
     # It looks a few bytes beyond the last track.
+    from symusic.core import ScoreTick  # here, since importing it takes long
+
     score = ScoreTick.from_midi(smf.file(tracks, 480, bytes(16)), True)
     notes, moves, playing = [], defaultdict(list), set()
     for part in score.tracks:

@@ -6,13 +6,14 @@ import contextlib
 import math
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from espressivo.codes import Decoder, Event, Ids, Vocabulary
 from espressivo.engine import Engine, generator
 from espressivo.errors import GenerationError
 from espressivo.play.batch import Row, side_by_side
 from espressivo.play.endings import ENDINGS, Close
-from espressivo.play.player import Choice, Player, Reader
+from espressivo.play.player import Choice, Player, Reader, RuledOut
 from espressivo.play.settings import Settings
 
 __all__ = [
@@ -111,7 +112,7 @@ class Plan:
 def generate(engine: Engine, plan: Plan, seed: int | None) -> Iterator[int]:
     """Play by a plan; return ids one by one, as they are decided."""
     player = _player(engine, plan, seed, None)
-    return (id_ for event in _decided(player, _events(player, plan)) for id_ in event)
+    return _decided(player, plan)
 
 
 def generate_batch(engine: Engine, plan: Plan, seeds: Sequence[int]) -> list[list[int]]:
@@ -124,11 +125,18 @@ def generate_batch(engine: Engine, plan: Plan, seeds: Sequence[int]) -> list[lis
         return [list(generate(engine, plan, seed)) for seed in seeds]
     rows = [Row() for _ in seeds]
     players = [_player(engine, plan, seed, row) for seed, row in zip(seeds, rows, strict=True)]
-    return side_by_side(engine, plan.primer, rows, [_events(player, plan) for player in players])
+    return side_by_side(engine, plan.primer, rows, [_chosen(player, plan) for player in players])
 
 
-Playing = Generator[Choice | Event, int | None, None]
-"""A piece in the making: gives choices, and takes the ids drawn; gives events as they happen."""
+class _Wanted(NamedTuple):
+    """An event that is wanted of a player; see `Player.decide`."""
+
+    ruled_out: RuledOut | None
+    ending: bool
+
+
+_Playing = Generator[_Wanted | Event, Event | None, None]
+"""A piece in the making: asks for events, takes those decided, and gives events as they happen."""
 
 
 def _player(engine: Engine, plan: Plan, seed: int | None, state: Reader | None) -> Player:
@@ -142,20 +150,35 @@ def _player(engine: Engine, plan: Plan, seed: int | None, state: Reader | None) 
     return player
 
 
-def _decided(player: Player, playing: Playing) -> Iterator[Event]:
-    """Draw what a piece in the making chooses, from what its player expects; return its events."""
+def _decided(player: Player, plan: Plan) -> Iterator[int]:
+    """Play by a plan; return the ids of events as they happen."""
+    playing = _events(player, plan)
     with contextlib.suppress(StopIteration):
         given = next(playing)
         while True:
-            if isinstance(given, Choice):
-                id_ = given.sampling.choose(player.logits(), given.share, given.allowed)
-                given = playing.send(int(id_))
+            if isinstance(given, _Wanted):
+                event = player.decide(ruled_out=given.ruled_out, ending=given.ending)
+                given = playing.send(event)
+            else:
+                yield from given
+                given = next(playing)
+
+
+def _chosen(player: Player, plan: Plan) -> Generator[Choice | Event, int, None]:
+    """Do what `_decided` does, but let whoever runs it draw the ids; see `Player.choices`."""
+    playing = _events(player, plan)
+    with contextlib.suppress(StopIteration):
+        given = next(playing)
+        while True:
+            if isinstance(given, _Wanted):
+                event = yield from player.choices(ruled_out=given.ruled_out, ending=given.ending)
+                given = playing.send(event)
             else:
                 yield given
                 given = next(playing)
 
 
-def _events(player: Player, plan: Plan) -> Playing:
+def _events(player: Player, plan: Plan) -> _Playing:
     """Play up to the end of a plan."""
     decoder = player.decoder
     end = None if plan.steps is None else decoder.begin + plan.steps
@@ -165,7 +188,8 @@ def _events(player: Player, plan: Plan) -> Playing:
     changes = [(decoder.begin + round(s * rate), settings) for s, settings in plan.changes]
     counts = plan.notes is not None or close is not None  # whether it matters what begins a note
     events = notes = 0
-    while (end is None or decoder.now < end) and (plan.events is None or events < plan.events):
+    most = math.inf if plan.events is None else plan.events
+    while (end is None or decoder.now < end) and events < most:
         while changes and decoder.now >= changes[0][0]:
             player.settings = changes.pop(0)[1]
         if close is not None:
@@ -180,7 +204,7 @@ def _events(player: Player, plan: Plan) -> Playing:
             if rings_until is not None or not decoder.sounding:
                 break
         ruled_out = None if close is None else close.ruled_out
-        event = yield from player.choices(ruled_out=ruled_out, ending=ending)
+        event = yield _Wanted(ruled_out, ending)
         if event is None:
             return
         begins = counts and player.mask.begins_note(event)

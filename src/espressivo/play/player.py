@@ -26,7 +26,7 @@ from espressivo.errors import GenerationError
 from espressivo.play.loops import LoopDetector
 from espressivo.play.settings import Settings
 
-__all__ = ["Choice", "Mask", "Player", "Reader", "requested", "supported_controls"]
+__all__ = ["Choice", "Mask", "Player", "Reader", "RuledOut", "requested", "supported_controls"]
 
 
 class Reader(Protocol):
@@ -180,6 +180,8 @@ class Player:
         self._free: State | None = None  # reads along, with nothing requested, for guidance
         self._adopt(settings)
         self._drafted: Event | None = None  # decided, and all but its last id is read
+        self._complete = False  # whether it is, or is still being decided
+        self._draft = self.mask.decoder  # which knows of what is read
         self._before: tuple[Reader, State | None] | None = None  # the states before that
         self.state: Reader
         if state is None:
@@ -248,53 +250,53 @@ class Player:
         given : tuple of ids
             What the event begins with.
         """
-        choices = self.choices(ruled_out=ruled_out, ending=ending, given=given)
-        try:
-            choice = next(choices)
-            while True:
-                id_ = choice.sampling.choose(self.logits(), choice.share, choice.allowed)
-                choice = choices.send(int(id_))
-        except StopIteration as decided:
-            event: Event | None = decided.value
-            return event
+        self._open(given)
+        while not self._complete:
+            allowed = self._allowed(ruled_out, ending)
+            id_ = self._sampling.choose_one(self.logits(), self._rng.random(), allowed)
+            self._append(self.mask.cut(self._draft, id_))
+        return self._drafted
 
     def choices(
-        self,
-        *,
-        ruled_out: RuledOut | None = None,
-        ending: bool = True,
-        given: Event = (),
+        self, *, ruled_out: RuledOut | None = None, ending: bool = True
     ) -> Generator[Choice, int, Event | None]:
         """Do what `decide` does, but let whoever runs it draw the ids, from `logits`."""
+        self._open(())
+        while not self._complete:
+            allowed = self._allowed(ruled_out, ending)
+            id_ = yield Choice(allowed, self._sampling, self._rng.random())
+            self._append(self.mask.cut(self._draft, id_))
+        return self._drafted
+
+    def _open(self, given: Event) -> None:
+        """Begin to decide an event, which begins with given ids."""
         if self._drafted is not None:
             self.drop()
-        mask = self.mask
-        decoder = mask.decoder
-        if decoder.ended:
-            return None
+        decoder = self._draft = self.mask.decoder
         overdue = None if given else decoder.overdue()
-        if overdue is not None:
-            return (overdue,)
-        event: Event = ()
-        while True:
-            if len(event) < len(given):
-                id_ = given[len(event)]
-            else:
-                named = () if ruled_out is None else ruled_out(decoder)
-                allowed = mask.allowed(decoder, named, ending)
-                id_ = yield Choice(allowed, self._sampling, self._rng.random())
-                id_ = mask.cut(decoder, id_)
-            event = (*event, id_)
-            if decoder.completes(id_):
-                break
-            if self._before is None:
-                decoder = decoder.copy()
-                free = None if self._free is None else self._free.copy()
-                self._before = self.state.copy(), free
-            decoder.feed(id_)
-            self._read(id_)
-        self._drafted = event
-        return event
+        self._complete = decoder.ended or overdue is not None
+        if decoder.ended:
+            return
+        self._drafted = () if overdue is None else (overdue,)
+        for id_ in given:
+            self._append(id_)
+
+    def _allowed(self, ruled_out: RuledOut | None, ending: bool) -> NDArray[np.bool_]:
+        named = () if ruled_out is None else ruled_out(self._draft)
+        return self.mask.allowed(self._draft, named, ending)
+
+    def _append(self, id_: int) -> None:
+        """Go on with the event that is being decided, and read the id unless it is the last."""
+        self._drafted = (*(self._drafted or ()), id_)
+        if self._draft.completes(id_):
+            self._complete = True
+            return
+        if self._before is None:
+            self._draft = self._draft.copy()
+            free = None if self._free is None else self._free.copy()
+            self._before = self.state.copy(), free
+        self._draft.feed(id_)
+        self._read(id_)
 
     def play(self, event: Event) -> list[Message]:
         """Let an event happen, decided here or elsewhere, and return what is heard of it."""
