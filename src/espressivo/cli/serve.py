@@ -54,11 +54,12 @@ def serve(
     except ModuleNotFoundError as error:
         raise ServerError(f"the page needs {error.name}: pip install 'espressivo[serve]'") from None
     from espressivo.play import bundled
+    from espressivo.views import check_soundfont
 
     models = Models(model_names or bundled())
     models.get(models.names[0])  # a file that is none is an error now
-    if soundfont is not None and not soundfont.is_file():
-        raise ServerError(f"{soundfont}: no such soundfont; give an SF2 or SF3 file")
+    if soundfont is not None:
+        check_soundfont(soundfont)
     token = None if host == "localhost" or loopback(host) else secrets.token_urlsafe(16)
     made = make(models, soundfont, host=host, listeners=listeners, token=token)
 

@@ -12,6 +12,9 @@ by note, so notes whose hashes collide can make it forget, but not err.
 
 from __future__ import annotations
 
+import itertools
+import mmap
+import sys
 from bisect import bisect
 from typing import NamedTuple
 
@@ -88,10 +91,12 @@ class _View:
 
     def __init__(self) -> None:
         self.length = 0  # notes so far, of which the latest are kept
-        self._notes = tuple(_zeros(_SIZE) for _ in _Note._fields)
+        *self._notes, self._latest, self._replaced = _zeros(
+            *(_SIZE for _ in _Note._fields),
+            _SLOTS,  # place + 1 of the turn with each hash
+            _SIZE * len(_ORDERS),  # what each note has replaced in it
+        )
         self._pitch = self._notes[1]
-        self._latest = _zeros(_SLOTS)  # place + 1 of the turn with each hash
-        self._replaced = _zeros(_SIZE * len(_ORDERS))  # what each note has replaced in it
 
     def copy(self, length: int) -> _View:
         """Return a view of its own, as it was after so many notes."""
@@ -377,6 +382,16 @@ def pointed(ids: Ids, vocabulary: Layout) -> NDArray[np.int16]:
     return np.array(rows, np.int16).reshape(-1, len(VIEWS), len(POINTER_FIELDS))
 
 
-def _zeros(size: int) -> memoryview:
-    """Return numbers that take memory only where they are set, faster to read than an array's."""
-    return np.zeros(size, np.int32).data
+def _zeros(*sizes: int) -> list[memoryview]:
+    """Return arrays of zeros, which take memory only where they are set.
+
+    They are faster to read than those of numpy, and of memory that goes back to the system with the
+    last of them: taken from the heap, it would leave holes there when a stream ends.
+    """
+    length = 4 * sum(sizes)
+    if sys.platform == "win32":
+        memory = mmap.mmap(-1, length)
+    else:
+        memory = mmap.mmap(-1, length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    numbers, ends = memoryview(memory).cast("i"), list(itertools.accumulate(sizes))
+    return [numbers[end - size : end] for size, end in zip(sizes, ends, strict=True)]

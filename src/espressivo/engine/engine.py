@@ -24,7 +24,7 @@ from espressivo.codes import POINTER_NUMBERS, Ids, Pointers, Vocabulary, control
 from espressivo.engine.sampling import Sampling
 from espressivo.engine.step import Arrays, Step, gained
 from espressivo.errors import ModelError
-from espressivo.files import intact
+from espressivo.files import intact, regular
 
 __all__ = ["FORMAT", "METADATA_KEY", "Arrays", "Engine", "State"]
 
@@ -373,7 +373,7 @@ def _engine(content: bytes, threads: int) -> Engine:
 
 def _content(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return regular(path).read_bytes()
     except FileNotFoundError:
         raise ModelError(f"{path}: there is no such file: check the name") from None
     except IsADirectoryError:

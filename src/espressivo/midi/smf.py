@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -18,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from espressivo.errors import MidiError
+from espressivo.files import regular
 
 __all__ = [
     "COPYRIGHT",
@@ -141,20 +141,9 @@ def load(path: str | os.PathLike[str]) -> bytes:
         If it cannot be read or is larger than `MAX_BYTES`. The message begins with the path.
     """
     try:
-        status = os.stat(path)
-        if stat.S_ISDIR(status.st_mode):
-            raise MidiError(f"{path}: a folder, not a MIDI file")
-        if not stat.S_ISREG(status.st_mode):
-            raise MidiError(f"{path}: not a regular file")
-        if status.st_size > MAX_BYTES:
-            raise MidiError(
-                f"{path}: {status.st_size} bytes are too many for a MIDI file: at most {MAX_BYTES}"
-            )
-        with open(path, "rb", buffering=0) as file:
-            return file.read(status.st_size)
-    except (OSError, ValueError) as error:  # ValueError: a path that no system allows
-        reason = getattr(error, "strerror", None) or error
-        raise MidiError(f"{path}: cannot be read: {reason}") from None
+        return regular(path, most=MAX_BYTES).read_bytes()
+    except OSError as error:
+        raise MidiError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def unwrap(data: bytes) -> bytes:
