@@ -104,17 +104,20 @@ class Engine:
             for node in self._session.get_inputs()
             if node.name.startswith("state_")
         }
-        self._try(name)
-        unchanged = np.zeros(self.vocabulary.size + 1, np.int64)
+        self._same = np.zeros(self.vocabulary.size + 1, np.int64)
         if notewise:  # the last three states are of the step that is being read
-            unchanged[following(self.vocabulary)[0] > 0] = max(len(self._shapes) - 3, 0)
-        self._unchanged = unchanged.tolist()
+            self._same[following(self.vocabulary)[0] > 0] = max(len(self._shapes) - 3, 0)
+        self._unchanged = self._same.tolist()
+        # No row at all, for the states that an id leaves as they are: copying them takes long.
+        self._unread = self.initial_state(0)
+        self._try(name)
         self._step = _Step(
             self._session,
             self.vocabulary.size,
             self.initial_state(),
             {"controls": self.controls, "pointers": self.pointers},
             self._unchanged,
+            self._unread,
         )
 
     def __reduce__(self) -> tuple[Callable[[bytes, int], Engine], tuple[bytes, int]]:
@@ -142,6 +145,9 @@ class Engine:
     ) -> tuple[NDArray[np.float32], Arrays]:
         """Read sequences and predict after each id.
 
+        Rows whose ids complete no event go ahead, so that the others complete theirs at once:
+        only then the blocks of a note-wise network run.
+
         Parameters
         ----------
         ids : int64 array, shape (T, B), T >= 1
@@ -160,18 +166,33 @@ class Engine:
         state : tuple of arrays
             After the last id.
         """
-        inputs: dict[str, NDArray[Any]] = {}
-        if self.controls:
-            none = np.zeros((ids.shape[1], self.controls), np.float32)
-            inputs["controls"] = none if controls is None else controls
-        if self.pointers and pointers is None:
-            pointers = np.zeros((*ids.shape, self.pointers), np.float32)
-        logits = np.empty((*ids.shape, self.vocabulary.size), np.float32)
-        for t, row in enumerate(ids):
-            if self.pointers and pointers is not None:
-                inputs["pointers"] = pointers[t]
-            logits[t], state = self._run({**inputs, "ids": row}, state)
-        return logits, state
+        length, count = ids.shape
+        logits = np.empty((length, count, self.vocabulary.size), np.float32)
+        after, read = list(state), np.zeros(count, np.int64)
+        while (unread := read < length).any():
+            next_ids = ids[np.minimum(read, length - 1), np.arange(count)]
+            within = unread & (self._same[next_ids] > 0)
+            rows = np.flatnonzero(within if within.any() else unread)
+            kept = int(self._same[next_ids[rows]].min())
+            at = read[rows]
+            inputs: dict[str, NDArray[Any]] = {"ids": next_ids[rows]}
+            if self.controls:
+                none = np.zeros((count, self.controls), np.float32)
+                inputs["controls"] = (none if controls is None else controls)[rows]
+            if self.pointers:
+                none = np.zeros((len(rows), self.pointers), np.float32)
+                inputs["pointers"] = none if pointers is None else pointers[at, rows]
+            every = len(rows) == count
+            some = [array if every else array[:, rows] for array in after[kept:]]
+            logits[at, rows], new = self._run(inputs, (*self._unread[:kept], *some))
+            for number, array in enumerate(new[kept:], kept):
+                if not every:
+                    whole = after[number].copy()
+                    whole[:, rows] = array
+                    array = whole
+                after[number] = array
+            read[rows] += 1
+        return logits, tuple(after)
 
     def pointed(self, ids: Ids) -> NDArray[np.float32] | None:
         """Return what pointers say at the beginning of a list and after each id, for `run`.
@@ -251,7 +272,7 @@ class _Step(threading.local):
     """Buffers bound to a session, in which it reads one id; each thread has its own.
 
     `sides` are the sizes of what it reads beside ids; `same` tells for each id how many of the
-    first states it leaves as they are.
+    first states it leaves as they are, and `unread` are what stands for these.
     """
 
     def __init__(
@@ -261,22 +282,27 @@ class _Step(threading.local):
         state: Arrays,
         sides: dict[str, int],
         same: list[int],
+        unread: Arrays,
     ) -> None:
-        self._session, self._binding, self._same = session, session.io_binding(), same
+        self._session, self._same = session, same
         self._id = np.zeros(1, np.int64)
         self._logits = np.zeros((1, size), np.float32)
         self._before = tuple(np.zeros_like(array) for array in state)
         self._after = tuple(np.zeros_like(array) for array in state)
         self._sides = {n: np.zeros((1, count), np.float32) for n, count in sides.items() if count}
+        self._bindings = {kept: self._bound(unread[:kept]) for kept in set(same)}
+
+    def _bound(self, unread: Arrays) -> Any:
+        """Bind the buffers to the session, but for the first states those that are not read."""
+        binding, kept = self._session.io_binding(), len(unread)
         inputs: dict[str, NDArray[Any]] = {"ids": self._id, **self._sides}
-        inputs |= {f"state_{n}": a for n, a in enumerate(self._before)}
-        outputs = {"logits": self._logits, **{f"next_{n}": a for n, a in enumerate(self._after)}}
-        for bind, arrays in (
-            (self._binding.bind_input, inputs),
-            (self._binding.bind_output, outputs),
-        ):
+        inputs |= {f"state_{n}": a for n, a in enumerate(unread + self._before[kept:])}
+        outputs = {"logits": self._logits}
+        outputs |= {f"next_{n}": a for n, a in enumerate(unread + self._after[kept:])}
+        for bind, arrays in ((binding.bind_input, inputs), (binding.bind_output, outputs)):
             for name, array in arrays.items():
                 bind(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
+        return binding
 
     def run(
         self, id_: int, state: Arrays, sides: dict[str, NDArray[np.float32] | None]
@@ -288,7 +314,7 @@ class _Step(threading.local):
         same = self._same[id_]  # these are neither read nor written, which saves time
         for buffer, array in zip(self._before[same:], state[same:], strict=True):
             buffer[:] = array
-        self._session.run_with_iobinding(self._binding)
+        self._session.run_with_iobinding(self._bindings[same])
         after = tuple([buffer.copy() for buffer in self._after[same:]])
         return self._logits.flatten(), state[:same] + after
 

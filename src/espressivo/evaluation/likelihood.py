@@ -252,12 +252,16 @@ def predicted(model: Model, sequences: Sequence[Ids]) -> list[tuple[_Numbers, ND
         pointers = np.zeros((*ids.shape, model.engine.pointers), np.float32)
         for row, sequence in enumerate(sequences):
             pointers[: len(sequence) + 1, row] = model.engine.pointed(sequence)
+    rows = np.arange(len(sequences))
     for start in range(0, max(lengths), _CHUNK):
+        goes_on = np.array(lengths)[rows] > start
+        if not goes_on.all():
+            rows, state = rows[goes_on], tuple(array[:, goes_on] for array in state)
         end = min(start + _CHUNK, max(lengths))
-        said = None if pointers is None else pointers[start:end]
-        logits, state = model.engine.run(ids[start:end], state, pointers=said)  # (T, B, size)
-        targets = np.minimum(ids[start + 1 : end + 1], nothing - 1)  # what pads is not counted
-        nats[start:end], ranks[start:end] = _marks(logits, targets[..., None])
+        said = None if pointers is None else pointers[start:end, rows]
+        logits, state = model.engine.run(ids[start:end, rows], state, pointers=said)  # (T, B, size)
+        targets = np.minimum(ids[start + 1 : end + 1, rows], nothing - 1)  # pads are not counted
+        nats[start:end, rows], ranks[start:end, rows] = _marks(logits, targets[..., None])
     return [(nats[:length, row], ranks[:length, row]) for row, length in enumerate(lengths)]
 
 
