@@ -104,13 +104,8 @@ class Engine:
             for node in self._session.get_inputs()
             if node.name.startswith("state_")
         }
-        self._same = np.zeros(self.vocabulary.size + 1, np.int64)
-        if notewise:  # the last three states are of the step that is being read
-            self._same[following(self.vocabulary)[0] > 0] = max(len(self._shapes) - 3, 0)
+        self._try(name, notewise)
         self._unchanged = self._same.tolist()
-        # No row at all, for the states that an id leaves as they are: copying them takes long.
-        self._unread = self.initial_state(0)
-        self._try(name)
         self._step = _Step(
             self._session,
             self.vocabulary.size,
@@ -247,10 +242,15 @@ class Engine:
         logits, *after = self._session.run(None, {**inputs, **named})
         return logits, tuple(after)
 
-    def _try(self, name: str) -> None:
+    def _try(self, name: str, notewise: bool) -> None:
         """Read one id, so that a file that does not fit its description fails now."""
         try:
             size, state = self.vocabulary.size, self.initial_state()
+            self._same = np.zeros(size + 1, np.int64)
+            if notewise:  # the last three states are of the step that is being read
+                self._same[following(self.vocabulary)[0] > 0] = max(len(self._shapes) - 3, 0)
+            # No row at all, for the states that an id leaves as they are: copying takes long.
+            self._unread = self.initial_state(0)
             logits, after = self.run(np.array([[size]]), state)
         except Exception as error:  # ONNX Runtime has no common base of its errors
             raise ModelError(

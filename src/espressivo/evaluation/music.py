@@ -7,6 +7,7 @@ says nothing.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -195,12 +196,16 @@ def play(
     names = {f"seed {one}": one for one in range(seed, seed + count)}
     tasks = [(source, seconds, one) for name, one in names.items() if name not in kept]
     for one, performance in _told(_play_one, tasks, "samples", "playing", executor, progress):
-        kept.keep(f"seed {one}", [performance.notes.tolist(), performance.controls.tolist()])
+        kept.keep(f"seed {one}", _plain(performance))
     return [_performance(*kept[name]) for name in names]
 
 
 def _play_one(source: str, seconds: float, seed: int) -> tuple[int, Performance]:
     return seed, loaded(source).generate(seconds=seconds, seed=seed)
+
+
+def _plain(performance: Performance) -> list[Any]:
+    return [performance.notes.tolist(), performance.controls.tolist()]
 
 
 def _performance(notes: list[list[float]], controls: list[list[float]]) -> Performance:
@@ -217,6 +222,7 @@ def continuations(
     *,
     seed: int = 0,
     executor: Executor | None = None,
+    kept: Kept | None = None,
     progress: Progress | None = None,
 ) -> tuple[_Numbers, _Numbers, _Numbers]:
     """Let a model go on for 40 s from 20 s of a piece, to see how much of these comes back.
@@ -227,7 +233,7 @@ def continuations(
         How many patterns of 5 notes were in the primer, and how many there are: in what the model
         plays, in how the piece goes on, and in another piece.
     """
-    rng = np.random.default_rng(seed)
+    kept, rng = kept or Kept(), np.random.default_rng(seed)
     cut = []
     for index in rng.permutation(len(pieces)).tolist():
         piece = midi.read(pieces[index].path)
@@ -240,8 +246,17 @@ def continuations(
         cut.append((piece.slice(begin_s, middle_s), after))
         if len(cut) == count:
             break
-    tasks = [(source, primer, seed + number) for number, (primer, _) in enumerate(cut)]
-    played = _told(_continue_one, tasks, "continuations", "continuing", executor, progress)
+    names = [
+        f"continuation {seed + number} {_digest(cut[number][0])}" for number in range(len(cut))
+    ]
+    tasks = [
+        (source, primer, seed + number, name)
+        for number, ((primer, _), name) in enumerate(zip(cut, names, strict=True))
+        if name not in kept
+    ]
+    for name, one in _told(_continue_one, tasks, "continuations", "continuing", executor, progress):
+        kept.keep(name, _plain(one))
+    played = [_performance(*kept[name]) for name in names]
     others = [*cut[1:], *cut[:1]]
     found = [
         [shared_patterns(continuation, primer, _PATTERN) for continuation in (mine, own, another)]
@@ -251,8 +266,15 @@ def continuations(
     return model, people, unrelated
 
 
-def _continue_one(source: str, primer: Performance, seed: int) -> Performance:
-    return loaded(source).generate(primer=primer, seconds=_CONTINUATION_S, ending="cut", seed=seed)
+def _continue_one(
+    source: str, primer: Performance, seed: int, name: str
+) -> tuple[str, Performance]:
+    model = loaded(source)
+    return name, model.generate(primer=primer, seconds=_CONTINUATION_S, ending="cut", seed=seed)
+
+
+def _digest(performance: Performance) -> str:
+    return hashlib.sha256(repr(_plain(performance)).encode()).hexdigest()[:16]
 
 
 def clips(

@@ -246,6 +246,7 @@ def evaluate(
             pieces.found,
             most=_QUICK_PIECES if quick else PIECES,
             executor=modelled,
+            kept=kept,
             progress=progress,
         )
         music = None
@@ -260,7 +261,13 @@ def evaluate(
                 progress=progress,
             )
             own = continuations(
-                source, samples, pieces.found, seed=seed, executor=modelled, progress=progress
+                source,
+                samples,
+                pieces.found,
+                seed=seed,
+                executor=modelled,
+                kept=kept,
+                progress=progress,
             )
             music = listen(
                 played,
