@@ -12,7 +12,6 @@ import functools
 import hashlib
 import json
 import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from espressivo import telemetry
 from espressivo.codes import POINTER_NUMBERS, Ids, Pointers, Vocabulary, controls_within, following
 from espressivo.engine.sampling import Sampling
+from espressivo.engine.step import Arrays, Step
 from espressivo.errors import ModelError
 from espressivo.files import intact
 
@@ -38,9 +38,6 @@ _OUTSIDE = b"\x0a\x08location\x12"  # how an ONNX file names another that holds 
 
 METADATA_KEY = "espressivo"
 """Where in the metadata of the graph its description stands."""
-
-Arrays = tuple[NDArray[np.float32], ...]
-"""What a network remembers, as many arrays as its kind needs, each (layers, B, ...)."""
 
 _DEFAULT = Sampling()
 _HEALS = "fetch or export it again"
@@ -106,7 +103,7 @@ class Engine:
         }
         self._try(name, notewise)
         self._unchanged = self._same.tolist()
-        self._step = _Step(
+        self._step = Step(
             self._session,
             self.vocabulary.size,
             self.initial_state(),
@@ -266,57 +263,6 @@ class Engine:
                 f"{name}: its graph gives arrays of {shapes} and its description says "
                 f"{expected}: export it again"
             )
-
-
-class _Step(threading.local):
-    """Buffers bound to a session, in which it reads one id; each thread has its own.
-
-    `sides` are the sizes of what it reads beside ids; `same` tells for each id how many of the
-    first states it leaves as they are, and `unread` are what stands for these.
-    """
-
-    def __init__(
-        self,
-        session: Any,
-        size: int,
-        state: Arrays,
-        sides: dict[str, int],
-        same: list[int],
-        unread: Arrays,
-    ) -> None:
-        self._session, self._same = session, same
-        self._id = np.zeros(1, np.int64)
-        self._logits = np.zeros((1, size), np.float32)
-        self._before = tuple(np.zeros_like(array) for array in state)
-        self._after = tuple(np.zeros_like(array) for array in state)
-        self._sides = {n: np.zeros((1, count), np.float32) for n, count in sides.items() if count}
-        self._bindings = {kept: self._bound(unread[:kept]) for kept in set(same)}
-
-    def _bound(self, unread: Arrays) -> Any:
-        """Bind the buffers to the session, but for the first states those that are not read."""
-        binding, kept = self._session.io_binding(), len(unread)
-        inputs: dict[str, NDArray[Any]] = {"ids": self._id, **self._sides}
-        inputs |= {f"state_{n}": a for n, a in enumerate(unread + self._before[kept:])}
-        outputs = {"logits": self._logits}
-        outputs |= {f"next_{n}": a for n, a in enumerate(unread + self._after[kept:])}
-        for bind, arrays in ((binding.bind_input, inputs), (binding.bind_output, outputs)):
-            for name, array in arrays.items():
-                bind(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
-        return binding
-
-    def run(
-        self, id_: int, state: Arrays, sides: dict[str, NDArray[np.float32] | None]
-    ) -> tuple[NDArray[np.float32], Arrays]:
-        self._id.fill(id_)
-        for name, buffer in self._sides.items():
-            given = sides[name]
-            buffer[:] = 0 if given is None else given
-        same = self._same[id_]  # these are neither read nor written, which saves time
-        for buffer, array in zip(self._before[same:], state[same:], strict=True):
-            buffer[:] = array
-        self._session.run_with_iobinding(self._bindings[same])
-        after = tuple([buffer.copy() for buffer in self._after[same:]])
-        return self._logits.flatten(), state[:same] + after
 
 
 class State:

@@ -46,7 +46,7 @@ __all__ = [
 POSITIONS = (0, 10, 100, 500, 1000, 2000, 5000, 10_000, 20_000)
 """Where in a piece, counted in events, the parts begin that are also summed apart."""
 
-_ROWS = 8  # pieces side by side: more are hardly faster, and differ more in length
+_ROWS = 4  # pieces side by side: more are hardly faster, and tell less of progress
 _CHUNK = 256  # events read at a time
 
 _Numbers = NDArray[np.float64]

@@ -35,7 +35,7 @@ __all__ = ["PIECES", "Recall", "recall"]
 PIECES = 24
 """Pieces that have a passage each, unless another number is given."""
 
-_ROWS = 8  # passages side by side
+_ROWS = 4  # passages side by side
 
 _Numbers = NDArray[np.float64]
 
