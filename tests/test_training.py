@@ -258,7 +258,7 @@ def test_a_validation_reads_passages_far_into_pieces_and_probes_of_memory(
     dataset = write_dataset(tmp_path / "data", pieces=5, notes=600, code=code)
     network = OVER_NOTES if code == "notes" else SMALL.network
     config = dataclasses.replace(
-        SMALL, network=network, cut=Cut(4, 32, carried=True), validate_every=500
+        SMALL, network=network, cut=Cut(4, 32, carried=True), validate_every=5000
     )
     torch.manual_seed(0)
     built = build(network, dataset.vocabulary)
@@ -307,7 +307,7 @@ def test_a_validation_reads_a_twentieth_of_what_is_learned(
 
     monkeypatch.setattr(training_validation, "read", counted)
     validated(build(OVER_NOTES, dataset.vocabulary), dataset, config)
-    assert sum(seen) < 1.1 * 0.05 * 1000 * 4 * 32
+    assert 0.03 < sum(seen) / (1000 * 4 * 32) < 0.05
 
 
 def test_another_seed_gives_other_weights(dataset: Dataset, tmp_path: Path) -> None:

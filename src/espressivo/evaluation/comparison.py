@@ -136,7 +136,7 @@ class Side:
         return (
             f"{several(self.pieces, 'piece')} that all reports have{part}. Nats: less is better. "
             f"Differences are to {self.columns[0].name}, with 95 % intervals over the same pieces. "
-            "Better, worse, nearer to people and farther from them are said only where it is shown, "
+            "Better, worse, nearer to people and farther from them are said where it is shown, "
             "with Holm's correction over all rows."
         )
 
