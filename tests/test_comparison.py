@@ -17,7 +17,17 @@ EVENTS = np.array([100, 250, 80, 400, 120, 60])
 HARD = np.array([1.0, 3.0, 2.0, 1.5, 2.5, 4.0])  # nats per event that any model needs
 
 
-def report(path, name, extra, *, pieces=range(6), vocabulary="seed", first_events=None, music=None):
+def report(
+    path,
+    name,
+    extra,
+    *,
+    pieces=range(6),
+    vocabulary="seed",
+    first_events=None,
+    music=None,
+    passed=None,
+):
     """A report of a model that needs some nats per event more than any must."""
     scored = []
     for piece in pieces:
@@ -34,9 +44,9 @@ def report(path, name, extra, *, pieces=range(6), vocabulary="seed", first_event
         )
     path.mkdir()
     about = {
-        "format": 2,
+        "format": 3,
         "recall": {"past": {"0 s": [[40.0, 4], [60.0, 5]]}, "copy": {}},
-        "model": {"name": name, "vocabulary": vocabulary},
+        "model": {"name": name, "vocabulary": vocabulary, "passed": passed},
         "data": {"first_events": first_events},
         "music": music,
         "pieces": scored,
@@ -62,6 +72,7 @@ def music(overlap, looping, people=0.0):
         "model": {"loops": loops.tolist()},
         "people": {"loops": humans.tolist()},
         "references": {"loop": {"loops": {"value": 1.0, "low": None, "high": None}}},
+        "beside_people": {"loop": {"loops": "more than people"}},
     }
 
 
@@ -135,6 +146,42 @@ def test_nearer_and_farther_are_said_only_where_it_is_shown(tmp_path):
     assert found["hardly"]["loops"] == nothing
 
 
+def test_what_tells_a_player_from_people_is_said(tmp_path):
+    straight = report(tmp_path / "a", "a", 0.2, music=music(0.9, looping=0.0))
+    looping = report(tmp_path / "b", "b", 0.2, music=music(0.9, looping=0.5))
+    side = compare([straight, looping])
+    table = next(one for one in side.tables() if one.title.startswith("What each sign"))
+    assert table.head == ("", "loop", "a", "b")
+    assert [row[1:] for row in table.rows] == [("1.000 differs", "0.000", "0.500 differs")]
+
+
+def test_what_is_learned_by_heart_stands_by_the_share_of_training_passed(tmp_path):
+    def heard(notes):
+        runs = np.stack((np.full(40, float(notes)), np.ones(40)), axis=1)
+        people = np.stack((np.full(60, 12.0), np.ones(60)), axis=1)
+        played = music(0.9, looping=0.0)
+        return played | {
+            "model": {"shared_run": runs.tolist(), "copied": (runs * [0, 1]).tolist()},
+            "people": {"shared_run": people.tolist()},
+        }
+
+    reports = [
+        report(tmp_path / f"{passed}", f"at {passed}", 0.2, music=heard(notes), passed=passed)
+        for passed, notes in ((1.0, 60), (0.25, 9), (0.5, 20))
+    ]
+    unknown = report(tmp_path / "unknown", "unknown", 0.2, music=heard(7))
+    tables = compare([*reports, unknown]).tables()
+    table = next(one for one in tables if one.title.startswith("Memorisation, by"))
+    assert [row[:2] for row in table.rows] == [
+        ("25 %", "at 0.25"),
+        ("50 %", "at 0.5"),
+        ("100 %", "at 1.0"),
+    ]
+    assert [row[2].split(" ")[0] for row in table.rows] == ["9.000", "20.000", "60.000"]
+    assert {row[3].split(" ")[0] for row in table.rows} == {"12.000"}
+    assert all("Memorisation, by" not in one.title for one in compare([unknown]).tables())
+
+
 def test_quick_reports_are_compared_with_quick_ones_alone(tmp_path):
     one = report(tmp_path / "a", "one", 0)
     other = report(tmp_path / "b", "other", 0, first_events=500)
@@ -157,8 +204,8 @@ def test_models_of_one_name_are_told_apart(tmp_path, monkeypatch):
         ("{", "is no report"),
         ("[]", "is no report"),
         ('{"format": 1}', "format 1"),
-        ('{"format": 2, "pieces": [{}]}', "is no report"),
-        ('{"format": 2, "pieces": []}', "is no report"),
+        ('{"format": 3, "pieces": [{}]}', "is no report"),
+        ('{"format": 3, "pieces": []}', "is no report"),
     ],
 )
 def test_what_is_no_report_is_refused(tmp_path, text, words):

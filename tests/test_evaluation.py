@@ -20,8 +20,10 @@ from espressivo.data.corpus import prepare
 from espressivo.data.shards import processes
 from espressivo.errors import DataError, ModelError
 from espressivo.evaluation import likelihood, music
+from espressivo.evaluation import recall as recalling
 from espressivo.evaluation.baselines import opened
 from espressivo.evaluation.intervals import resamples, share
+from espressivo.evaluation.kept import Kept
 from espressivo.evaluation.likelihood import Score, predicted, score, summarise
 from espressivo.evaluation.music import listen, remembered
 from espressivo.evaluation.page import page
@@ -327,6 +329,8 @@ def test_people_are_more_like_people_than_a_unigram_is(folder, baseline):
 
 def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path, folder, monkeypatch):
     settings = {"samples": 3, "seconds": 4}
+    folder = shutil.copytree(folder, tmp_path / "midi")
+    played(5, notes=500).write(folder / "long.mid")  # of which passages are read and gone on from
     whole = evaluate("seed", [folder], **settings).to_dict()
     kept = tmp_path / "unfinished.jsonl"
 
@@ -334,27 +338,31 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path, folder, monkeypat
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("espressivo.evaluation.report.continuations", stopped)
+        patch.setattr("espressivo.evaluation.report.listen", stopped)
         with pytest.raises(KeyboardInterrupt):
             evaluate("seed", [folder], resume=kept, **settings)
     text = kept.read_text()
     kept.write_text(text[: len(text) - 40])  # killed while it wrote
     done = []
-    for name in ("_score_group", "_play_one"):
-        module = likelihood if name == "_score_group" else music
+    for module, name in (
+        (likelihood, "_score_group"),
+        (recalling, "_amounts"),
+        (music, "_play_one"),
+        (music, "_continue_one"),
+    ):
         before = getattr(module, name)
         monkeypatch.setattr(
             module, name, lambda *args, f=before, name=name: (done.append(name), f(*args))[1]
         )
     again_ = evaluate("seed", [folder], resume=kept, **settings).to_dict()
-    assert done == ["_play_one"]  # the sample that was cut off
+    assert done == ["_continue_one"]  # the one that was cut off
     del whole["made"], again_["made"]
     assert again_ == whole
     assert not kept.exists()
-    kept.write_text(text.replace('"seconds": 4', '"seconds": 5', 1))  # of other settings
-    done.clear()
-    evaluate("seed", [folder], resume=kept, **settings)
-    assert done.count("_play_one") == 3
+    kept.write_text(text)
+    made_from = json.loads(text.partition("\n")[0])["made_from"]
+    assert "seed 0" in Kept(kept, made_from)
+    assert "seed 0" not in Kept(kept, {**made_from, "seconds": 5})
 
 
 def test_a_half_is_measured_alone(folder):

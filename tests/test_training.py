@@ -176,7 +176,7 @@ def test_a_network_over_notes_learns_two_phrases_by_heart(
 
 def test_a_run_leaves_its_curve_and_its_checkpoints(dataset: Dataset, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    outcome = train(dataset, run, SMALL, accelerator="cpu")
+    outcome = train(dataset, run, dataclasses.replace(SMALL, keep=2), accelerator="cpu")
     with (run / "log.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     measured = [float(row["validation_nats"]) for row in rows if row["validation_nats"]]
@@ -187,6 +187,9 @@ def test_a_run_leaves_its_curve_and_its_checkpoints(dataset: Dataset, tmp_path: 
         p.name for p in run.iterdir()
     }
     assert not list(run.glob(".*"))
+    kept = {p.name: Checkpoint.load(p).step for p in run.glob("passed-*")}
+    thirds = [-(-part * outcome.updates // 3) for part in (1, 2)]
+    assert kept == {"passed-33.ckpt": thirds[0], "passed-67.ckpt": thirds[1]}
     network, checkpoint = load_network(run / "best.ckpt")
     again = validated(network, dataset, SMALL)
     assert again == pytest.approx(checkpoint.best_nats, rel=1e-5)
@@ -255,7 +258,7 @@ def test_a_validation_reads_passages_far_into_pieces_and_probes_of_memory(
     dataset = write_dataset(tmp_path / "data", pieces=5, notes=600, code=code)
     network = OVER_NOTES if code == "notes" else SMALL.network
     config = dataclasses.replace(
-        SMALL, network=network, cut=Cut(4, 32, carried=True), validate_every=500
+        SMALL, network=network, cut=Cut(4, 32, carried=True), validate_every=5000
     )
     torch.manual_seed(0)
     built = build(network, dataset.vocabulary)
@@ -304,7 +307,7 @@ def test_a_validation_reads_a_twentieth_of_what_is_learned(
 
     monkeypatch.setattr(training_validation, "read", counted)
     validated(build(OVER_NOTES, dataset.vocabulary), dataset, config)
-    assert sum(seen) < 1.1 * 0.05 * 1000 * 4 * 32
+    assert 0.03 < sum(seen) / (1000 * 4 * 32) < 0.05
 
 
 def test_another_seed_gives_other_weights(dataset: Dataset, tmp_path: Path) -> None:

@@ -80,6 +80,7 @@ def export(
         vocabulary = checkpoint.vocabulary
         card |= {
             "steps": checkpoint.step,
+            "passed": round(checkpoint.step / max(checkpoint.steps, 1), 4),
             "events": checkpoint.events,
             "seconds": round(checkpoint.seconds),
             "validation_nats_per_event": finite(checkpoint.best_nats),

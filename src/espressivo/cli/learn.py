@@ -215,6 +215,12 @@ class _NetworkName(click.ParamType[Any]):
 @click.option("--validate-every", type=_COUNT, default=500, help="Updates between validations.")
 @click.option("--patience", type=_COUNT, help="Stop after so many validations without a new best.")
 @click.option("--checkpoint-every", type=Between(0), default=300.0, help="Seconds in between.")
+@click.option(
+    "--keep",
+    type=click.IntRange(0, 99),
+    default=0,
+    help="Checkpoints that stay, at even shares of the run: 3 leaves passed-25.ckpt and so on.",
+)
 @click.option("--seed", type=click.IntRange(0), default=0, help="Of weights, order, augmentation.")
 @click.option("--compile/--no-compile", default=False, help="Compile; suits delta and notewise.")
 @click.option("--precision", default="auto", help="auto, 32-true, bf16-mixed, ...")
@@ -351,6 +357,7 @@ def _configured(options: dict[str, Any], network: NetworkConfig) -> TrainingConf
                 "average",
                 "validate_every",
                 "patience",
+                "keep",
                 "only",
                 "seed",
                 "compile",
@@ -417,6 +424,7 @@ def _resumed(config: TrainingConfig, given: dict[str, Any]) -> TrainingConfig:
         "patience": "patience",
         "validate_every": "validate_every",
         "checkpoint_every": "checkpoint_every_s",
+        "keep": "keep",
     }
     others = sorted(set(given) - set(names))
     if others:

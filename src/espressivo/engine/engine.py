@@ -33,7 +33,7 @@ FORMAT = 6
 controls; from version 4 on its vocabulary may be note-wise; from version 5 on it is sealed, and may
 read pointers; from version 6 on a state can be a window, of which the graph gives what it gains."""
 
-_OLDEST_FORMAT, _OLDEST_SEALED, _OLDEST_SPARING = 2, 5, 6
+_OLDEST_FORMAT, _OLDEST_SEALED = 2, 5
 _OUTSIDE = b"\x0a\x08location\x12"  # how an ONNX file names another that holds some of its weights
 
 METADATA_KEY = "espressivo"
@@ -102,22 +102,6 @@ class Engine:
             if node.name.startswith("state_")
         }
         self._try(name, notewise)
-        given = {node.name: node.shape for node in self._session.get_outputs()}
-        windows = [
-            n
-            for n, (_, _, *rest) in enumerate(self._shapes.values())
-            if rest[0] != given[f"next_{n}"][2]
-        ]
-        self._step = Step(
-            self._session,
-            self.vocabulary.size,
-            self.initial_state(),
-            self.controls,
-            self.pointers,
-            self._unchanged,
-            windows,
-            copies=description["format"] < _OLDEST_SPARING,
-        )
 
     def __reduce__(self) -> tuple[Callable[[bytes, int], Engine], tuple[bytes, int]]:
         """Pickle the content of the model file; a session cannot be."""
@@ -144,6 +128,9 @@ class Engine:
     ) -> tuple[NDArray[np.float32], Arrays]:
         """Read sequences and predict after each id.
 
+        Rows whose ids complete no event go ahead, so that the others complete theirs at once:
+        only then the blocks of a note-wise network run.
+
         Parameters
         ----------
         ids : int64 array, shape (T, B), T >= 1
@@ -162,18 +149,39 @@ class Engine:
         state : tuple of arrays
             After the last id.
         """
-        inputs: dict[str, NDArray[Any]] = {}
-        if self.controls:
-            none = np.zeros((ids.shape[1], self.controls), np.float32)
-            inputs["controls"] = none if controls is None else controls
-        if self.pointers and pointers is None:
-            pointers = np.zeros((*ids.shape, self.pointers), np.float32)
-        logits = np.empty((*ids.shape, self.vocabulary.size), np.float32)
-        for t, row in enumerate(ids):
-            if self.pointers and pointers is not None:
-                inputs["pointers"] = pointers[t]
-            logits[t], state = self._run({**inputs, "ids": row}, state)
-        return logits, state
+        length, count = ids.shape
+        logits = np.empty((length, count, self.vocabulary.size), np.float32)
+        if count == 1:
+            asked = None if controls is None else controls[0]
+            for t, id_ in enumerate(ids[:, 0].tolist()):
+                said = None if pointers is None else pointers[t, 0]
+                logits[t, 0], state = self.step(id_, state, asked, said)
+            return logits, state
+        after, read = list(state), np.zeros(count, np.int64)
+        while (unread := read < length).any():
+            next_ids = ids[np.minimum(read, length - 1), np.arange(count)]
+            within = unread & (self._same[next_ids] > 0)
+            rows = np.flatnonzero(within if within.any() else unread)
+            kept = int(self._same[next_ids[rows]].min())
+            at = read[rows]
+            inputs: dict[str, NDArray[Any]] = {"ids": next_ids[rows]}
+            if self.controls:
+                none = np.zeros((count, self.controls), np.float32)
+                inputs["controls"] = (none if controls is None else controls)[rows]
+            if self.pointers:
+                none = np.zeros((len(rows), self.pointers), np.float32)
+                inputs["pointers"] = none if pointers is None else pointers[at, rows]
+            every = len(rows) == count
+            some = [array if every else array[:, rows] for array in after[kept:]]
+            logits[at, rows], new = self._run(inputs, (*self._unread[:kept], *some))
+            for number, array in enumerate(new[kept:], kept):
+                if not every:
+                    whole = after[number].copy()
+                    whole[:, rows] = array
+                    array = whole
+                after[number] = array
+            read[rows] += 1
+        return logits, tuple(after)
 
     def pointed(self, ids: Ids) -> NDArray[np.float32] | None:
         """Return what pointers say at the beginning of a list and after each id, for `run`.
@@ -226,18 +234,31 @@ class Engine:
     ) -> tuple[NDArray[np.float32], Arrays]:
         named = dict(zip(self._shapes, state, strict=True))
         logits, *given = self._session.run(None, {**inputs, **named})
-        reads = np.array([not self._unchanged[id_] for id_ in inputs["ids"].tolist()])
-        return logits, gained(state, given, reads)
+        return logits, gained(state, given)
 
     def _try(self, name: str, notewise: bool) -> None:
-        """Read one id, so that a file that does not fit its description fails now."""
+        """Read an id, and two side by side, so that a file that does not do what it says fails."""
         try:
-            unchanged = np.zeros(self.vocabulary.size + 1, np.int64)
-            if notewise:  # the last three states are of the step that is being read
-                unchanged[following(self.vocabulary)[0] > 0] = max(len(self._shapes) - 3, 0)
-            self._unchanged = unchanged.tolist()
             size, state = self.vocabulary.size, self.initial_state()
-            logits, after = self.run(np.array([[size]]), state)
+            self._same = np.zeros(size + 1, np.int64)
+            if notewise:  # the last three states are of the step that is being read
+                self._same[following(self.vocabulary)[0] > 0] = max(len(self._shapes) - 3, 0)
+            self._unchanged = self._same.tolist()
+            # No row at all, for the states that an id leaves as they are: copying takes long.
+            self._unread = self.initial_state(0)
+            given = {node.name: node.shape for node in self._session.get_outputs()}
+            self._step = Step(
+                self._session,
+                size,
+                state,
+                self.controls,
+                self.pointers,
+                self._unchanged,
+                self._unread,
+                [n for n, a in enumerate(state) if given[f"next_{n}"][2] != a.shape[2]],
+            )
+            logits, after = self.run(np.array([[size, size]]), self.initial_state(2))
+            logits, after = logits[:, :1], tuple(array[:, :1] for array in after)
         except Exception as error:  # ONNX Runtime has no common base of its errors
             raise ModelError(
                 f"{name}: its graph does not fit its description ({_one_line(error)}): "

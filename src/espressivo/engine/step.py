@@ -21,8 +21,8 @@ _TAPES = 4  # states that can take turns on a thread before their windows are co
 class Step(threading.local):
     """What a thread reads ids with, one at a time: `own`, made as `Buffers` are."""
 
-    def __init__(self, *made_of: Any, **options: Any) -> None:
-        self.own = Buffers(*made_of, **options)
+    def __init__(self, *made_of: Any) -> None:
+        self.own = Buffers(*made_of)
 
 
 class Buffers:
@@ -42,10 +42,10 @@ class Buffers:
         The sizes of what it reads beside ids.
     same : list of int
         For each id how many of the first states it leaves as they are.
+    unread : arrays
+        What stands for such states, of no row.
     windows : sequence of int
         Numbers of the states that are windows.
-    copies : bool
-        Whether a run gives the states too that an id leaves as they are.
     """
 
     def __init__(
@@ -56,9 +56,8 @@ class Buffers:
         controls: int,
         pointers: int,
         same: list[int],
+        unread: Arrays,
         windows: Sequence[int],
-        *,
-        copies: bool,
     ) -> None:
         self._session, self._same, self._windows = session, same, windows
         self._id = np.zeros(1, np.int64)
@@ -72,17 +71,18 @@ class Buffers:
         ]
         self._kept = [n for n in range(len(state)) if n not in windows]
         self._tapes: dict[int, _Tape] = {}  # by the identity of the first window that ends each
-        self._bindings = {kept: self._bound(0 if copies else kept) for kept in sorted(set(same))}
+        self._bindings = {kept: self._bound(unread[:kept]) for kept in sorted(set(same))}
 
-    def _bound(self, kept: int) -> Any:
-        """Bind the buffers, but not for what becomes of the first so many states."""
-        binding = self._session.io_binding()
+    def _bound(self, unread: Arrays) -> Any:
+        """Bind the buffers, but for the first states those that are not read, and give nothing."""
+        binding, kept = self._session.io_binding(), len(unread)
         inputs: dict[str, NDArray[Any]] = {"ids": self._id}
         if self._controls is not None:
             inputs["controls"] = self._controls
         if self._pointers is not None:
             inputs["pointers"] = self._pointers
-        inputs |= {f"state_{n}": array for n, array in enumerate(self._before)}
+        states = (*unread, *self._before[kept:])
+        inputs |= {f"state_{n}": array for n, array in enumerate(states)}
         outputs = {f"next_{n}": array for n, array in enumerate(self._after) if n >= kept}
         for name, array in inputs.items():
             binding.bind_input(name, *_where(array))
@@ -164,30 +164,16 @@ class _Tape:
         return [buffer[:, :, self._end - self._length : self._end] for buffer in self._buffers]
 
 
-def gained(state: Arrays, given: list[NDArray[np.float32]], reads: NDArray[np.bool_]) -> Arrays:
+def gained(state: Sequence[NDArray[np.float32]], given: Sequence[NDArray[np.float32]]) -> Arrays:
     """Return a state after a run, of what the run has given of each of its arrays.
 
-    Parameters
-    ----------
-    state : tuple of arrays, each (layers, B, ...)
-    given : list of arrays
-        An array as it is now; or no rows, where none has changed; or the position that a window
-        gains.
-    reads : bool array, shape (B,)
-        In which rows an event has been completed, so that windows move on.
+    That is an array as it is now, or the position that a window, (layers, B, positions, ...), gains
+    (or no row, of a state that is not read).
     """
-    after = []
-    for before, new in zip(state, given, strict=True):
-        if new.shape == before.shape:
-            after.append(new)
-        elif not new.shape[1]:
-            after.append(before)
-        else:
-            moved = np.concatenate((before[:, :, 1:], new), axis=2)
-            if not reads.all():
-                moved[:, ~reads] = before[:, ~reads]
-            after.append(moved)
-    return tuple(after)
+    return tuple(
+        new if new.shape == before.shape else np.concatenate((before, new), axis=2)[:, :, 1:]
+        for before, new in zip(state, given, strict=True)
+    )
 
 
 def _where(array: NDArray[Any]) -> tuple[str, int, type, tuple[int, ...], int]:

@@ -26,11 +26,17 @@ from espressivo.evaluation.intervals import (
 )
 from espressivo.evaluation.report import FORMAT
 from espressivo.evaluation.table import (
+    ALIKE,
+    ASTRAY,
+    BESIDE_PEOPLE,
+    MEMORISED,
     PEOPLE,
     ROWS,
     Figure,
+    beside_people,
     farther_from_people,
     figures,
+    several,
     verdicts,
 )
 from espressivo.files import regular, replacing
@@ -48,6 +54,8 @@ class Column:
     Parameters
     ----------
     name, vocabulary : str
+    passed : float, optional
+        Share of its training that had passed, 0..1, where the model says so.
     nats : dict of str to Estimate
         Per ``event``, ``note`` and ``second``.
     more : dict of str to Difference, or None
@@ -63,10 +71,13 @@ class Column:
         Figures of what it plays and of people in its vocabulary; empty where it did not play.
     verdicts : dict of str to str
         Of nats, overlaps and measures: whether it is nearer to people than the first model.
+    beside_people : dict of str to str
+        Of measures: whether it differs from people.
     """
 
     name: str
     vocabulary: str
+    passed: float | None
     nats: dict[str, Estimate]
     more: dict[str, Difference | None]
     by_class: dict[str, float]
@@ -75,6 +86,7 @@ class Column:
     measures: dict[str, Estimate]
     people: dict[str, Estimate]
     verdicts: dict[str, str]
+    beside_people: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -99,12 +111,15 @@ class Side:
     columns : tuple of Column
     references : dict of str to dict of str to Estimate
         Figures of what is made of people's clips, in the vocabulary of the first that played.
+    beside_people : dict of str to dict of str to str
+        Whether these differ from people's.
     """
 
     pieces: int
     first_events: int | None
     columns: tuple[Column, ...]
     references: dict[str, dict[str, Estimate]]
+    beside_people: dict[str, dict[str, str]]
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values, for JSON."""
@@ -119,10 +134,10 @@ class Side:
         """Say what is compared."""
         part = f", the first {self.first_events} events of each" if self.first_events else ""
         return (
-            f"{self.pieces} pieces that all reports have{part}. Nats: less is better. Differences "
-            f"are to {self.columns[0].name}, with 95 % intervals over the same pieces. Better, "
-            "worse, nearer to people and farther from them are said only where the difference is "
-            "shown, with Holm's correction over all rows."
+            f"{several(self.pieces, 'piece')} that all reports have{part}. Nats: less is better. "
+            f"Differences are to {self.columns[0].name}, with 95 % intervals over the same pieces. "
+            "Better, worse, nearer to people and farther from them are said where it is shown, "
+            "with Holm's correction over all rows."
         )
 
     def tables(self) -> list[Table]:
@@ -162,6 +177,7 @@ class Side:
         for group in dict.fromkeys(row.group for row in ROWS.values()):
             names = [name for name, row in ROWS.items() if row.group == group]
             tables.append(self._measures(group, names))
+        tables += [self._told(), self._by_share_passed()]
         tables.append(
             self._plain("Overlap with human clips", [one.overlaps for one in self.columns], True)
         )
@@ -200,6 +216,44 @@ class Side:
         )
         models = (column.name for column in self.columns)
         return Table(group.capitalize(), ("", "people", *self.references, *models), rows)
+
+    def _told(self) -> Table:
+        """Return which players each sign of going astray tells from people."""
+        names = [name for name, row in ROWS.items() if row.group == ASTRAY]
+        players = {
+            **{name: (of, self.beside_people[name]) for name, of in self.references.items()},
+            **{one.name: (one.measures, one.beside_people) for one in self.columns},
+        }
+        rows = []
+        for name in names:
+            figures_of = {who: of[name] for who, (of, _) in players.items() if name in of}
+            told = [who for who in figures_of if players[who][1].get(name, ALIKE) != ALIKE]
+            if figures_of:
+                cells = (
+                    f"{figures_of[who].value:.3f}{' differs' * (who in told)}"
+                    if who in figures_of
+                    else ""
+                    for who in players
+                )
+                rows.append((ROWS[name].title, *cells))
+        return Table(
+            "What each sign of going astray tells from people", ("", *players), tuple(rows)
+        )
+
+    def _by_share_passed(self) -> Table:
+        """Return the longest shared runs of models that say how much of training had passed."""
+        known = [(one.passed, one) for one in self.columns if one.passed is not None]
+        rows = [
+            (
+                f"{100 * passed:.0f} %",
+                one.name,
+                *(_cell(of.get(name)) for name in MEMORISED for of in (one.measures, one.people)),
+            )
+            for passed, one in sorted(known, key=lambda pair: pair[0])
+            if any(name in one.measures for name in MEMORISED)
+        ]
+        titles = [text for name in MEMORISED for text in (ROWS[name].title, "people")]
+        return Table("Memorisation, by share of training passed", ("", "", *titles), tuple(rows))
 
     def lines(self) -> list[str]:
         """Return the figures as text."""
@@ -241,8 +295,8 @@ def compare(paths: Sequence[Path]) -> Side:
         _column(name, report, mine, None if report is reports[0] else (reports[0], sums[0]))
         for name, report, mine in zip(names, reports, sums, strict=True)
     ]
-    references = next((report.references for report in reports if report.references), {})
-    return Side(len(common), lengths.pop(), tuple(columns), references)
+    played = next((report for report in reports if report.references), reports[0])
+    return Side(len(common), lengths.pop(), tuple(columns), played.references, played.beside_people)
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,6 +305,7 @@ class _Report:
 
     name: str
     vocabulary: str
+    passed: float | None
     first_events: int | None
     pieces: dict[str, dict[str, Any]]
     recall: dict[str, Estimate]
@@ -258,6 +313,7 @@ class _Report:
     model: dict[str, Figure]
     people: dict[str, Figure]
     references: dict[str, dict[str, Estimate]]
+    beside_people: dict[str, dict[str, str]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -296,10 +352,17 @@ def _read(path: Path) -> _Report:
                 "'espressivo evaluate' again"
             )
         _Sums.of(report["pieces"])
-        music = report["music"] or {"features": [], "model": {}, "people": {}, "references": {}}
+        music = report["music"] or {
+            "features": [],
+            "model": {},
+            "people": {},
+            "references": {},
+            "beside_people": {},
+        }
         return _Report(
             str(report["model"]["name"]),
             report["model"]["vocabulary"],
+            report["model"].get("passed"),
             report["data"]["first_events"],
             {piece["sha256"]: piece for piece in report["pieces"]},
             {
@@ -315,6 +378,7 @@ def _read(path: Path) -> _Report:
                 name: {row: Estimate(**one) for row, one in of.items()}
                 for name, of in music["references"].items()
             },
+            music["beside_people"],
         )
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
@@ -365,6 +429,7 @@ def _column(name: str, report: _Report, mine: _Sums, first: tuple[_Report, _Sums
     return Column(
         name,
         report.vocabulary,
+        report.passed,
         {unit: share(mine.nats, mine.per[unit], drawn) for unit in _UNITS},
         more,
         # Reports of earlier versions know fewer kinds.
@@ -374,6 +439,7 @@ def _column(name: str, report: _Report, mine: _Sums, first: tuple[_Report, _Sums
         {row: one for row, (one, _) in report.model.items()},
         {row: one for row, (one, _) in report.people.items()},
         said,
+        verdicts(beside_people(report.model, report.people), *BESIDE_PEOPLE),
     )
 
 

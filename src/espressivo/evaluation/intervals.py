@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,13 +67,16 @@ class Difference(Estimate):
     p: float = 1.0
 
 
+@lru_cache(maxsize=8)
 def resamples(count: int, seed: int = 0) -> NDArray[np.int64]:
     """Return how often each of `count` pieces is in each bootstrap sample, shape (samples, count).
 
     Groups that were drawn apart, such as samples and people's pieces, have different seeds.
     """
     rng = np.random.default_rng([4, seed])
-    return rng.multinomial(count, np.full(count, 1 / max(count, 1)), size=RESAMPLES)
+    drawn = rng.multinomial(count, np.full(count, 1 / max(count, 1)), size=RESAMPLES)
+    drawn.flags.writeable = False
+    return drawn
 
 
 def ratios(amounts: _Numbers, drawn: NDArray[np.int64]) -> _Numbers:

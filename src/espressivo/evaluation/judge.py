@@ -8,17 +8,36 @@ the rest, so that it never judges a piece or sample that it was taught on.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from espressivo import midi
 from espressivo.errors import EspressivoError
 from espressivo.evaluation.intervals import Estimate
-from espressivo.music import FEATURES, MEASURES, Features, Performance, Take, measure, measured
+from espressivo.evaluation.kept import Kept
+from espressivo.evaluation.likelihood import loaded
+from espressivo.evaluation.music import CLOSE_S, play
+from espressivo.evaluation.pieces import Piece
+from espressivo.music import (
+    FEATURES,
+    MEASURES,
+    Features,
+    Performance,
+    Take,
+    measure,
+    measured,
+    window,
+    windows,
+)
+from espressivo.progress import Progress
 
-__all__ = ["Verdict", "described", "judge"]
+__all__ = ["Verdict", "described", "judge", "tried"]
 
+_JUDGED, _JUDGED_S = 200, 30.0  # clips of each side that are judged, and how long they are
+_APART = 1000  # seeds of the samples that are judged begin so much later
 _FOLDS = 5
 _TREES = 300
 _TOP = 10
@@ -60,6 +79,42 @@ def described(clip: Performance, seconds: float) -> dict[str, float]:
         found[f"{name} mean"] = float(values.mean()) if len(values) else -1.0
         found[f"{name} spread"] = float(values.std()) if len(values) else -1.0
     return found
+
+
+def tried(
+    source: str,
+    pieces: Sequence[Piece],
+    *,
+    seed: int = 0,
+    executor: Executor | None = None,
+    kept: Kept | None = None,
+    progress: Progress | None = None,
+) -> Verdict:
+    """Let the judge tell 200 clips of 30 s of a model from as many of people, at random places."""
+    v = loaded(source).vocabulary
+    played = play(
+        source,
+        _JUDGED // 2,
+        2 * _JUDGED_S + CLOSE_S,
+        seed=seed + _APART,
+        executor=executor,
+        kept=kept,
+        progress=progress,
+    )
+    rng = np.random.default_rng(seed)
+    ours = windows([window(one, 0.0, 2 * _JUDGED_S) for one in played], _JUDGED_S, rng, each=2)
+    each = -(-_JUDGED // len(pieces))
+    human = windows((v.quantise(midi.read(one.path)) for one in pieces), _JUDGED_S, rng, each)
+    compositions = [one.composition for one in pieces for _ in range(each)]
+    taken = np.sort(rng.permutation(len(human))[:_JUDGED]).tolist()
+    return judge(
+        [described(clip, _JUDGED_S) for clip in ours],
+        [described(human[index], _JUDGED_S) for index in taken],
+        (
+            [str(number // 2) for number in range(len(ours))],
+            [compositions[index] for index in taken],
+        ),
+    )
 
 
 def judge(

@@ -7,6 +7,7 @@ says nothing.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -21,14 +22,21 @@ from espressivo.codes import Vocabulary
 from espressivo.data import Dataset
 from espressivo.evaluation import statistics
 from espressivo.evaluation.intervals import Estimate, estimate
-from espressivo.evaluation.judge import Verdict, described, judge
 from espressivo.evaluation.kept import Kept
 from espressivo.evaluation.likelihood import loaded
 from espressivo.evaluation.memorisation import Memory, Run
 from espressivo.evaluation.pieces import Piece, collect
 from espressivo.evaluation.references import REFERENCES
 from espressivo.evaluation.statistics import Ceiling, Comparison
-from espressivo.evaluation.table import COPIED, PEOPLE, figures, gathered
+from espressivo.evaluation.table import (
+    BESIDE_PEOPLE,
+    COPIED,
+    PEOPLE,
+    beside_people,
+    figures,
+    gathered,
+    verdicts,
+)
 from espressivo.music import (
     CONTROL_DTYPE,
     FEATURES,
@@ -40,9 +48,7 @@ from espressivo.music import (
     measure,
     measured,
     shared_patterns,
-    window,
     window_starts,
-    windows,
 )
 from espressivo.progress import Progress, Silent
 
@@ -57,7 +63,6 @@ __all__ = [
     "listen",
     "play",
     "remembered",
-    "tried",
 ]
 
 CLOSE_S = 6.0
@@ -67,8 +72,6 @@ _PIECES = 200  # human pieces to cut clips out of, at most
 _PRIMER_S = 20.0
 _CONTINUATION_S = 40.0
 _PATTERN = 5  # notes that are looked for in a primer
-_JUDGED, _JUDGED_S = 200, 30.0  # clips of each side that are judged, and how long they are
-_APART = 1000  # seeds of the samples that are judged begin so much later
 
 _Numbers = NDArray[np.float64]
 
@@ -141,6 +144,8 @@ class Music:
         See `espressivo.evaluation.table.Amounts`.
     references : dict of str to dict of str to Estimate
         The figures of `REFERENCES`.
+    beside_people : dict of str to dict of str to str
+        Whether these differ from people's.
     shares : dict of str to tuple of float64 arrays
         For each feature the shares of its bins: human, model, flat.
     """
@@ -152,6 +157,7 @@ class Music:
     model: dict[str, _Numbers]
     people: dict[str, _Numbers]
     references: dict[str, dict[str, Estimate]]
+    beside_people: dict[str, dict[str, str]]
     shares: dict[str, tuple[_Numbers, ...]]
 
 
@@ -195,12 +201,16 @@ def play(
     names = {f"seed {one}": one for one in range(seed, seed + count)}
     tasks = [(source, seconds, one) for name, one in names.items() if name not in kept]
     for one, performance in _told(_play_one, tasks, "samples", "playing", executor, progress):
-        kept.keep(f"seed {one}", [performance.notes.tolist(), performance.controls.tolist()])
+        kept.keep(f"seed {one}", _plain(performance))
     return [_performance(*kept[name]) for name in names]
 
 
 def _play_one(source: str, seconds: float, seed: int) -> tuple[int, Performance]:
     return seed, loaded(source).generate(seconds=seconds, seed=seed)
+
+
+def _plain(performance: Performance) -> list[Any]:
+    return [performance.notes.tolist(), performance.controls.tolist()]
 
 
 def _performance(notes: list[list[float]], controls: list[list[float]]) -> Performance:
@@ -217,6 +227,7 @@ def continuations(
     *,
     seed: int = 0,
     executor: Executor | None = None,
+    kept: Kept | None = None,
     progress: Progress | None = None,
 ) -> tuple[_Numbers, _Numbers, _Numbers]:
     """Let a model go on for 40 s from 20 s of a piece, to see how much of these comes back.
@@ -227,7 +238,7 @@ def continuations(
         How many patterns of 5 notes were in the primer, and how many there are: in what the model
         plays, in how the piece goes on, and in another piece.
     """
-    rng = np.random.default_rng(seed)
+    kept, rng = kept or Kept(), np.random.default_rng(seed)
     cut = []
     for index in rng.permutation(len(pieces)).tolist():
         piece = midi.read(pieces[index].path)
@@ -240,8 +251,17 @@ def continuations(
         cut.append((piece.slice(begin_s, middle_s), after))
         if len(cut) == count:
             break
-    tasks = [(source, primer, seed + number) for number, (primer, _) in enumerate(cut)]
-    played = _told(_continue_one, tasks, "continuations", "continuing", executor, progress)
+    names = [
+        f"continuation {seed + number} {_digest(cut[number][0])}" for number in range(len(cut))
+    ]
+    tasks = [
+        (source, primer, seed + number, name)
+        for number, ((primer, _), name) in enumerate(zip(cut, names, strict=True))
+        if name not in kept
+    ]
+    for name, one in _told(_continue_one, tasks, "continuations", "continuing", executor, progress):
+        kept.keep(name, _plain(one))
+    played = [_performance(*kept[name]) for name in names]
     others = [*cut[1:], *cut[:1]]
     found = [
         [shared_patterns(continuation, primer, _PATTERN) for continuation in (mine, own, another)]
@@ -251,8 +271,15 @@ def continuations(
     return model, people, unrelated
 
 
-def _continue_one(source: str, primer: Performance, seed: int) -> Performance:
-    return loaded(source).generate(primer=primer, seconds=_CONTINUATION_S, ending="cut", seed=seed)
+def _continue_one(
+    source: str, primer: Performance, seed: int, name: str
+) -> tuple[str, Performance]:
+    model = loaded(source)
+    return name, model.generate(primer=primer, seconds=_CONTINUATION_S, ending="cut", seed=seed)
+
+
+def _digest(performance: Performance) -> str:
+    return hashlib.sha256(repr(_plain(performance)).encode()).hexdigest()[:16]
 
 
 def clips(
@@ -371,6 +398,8 @@ def listen(
         runs = [memory.longest(take.clip) for take in takes]
         model |= _copies(runs)
         people |= _copies([memory.longest(one.performance) for one in human])
+    figures_of = {name: figures(of, seed=PEOPLE) for name, of in made.items()}
+    own_figures = figures(people, seed=PEOPLE)
     overlap, floor = statistics.compare(ours, theirs), statistics.compare(flat, theirs)
     replicates = statistics.overlaps(ours, theirs)
     ceiling = statistics.ceiling(theirs, [piece.composition for piece in chosen], rng)
@@ -392,47 +421,12 @@ def listen(
         _ranked(played, ours, theirs, runs, seed),
         model,
         people,
+        {name: {row: figure for row, (figure, _) in of.items()} for name, of in figures_of.items()},
         {
-            name: {row: figure for row, (figure, _) in figures(of, seed=PEOPLE).items()}
-            for name, of in made.items()
+            name: verdicts(beside_people(of, own_figures), *BESIDE_PEOPLE)
+            for name, of in figures_of.items()
         },
         {name: tuple(_shares(side, name) for side in (theirs, ours, flat)) for name in overlap},
-    )
-
-
-def tried(
-    source: str,
-    pieces: Sequence[Piece],
-    *,
-    seed: int = 0,
-    executor: Executor | None = None,
-    kept: Kept | None = None,
-    progress: Progress | None = None,
-) -> Verdict:
-    """Let the judge tell 200 clips of 30 s of a model from as many of people, at random places."""
-    v = loaded(source).vocabulary
-    played = play(
-        source,
-        _JUDGED // 2,
-        2 * _JUDGED_S + CLOSE_S,
-        seed=seed + _APART,
-        executor=executor,
-        kept=kept,
-        progress=progress,
-    )
-    rng = np.random.default_rng(seed)
-    ours = windows([window(one, 0.0, 2 * _JUDGED_S) for one in played], _JUDGED_S, rng, each=2)
-    each = -(-_JUDGED // len(pieces))
-    human = windows((v.quantise(midi.read(one.path)) for one in pieces), _JUDGED_S, rng, each)
-    compositions = [one.composition for one in pieces for _ in range(each)]
-    taken = np.sort(rng.permutation(len(human))[:_JUDGED]).tolist()
-    return judge(
-        [described(clip, _JUDGED_S) for clip in ours],
-        [described(human[index], _JUDGED_S) for index in taken],
-        (
-            [str(number // 2) for number in range(len(ours))],
-            [compositions[index] for index in taken],
-        ),
     )
 
 

@@ -16,7 +16,15 @@ from espressivo.evaluation.music import Music
 from espressivo.evaluation.recall import Recall
 from espressivo.evaluation.references import REFERENCES
 from espressivo.evaluation.report import Report
-from espressivo.evaluation.table import PEOPLE, ROWS, beside_people, figures, verdicts
+from espressivo.evaluation.table import (
+    BESIDE_PEOPLE,
+    PEOPLE,
+    ROWS,
+    beside_people,
+    figures,
+    several,
+    verdicts,
+)
 from espressivo.files import replacing
 from espressivo.music import FEATURES, window
 
@@ -123,8 +131,9 @@ def _head(report: Report) -> list[str]:
             "reports alone."
         )
     text = (
-        f"Measured on {of}{found.pieces} pieces, {found.events:,} events of the vocabulary "
-        f"{report.model['vocabulary']}, {found.notes:,} notes, {found.seconds / 3600:.1f} hours."
+        f"Measured on {of}{several(found.pieces, 'piece')}, {several(found.events, 'event')} of "
+        f"the vocabulary {report.model['vocabulary']}, {several(found.notes, 'note')}, "
+        f"{found.seconds / 3600:.1f} hours."
     )
     boxes = (
         ("nats per event", found.per_event.text(4).partition(" ")),
@@ -193,8 +202,9 @@ def _recall(found: Recall) -> list[str]:
 
 def _music(music: Music) -> list[str]:
     about = (
-        f"{len(music.samples)} samples of {music.seconds:g} s beside as long a clip of each of "
-        f"{music.pieces} pieces, with 95 % intervals by bootstrap over samples and pieces."
+        f"{several(len(music.samples), 'sample')} of {music.seconds:g} s beside as long a clip of "
+        f"each of {several(music.pieces, 'piece')}, with 95 % intervals by bootstrap over samples "
+        "and pieces."
     )
     return [
         "<h2>What it plays</h2>",
@@ -208,7 +218,7 @@ def _music(music: Music) -> list[str]:
 
 def _measures(music: Music) -> list[str]:
     model, people = figures(music.model), figures(music.people, PEOPLE)
-    shown = verdicts(beside_people(model, people), "less than people", "more than people")
+    shown = verdicts(beside_people(model, people), *BESIDE_PEOPLE)
     parts = [
         "<p>The last column says whether model and people differ, with Holm's correction over all "
         "rows. Shuffled: people's clips, their pitches dealt anew to their notes. Flat: on a grid "
@@ -320,13 +330,13 @@ def _made(report: Report) -> list[str]:
     ]
     parts.append("</dl>")
     for what, why in (
-        ("skipped", "could not be read or have no notes"),
-        ("missing", "are in the CSV, but were not found"),
+        ("skipped", "could not be read, or without notes"),
+        ("missing", "in the CSV, but not found"),
     ):
         if data[what]:
             listed = "".join(f"<li>{escape(line)}</li>" for line in data[what])
             parts.append(
-                f"<details><summary>{len(data[what])} files {why}</summary><ul>{listed}</ul>"
-                "</details>"
+                f"<details><summary>{several(len(data[what]), 'file')} {why}</summary>"
+                f"<ul>{listed}</ul></details>"
             )
     return parts

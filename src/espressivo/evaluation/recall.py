@@ -7,6 +7,7 @@ passage alone: nats that are gained are what the model remembers.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from espressivo.evaluation.intervals import (
     resamples,
     share,
 )
+from espressivo.evaluation.kept import Kept
 from espressivo.evaluation.likelihood import loaded, predicted
 from espressivo.evaluation.pieces import Piece
 from espressivo.progress import Progress, Silent
@@ -33,7 +35,7 @@ __all__ = ["PIECES", "Recall", "recall"]
 PIECES = 24
 """Pieces that have a passage each, unless another number is given."""
 
-_ROWS = 8  # passages side by side
+_ROWS = 4  # passages side by side
 
 _Numbers = NDArray[np.float64]
 
@@ -76,6 +78,7 @@ def recall(
     *,
     most: int = PIECES,
     executor: Executor | None = None,
+    kept: Kept | None = None,
     progress: Progress | None = None,
 ) -> Recall:
     """Read passages of the first pieces, in the order of their hashes, after different things.
@@ -87,36 +90,49 @@ def recall(
     most : int
         Pieces that are taken.
     """
-    progress = progress or Silent()
+    progress, kept = progress or Silent(), kept or Kept()
     v = loaded(source).vocabulary
     chosen = sorted(pieces, key=lambda piece: piece.sha256)[:most]
     performances = [midi.read(piece.path) for piece in chosen]
     of_past = {f"{seconds:g} s": probes for seconds, probes in past(performances, v).items()}
     of_copy = copies(performances, v)
-    lists = [probes for probes in (*of_past.values(), *of_copy.values()) if probes]
-    progress.start(sum(map(len, lists)), "passages", "recalling")
-    scored = []
+    every = [probe for of in (of_past, of_copy) for probes in of.values() for probe in probes]
+    # Of like length side by side, the longest first.
+    left = sorted(
+        (probe for probe in every if _name(probe) not in kept), key=lambda one: -len(one.ids)
+    )
+    groups = [left[start : start + _ROWS] for start in range(0, len(left), _ROWS)]
+    progress.start(len(left), "passages", "recalling")
     try:
         run = map if executor is None else executor.map
-        for amounts in run(_amounts, [source] * len(lists), lists):
-            scored.append(amounts)
-            progress.advance(len(amounts))
+        scored = run(_amounts, [source] * len(groups), groups)
+        for group, found in zip(groups, scored, strict=True):
+            for probe, amounts in zip(group, found, strict=True):
+                kept.keep(_name(probe), amounts)
+            progress.advance(len(group))
     finally:
         progress.close()
-    each = iter(scored)
     return Recall(
-        *({name: next(each) for name, probes in of.items() if probes} for of in (of_past, of_copy))
+        *(
+            {
+                name: np.array([kept[_name(probe)] for probe in probes], np.float64)
+                for name, probes in of.items()
+                if probes
+            }
+            for of in (of_past, of_copy)
+        )
     )
 
 
-def _amounts(source: str, probes: list[Probe]) -> _Numbers:
+def _name(probe: Probe) -> str:
+    """Return what a passage and all before it are kept under."""
+    return f"passage {probe.begin} {hashlib.sha256(probe.ids.tobytes()).hexdigest()[:16]}"
+
+
+def _amounts(source: str, probes: list[Probe]) -> list[tuple[float, int]]:
     """Return nats and notes of each passage."""
-    amounts = np.empty((len(probes), 2))
-    # Of like length side by side.
-    order = sorted(range(len(probes)), key=lambda index: len(probes[index].ids))
-    for start in range(0, len(order), _ROWS):
-        group = order[start : start + _ROWS]
-        scored = predicted(loaded(source), [probes[index].ids for index in group])
-        for index, (nats, _) in zip(group, scored, strict=True):
-            amounts[index] = nats[probes[index].begin :].sum(), probes[index].notes
-    return amounts
+    scored = predicted(loaded(source), [probe.ids for probe in probes])
+    return [
+        (float(nats[probe.begin :].sum()), probe.notes)
+        for (nats, _), probe in zip(scored, probes, strict=True)
+    ]

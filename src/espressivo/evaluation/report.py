@@ -22,7 +22,7 @@ from typing import Any
 from espressivo.data import Half
 from espressivo.errors import DataError
 from espressivo.evaluation.baselines import NGram
-from espressivo.evaluation.judge import Verdict
+from espressivo.evaluation.judge import Verdict, tried
 from espressivo.evaluation.kept import Kept
 from espressivo.evaluation.likelihood import (
     Likelihood,
@@ -38,11 +38,18 @@ from espressivo.evaluation.music import (
     listen,
     play,
     remembered,
-    tried,
 )
 from espressivo.evaluation.pieces import Pieces, collect
 from espressivo.evaluation.recall import PIECES, Recall, recall
-from espressivo.evaluation.table import PEOPLE, ROWS, beside_people, figures, verdicts
+from espressivo.evaluation.table import (
+    BESIDE_PEOPLE,
+    PEOPLE,
+    ROWS,
+    beside_people,
+    figures,
+    several,
+    verdicts,
+)
 from espressivo.files import replacing
 from espressivo.play import bundled
 from espressivo.progress import Progress
@@ -50,7 +57,7 @@ from espressivo.version import __version__
 
 __all__ = ["FORMAT", "QUICK_EVENTS", "Report", "evaluate"]
 
-FORMAT = 2
+FORMAT = 3
 """Version of the layout of ``report.json``."""
 
 QUICK_EVENTS = 500
@@ -126,14 +133,15 @@ class Report:
         """Return the figures as text."""
         found, data = self.likelihood, self.data
         lines = [
-            f"{self.model['name']} ({self.model['vocabulary']}) on {found.pieces} pieces, "
-            f"{found.events:,} events, {found.notes:,} notes, {found.seconds / 3600:.2f} h"
+            f"{self.model['name']} ({self.model['vocabulary']}) on "
+            f"{several(found.pieces, 'piece')}, {several(found.events, 'event')}, "
+            f"{several(found.notes, 'note')}, {found.seconds / 3600:.2f} h"
         ]
         if data["first_events"]:
             lines.append(f"  only the first {data['first_events']} events of each piece")
         for what in ("skipped", "missing"):
             if data[what]:
-                lines.append(f"  {len(data[what])} files {what}: the report names them")
+                lines.append(f"  {several(len(data[what]), 'file')} {what}: see the report")
         lines += [*_likelihood_lines(found), *_recall_lines(self.recall)]
         if self.music is not None:
             lines += _music_lines(self.music)
@@ -246,6 +254,7 @@ def evaluate(
             pieces.found,
             most=_QUICK_PIECES if quick else PIECES,
             executor=modelled,
+            kept=kept,
             progress=progress,
         )
         music = None
@@ -260,7 +269,13 @@ def evaluate(
                 progress=progress,
             )
             own = continuations(
-                source, samples, pieces.found, seed=seed, executor=modelled, progress=progress
+                source,
+                samples,
+                pieces.found,
+                seed=seed,
+                executor=modelled,
+                kept=kept,
+                progress=progress,
             )
             music = listen(
                 played,
@@ -387,6 +402,7 @@ def _music(music: Music) -> dict[str, Any]:
             name: {row: dataclasses.asdict(estimate) for row, estimate in of.items()}
             for name, of in music.references.items()
         },
+        "beside_people": music.beside_people,
     }
 
 
@@ -434,7 +450,7 @@ def _music_lines(music: Music) -> list[str]:
             f"{line.feature:28}{line.overlap.text(3):>28}{human:>8}{line.floor.overlap:>8.3f}"
         )
     model, people = figures(music.model), figures(music.people, PEOPLE)
-    shown = verdicts(beside_people(model, people), "less than people", "more than people")
+    shown = verdicts(beside_people(model, people), *BESIDE_PEOPLE)
     lines.append(f"{'measure':62}{'model':>28}{'people':>28}")
     for name, row in ROWS.items():
         if name in model or name in people:

@@ -21,7 +21,11 @@ from espressivo.evaluation.intervals import (
 from espressivo.music import MEASURES, Amount, Measure
 
 __all__ = [
+    "ALIKE",
+    "ASTRAY",
+    "BESIDE_PEOPLE",
     "COPIED",
+    "MEMORISED",
     "MODEL",
     "PEOPLE",
     "ROWS",
@@ -31,6 +35,7 @@ __all__ = [
     "farther_from_people",
     "figures",
     "gathered",
+    "several",
     "verdicts",
 ]
 
@@ -47,6 +52,18 @@ ROWS: Mapping[str, Measure] = {
 }
 """What has a row in tables: `MEASURES`, and what is not of one performance alone."""
 
+ASTRAY = "going astray"
+"""The group of measures that are signs of degeneration."""
+
+MEMORISED = ("shared_run", "copied")
+"""The measures of what a model has learned by heart."""
+
+ALIKE = "no difference shown"
+"""What `verdicts` says where there is none."""
+
+BESIDE_PEOPLE = ("less than people", "more than people")
+"""What `verdicts` is to say of `beside_people`."""
+
 Amounts = Mapping[str, NDArray[np.float64]]
 """How much of each of `ROWS` and of how much (`Amount`), by clip; shape (clips, 2)."""
 
@@ -54,6 +71,11 @@ Figure = tuple[Estimate, NDArray[np.float64]]
 """A figure, and its value in each bootstrap sample; not a number of fewer than `FEWEST` clips."""
 
 PEOPLE, MODEL = 0, 1  # seeds of the bootstrap
+
+
+def several(count: int, noun: str) -> str:
+    """Return a number of things in words: 1 piece, 2 pieces."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def gathered(amounts: Sequence[Mapping[str, Amount]]) -> dict[str, NDArray[np.float64]]:
@@ -143,6 +165,6 @@ def verdicts(differences: Mapping[str, Difference], below: str, above: str) -> d
     """
     shown = holm([one.p for one in differences.values()])
     return {
-        name: (below if one.value < 0 else above) if counts else "no difference shown"
+        name: (below if one.value < 0 else above) if counts else ALIKE
         for (name, one), counts in zip(differences.items(), shown, strict=True)
     }

@@ -25,7 +25,7 @@ from espressivo.music.playing import (
     unplayable,
 )
 from espressivo.music.recall import longest_loop, recalled
-from espressivo.music.straying import falls_silent, hangs, is_stuck, loops
+from espressivo.music.straying import hangs, is_stuck, loops
 from espressivo.music.tonality import clashes, in_scale, pitch_class_entropy
 
 __all__ = ["MEASURES", "Amount", "Measure", "Take", "measured"]
@@ -150,7 +150,6 @@ MEASURES: Mapping[str, Measure] = {
     "thinning": Measure("start and end", "density of the last 3 s over that of 12 s before"),
     "length": Measure("start and end", "length over the length requested"),
     "loops": Measure("going astray", "the same 1 to 64 notes 4 times in a row, for over 5 s"),
-    "silent": Measure("going astray", "nothing sounds for over 5 s"),
     "hung": Measure("going astray", "a note sounds for 10 s or more"),
     "stuck": Measure("going astray", "one pitch 16 times with nothing between"),
 }
@@ -177,7 +176,6 @@ _OF: Mapping[str, Callable[[Performance, Take], Amount]] = {
     "thinning": lambda clip, take: _value(thinning(take.whole)),
     "length": _length,
     "loops": lambda clip, take: _value(loops(clip)),
-    "silent": lambda clip, take: _value(falls_silent(clip, take.seconds)),
     "hung": lambda clip, take: _value(hangs(clip)),
     "stuck": lambda clip, take: _value(is_stuck(clip)),
 }

@@ -1,8 +1,9 @@
 """Straying: signs that a performance has gone astray, as models' do when sampled for long.
 
-Each also occurs in human playing, only seldom; a share means something beside the human one. Limits
-were set on random windows of MAESTRO's training pieces, the pedal folded in. Notes sound until the
-pedal lets them go; a window lasts for so many seconds from 0 on.
+Each also occurs in human playing, only seldom; a share means something beside the human one. Each
+tells people from a loop or a drone. Silences of over 5 s are not among them: people have as many as
+any player that strays. Limits were set on random windows of MAESTRO's training pieces, the pedal
+folded in. Notes sound until the pedal lets them go.
 """
 
 from __future__ import annotations
@@ -13,12 +14,11 @@ from numpy.typing import NDArray
 from espressivo.music.features import in_order
 from espressivo.music.performance import Performance, sustained_notes
 
-__all__ = ["falls_silent", "hangs", "is_stuck", "loops"]
+__all__ = ["hangs", "is_stuck", "loops"]
 
 _LONGEST_LOOP = 64  # notes
 _TIMES = 4  # so often the same notes in a row are a loop
 _LOOP_S = 5.0  # if it lasts longer than this
-_SILENCE_S = 5.0
 _HUNG_S = 10.0 - 1e-6  # as long as a model's note may last, up to rounding
 _STUCK = 16  # times; no one of 962 windows of 60 s has more than 13
 
@@ -34,14 +34,6 @@ def loops(performance: Performance) -> bool:
         for length in range(1, min(_LONGEST_LOOP, len(pitch) // _TIMES) + 1)
         for first, last in _repeats(pitch, length)
     )
-
-
-def falls_silent(performance: Performance, seconds: float) -> bool:
-    """Tell whether nothing sounds for over 5 s, between 0 and the end of the window."""
-    notes = sustained_notes(performance)
-    silent_from_s = np.maximum.accumulate(np.concatenate(([0.0], notes["offset_s"])))
-    silent_s = np.append(notes["onset_s"], seconds) - silent_from_s
-    return bool(silent_s.max() > _SILENCE_S)
 
 
 def hangs(performance: Performance) -> bool:

@@ -27,7 +27,7 @@ __all__ = ["Checkpoint", "load_network"]
 FORMAT = 3
 """Version of the layout of a checkpoint. From version 3 on it is sealed."""
 
-_LENGTH = {"rounds", "max_time_s", "patience", "validate_every", "checkpoint_every_s"}
+_LENGTH = {"rounds", "max_time_s", "patience", "validate_every", "checkpoint_every_s", "keep"}
 """Settings that a resumed run may change: they do not touch what an update does."""
 
 

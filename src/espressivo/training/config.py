@@ -52,6 +52,8 @@ class TrainingConfig:
         Stop after so many validations in a row without a new best.
     checkpoint_every_s : float
         Seconds between checkpoints, besides the one at each validation.
+    keep : int
+        So many checkpoints stay on the way, at even shares of the run, up to 99.
     only : str, optional
         Train only the part of the network of this name, such as "pointers"; all else stays.
     seed : int
@@ -78,6 +80,7 @@ class TrainingConfig:
     validate_every: int = 500
     patience: int | None = None
     checkpoint_every_s: float = 300.0
+    keep: int = 0
     only: str | None = None
     seed: int = 0
     compile: bool = False
@@ -112,6 +115,7 @@ class TrainingConfig:
                 ("decay must be within 0..1", not 0 <= self.decay <= 1),
                 ("average must be at least 0 and less than 1", not 0 <= self.average < 1),
                 ("validate_every must be at least 1", self.validate_every < 1),
+                ("keep must be within 0..99", not 0 <= self.keep <= 99),
                 ("patience must be at least 1", self.patience is not None and self.patience < 1),
             )
             if wrong

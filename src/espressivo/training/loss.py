@@ -14,7 +14,7 @@ from espressivo.codes import FIELDS, Vocabulary
 from espressivo.data import IGNORED, Batch
 from espressivo.networks import Sides, State
 
-__all__ = ["cleared", "in_rows", "read", "summed_nats", "tensors"]
+__all__ = ["cleared", "in_rows", "nats_of_rows", "read", "summed_nats", "tensors"]
 
 
 def tensors(batch: Batch, device: torch.device | None) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
@@ -73,11 +73,17 @@ def summed_nats(logits: Tensor, targets: Tensor, vocabulary: Vocabulary) -> Tens
 
     Targets have shape (T, B), or for a note-wise network (T, B, fields).
     """
+    return nats_of_rows(logits, targets, vocabulary).sum()
+
+
+def nats_of_rows(logits: Tensor, targets: Tensor, vocabulary: Vocabulary) -> Tensor:
+    """Return what `summed_nats` does, row by row, shape (B,)."""
     logits = logits.float()
     if targets.ndim == 2:
-        return functional.cross_entropy(
-            logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum"
+        nats = functional.cross_entropy(
+            logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none"
         )
+        return nats.view(targets.shape).sum(0)
     v = vocabulary
     fields = [
         torch.cat([logits[..., v.first[k] : v.first[k] + v.counts[k]] for k in kinds], -1)
@@ -85,4 +91,4 @@ def summed_nats(logits: Tensor, targets: Tensor, vocabulary: Vocabulary) -> Tens
     ]
     total = torch.stack([field.logsumexp(-1) for field in fields], -1)
     nats = total - logits.gather(-1, targets.clamp(min=0))
-    return torch.where(targets == IGNORED, 0, nats).sum()
+    return torch.where(targets == IGNORED, 0, nats).sum((0, 2))

@@ -4,6 +4,7 @@ A run is a folder::
 
     last.ckpt     everything needed to continue, as of the last checkpoint
     best.ckpt     the same, as of the best validation
+    passed-25.ckpt  the same, as of 25 % of the updates; where such are to be kept
     log.csv       a row for every report: update, events, learning rate, loss, validation
     curves.png    the same as a picture (where matplotlib is installed)
     tensorboard/  the same for TensorBoard (where it is installed)
@@ -183,6 +184,7 @@ class _Run:
         self.plan, self.skipped_in_a_row = Plan(config.validate_every), 0
         self.began = time.monotonic() - saved.seconds
         self.checkpointed = time.monotonic()
+        self.part = self.saved.step * (config.keep + 1) // max(self.saved.steps, 1)
 
     def _restore(self, made: list[torch.optim.Optimizer], path: Path) -> None:
         """Put back what a checkpoint holds of this process."""
@@ -237,8 +239,10 @@ class _Run:
                     ended = ended or self._reason_to_stop(stop)
                 else:
                     self.progress.advance()
-                if validate or ended or self._checkpoint_due():
-                    self._checkpoint()
+                part = saved.step * (config.keep + 1) // saved.steps
+                passed, self.part = self.part < part <= config.keep, max(self.part, part)
+                if validate or ended or passed or self._checkpoint_due():
+                    self._checkpoint(passed)
         if self.board is not None:
             self.board.close()
         self.progress.close()
@@ -401,7 +405,7 @@ class _Run:
         due = time.monotonic() - self.checkpointed >= self.config.checkpoint_every_s
         return self._together and bool(self.fabric.broadcast(due))
 
-    def _checkpoint(self) -> None:
+    def _checkpoint(self, passed: bool) -> None:
         saved = self.saved
         saved.network = {name: t.cpu() for name, t in self.network.state_dict().items()}
         if self.average is not None:
@@ -419,6 +423,9 @@ class _Run:
         if self.fabric.is_global_zero:
             if saved.best_step == saved.step:
                 saved.save(self.out / "best.ckpt")
+            if passed:
+                percent = 100 * self.part / (self.config.keep + 1)
+                saved.save(self.out / f"passed-{percent:.0f}.ckpt")
             saved.save(self.out / "last.ckpt")
         self.checkpointed = time.monotonic()
 

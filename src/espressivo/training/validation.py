@@ -6,32 +6,34 @@
 - probes of memory (`espressivo.data.probes`): a passage alone, after itself, and so on; and after
   more or less of its own past.
 
-It reads a twentieth of the events that are learned from between two validations, and so takes less
-than a twentieth of the time. Processes share it.
+It reads at most a twentieth of the events that are learned from between two validations, side by
+side as these are, and so takes less than a twentieth of the time: an update also goes backwards.
+Where validations are so close that a piece with its probes is more than that, there are no probes.
+Processes share all of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from lightning.fabric import Fabric
-from torch import nn
+from torch import Tensor, nn
 
 from espressivo.data import Dataset, Material, Passage, Probe, copies, passages, past
 from espressivo.training.config import TrainingConfig
-from espressivo.training.loss import cleared, read, summed_nats, tensors
+from espressivo.training.loss import cleared, nats_of_rows, read, tensors
 
 __all__ = ["Validation"]
 
 _SHARE = 0.05  # of the events that are learned from between two validations
 _HELD_OUT, _TRAINED, _PROBED = 0.4, 0.2, 0.4  # shares of that
 _WINDOWS = 4  # of a passage; the first is not scored
-_PROBE_EVENTS = 1800  # read for each piece in all probes, about
 _PROBE_WINDOW = 128
 _COPIES = ("alone", "after itself", "10 s later", "two semitones higher")
 _PAST_S = (0.0, 5.0, 80.0)
+_PROBE_S = 80.0 + 130.0  # read of each piece in all of its copies, and with all of its pasts
 
 
 class Validation:
@@ -73,13 +75,8 @@ class Validation:
             for name, every in self._in_pieces.items():
                 names.append(name)
                 sums.append(self._read(network, every, rows, window))
-            rows = max(rows * window // _PROBE_WINDOW, 1)
-            for name, probes in self._probes.items():
-                every = [self._passage(probe) for probe in probes]
-                notes = sum(probe.notes for probe in probes[self._mine])
-                nats, _ = self._read(network, every, rows, min(window, _PROBE_WINDOW))
-                names.append(name)
-                sums.append((nats, notes))
+            names += self._probes
+            sums += self._read_probes(network, max(rows * window // _PROBE_WINDOW, 1))
         network.train(training)
         totals = torch.tensor(sums, device=self._fabric.device)
         totals = torch.as_tensor(self._fabric.all_reduce(totals, reduce_op="sum"))
@@ -96,15 +93,38 @@ class Validation:
         self, network: nn.Module, every: Sequence[Passage], rows: int, window: int
     ) -> tuple[float, float]:
         """Return the nats of this process's share of passages, and how many events they are of."""
-        nats, events, state = 0.0, 0, None
-        mine = every[self._mine]
-        for batch in passages(mine, rows, window, self._sides) if mine else ():
+        nats, events = 0.0, 0
+        for of_rows, count in self._batches(network, every[self._mine], rows, window):
+            nats += float(of_rows.sum())
+            events += count
+        return nats, events
+
+    def _read_probes(self, network: nn.Module, rows: int) -> list[tuple[float, float]]:
+        """Return nats and notes of this process's share of the probes of each name."""
+        every = [(name, probe) for name, probes in self._probes.items() for probe in probes]
+        # Of like length side by side, whatever they probe.
+        every.sort(key=lambda pair: -len(pair[1].ids))
+        mine, sums = every[self._mine], {name: [0.0, 0.0] for name in self._probes}
+        window = min(self._cut.events, _PROBE_WINDOW)
+        for start in range(0, len(mine), rows):
+            group = mine[start : start + rows]
+            read_ = [self._passage(probe) for _, probe in group]
+            nats = sum(of_rows for of_rows, _ in self._batches(network, read_, len(group), window))
+            for (name, probe), its in zip(group, torch.as_tensor(nats).tolist(), strict=True):
+                sums[name][0] += its
+                sums[name][1] += probe.notes
+        return [(nats, notes) for nats, notes in sums.values()]
+
+    def _batches(
+        self, network: nn.Module, every: Sequence[Passage], rows: int, window: int
+    ) -> Iterator[tuple[Tensor, int]]:
+        """Read passages, so many side by side; yield nats of each row, and how many events."""
+        state = None
+        for batch in passages(every, rows, window, self._sides) if every else ():
             inputs, targets, sides = tensors(batch, self._fabric.device)
             before = cleared(state, batch, self._fabric.device)
             logits, state = read(network, inputs, targets, before, sides)
-            nats += float(summed_nats(logits, targets, self._vocabulary))
-            events += batch.events
-        return nats, events
+            yield nats_of_rows(logits, targets, self._vocabulary).cpu(), batch.events
 
     def _material(self, ids: np.ndarray) -> Material:
         return Material(ids, self._vocabulary, self._network.notewise)
@@ -128,7 +148,9 @@ class Validation:
     def _probed(self, dataset: Dataset, events: float) -> dict[str, list[Probe]]:
         """Return the probes of some validation pieces, of about so many events in all."""
         v, pieces = dataset.vocabulary, dataset.split("validation")
-        count = min(max(int(events / _PROBE_EVENTS), 2), len(pieces))
+        seconds = sum(piece.seconds for piece in pieces)
+        per_second = dataset.count_events("validation", self._network.notewise) / max(seconds, 1.0)
+        count = min(int(events / (_PROBE_S * max(per_second, 1.0))), len(pieces))
         drawn = [pieces[i * len(pieces) // count] for i in range(count)]
         performances = [v.decode(dataset.ids(piece)) for piece in drawn]
         copied, given = copies(performances, v), past(performances, v)
