@@ -84,8 +84,9 @@ else
 	@echo "node 20 or later is not installed: the page without a server cannot be built" && exit 1
 endif
 
-wheel: page $(VENV)/.developer
-	$(BIN)/python -m build
+wheel: page
+	$(PIP) build
+	$(BIN)/python -m build --wheel
 
 lint: $(VENV)/.developer types-web
 	$(BIN)/ruff format --check .

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gzip
 import http.server
+import os
 import threading
 
 import numpy as np
@@ -15,8 +16,8 @@ from selenium.webdriver.support.ui import Select
 
 from browsing import Page, browser
 from espressivo import midi
-from espressivo.play import load
-from espressivo.server.site import POLICY, write_site
+from espressivo.play import DEFAULT_MODEL, load
+from espressivo.server.site import POLICY, _runtime, write_site
 from soundfont import soundfont
 from test_page_looks import violations
 
@@ -52,6 +53,9 @@ class Host:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
+    if not (_runtime() / "ort.wasm").exists():
+        absent = "the engine of the page is not here: make page"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(absent)
     folder = tmp_path_factory.mktemp("site")
     bank = folder / "sine.sf2"
     bank.write_bytes(soundfont())
@@ -166,6 +170,12 @@ def test_it_goes_on_and_opens_again_when_the_host_is_gone(page, host):
     page.until(f"espressivo.music.notes.length > {heard + 20}")
     page.open()
     page.play(4)
+
+
+def test_all_of_it_is_within_16_megabytes(tmp_path, site):
+    write_site(tmp_path / "page", [DEFAULT_MODEL])
+    files = [path for path in (tmp_path / "page").rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 16e6
 
 
 def test_nothing_keeps_anybody_out(page):

@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from importlib.metadata import distribution
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from espressivo.engine import Engine
 from espressivo.errors import ServerError
@@ -25,7 +25,7 @@ from espressivo.version import __version__
 __all__ = ["POLICY", "write_site"]
 
 _SITE = "site.json"
-_RUNTIME = "ort.wasm"  # what of ONNX Runtime is large
+_ENGINE = "ort.wasm"  # what of ONNX Runtime is large
 _UNREAD = {"index.html", "LICENSE", "LICENSE-soundfont", "ThirdPartyNotices.txt"}  # by the page
 _ROOT, _ALONE = '<html lang="en">', '<html lang="en" data-engine="worker">'
 _CHARSET = '<meta charset="utf-8">'
@@ -62,16 +62,16 @@ def write_site(
     OSError
         If a file cannot be written.
     """
-    package, folder = Path(str(importlib.resources.files("espressivo"))), Path(out)
-    if not (package / "server" / "web" / "onnxruntime" / _RUNTIME).is_file():
+    folder = Path(out)
+    if not (_runtime() / _ENGINE).is_file():
         raise ServerError(
             "this espressivo was built without the engine of the page: in a clone of the "
             "repository run `make page` once (which needs node 20 or later)"
         )
     if folder.is_dir() and any(folder.iterdir()) and not (folder / _SITE).is_file():
         raise ServerError(f"{folder}: holds files that are not a page's: give a new folder")
-    chosen = _chosen(models, package)
-    contents = dict(_contents(package, soundfont, chosen))
+    chosen = _chosen(models)
+    contents = dict(_contents(soundfont, chosen))
     read = [name for name in contents if Path(name).name not in _UNREAD]
     described = {
         "version": __version__,
@@ -87,12 +87,21 @@ def write_site(
             temporary.write_bytes(content)
 
 
-def _chosen(models: Sequence[str], package: Path) -> dict[str, Path]:
+def _package() -> Path:
+    return Path(str(importlib.resources.files("espressivo")))
+
+
+def _runtime() -> Path:
+    """Return the folder into which ``make page`` puts ONNX Runtime."""
+    return _package() / "server" / "web" / "onnxruntime"
+
+
+def _chosen(models: Sequence[str]) -> dict[str, Path]:
     """Return the paths of models by the names that the page has for them."""
     chosen: dict[str, Path] = {}
     for model in dict.fromkeys(models):
         known = model in bundled()
-        path = package / "models" / f"{model}.onnx" if known else Path(model)
+        path = _package() / "models" / f"{model}.onnx" if known else Path(model)
         name = model if known else path.name
         if name in chosen:
             raise ServerError(f"{path}: {chosen[name]} has the same name: rename one of the two")
@@ -106,16 +115,15 @@ def _model_file(name: str) -> str:
     return f"{folder}/{name.removesuffix('.onnx')}.onnx.gz"
 
 
-def _contents(
-    package: Path, soundfont: Path | None, models: dict[str, Path]
-) -> Iterator[tuple[str, bytes]]:
+def _contents(soundfont: Path | None, models: dict[str, Path]) -> Iterator[tuple[str, bytes]]:
     """Give the files of the site by their names within it."""
+    package, runtime = _package(), _runtime()
     web = package / "server" / "web"
-    runtime = web / "onnxruntime"
-    for path in [*web.iterdir(), *(web / "engine").iterdir(), *runtime.iterdir()]:
-        if path.is_file() and path.name != _RUNTIME:
-            yield path.relative_to(web).as_posix(), path.read_bytes()
-    yield f"onnxruntime/{_RUNTIME}.gz", _compressed(runtime / _RUNTIME)
+    for folder, name in ((web, "."), (web / "engine", "engine"), (runtime, "onnxruntime")):
+        for path in folder.iterdir():
+            if path.is_file() and path.name != _ENGINE:
+                yield (PurePosixPath(name) / path.name).as_posix(), path.read_bytes()
+    yield f"onnxruntime/{_ENGINE}.gz", _compressed(runtime / _ENGINE)
     page = (web / "index.html").read_text(encoding="utf-8")
     policy = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
     page = page.replace(_ROOT, _ALONE, 1).replace(_CHARSET, f"{_CHARSET}\n{policy}", 1)
