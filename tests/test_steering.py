@@ -12,6 +12,7 @@ from espressivo.codes.controls import CONTROLS, SIZE, key
 from espressivo.engine import State
 from espressivo.errors import GenerationError
 from espressivo.export.model_file import export
+from espressivo.music import chord_starts
 from espressivo.networks import (
     Recurrent,
     RecurrentConfig,
@@ -158,6 +159,16 @@ def test_settings_that_are_refused_change_nothing(model):
     player.restart(nothing)
     assert player.settings == Settings()
     assert player.state.controls is None
+
+
+def test_a_piece_ends_in_the_key_that_was_requested_last(model):
+    for changes, tonic in (({}, 9), ({3.0: {"key": "Eb major"}}, 3)):
+        batch = model.generate_batch(2, seconds=10, seed=3, key="A minor", changes=changes)
+        for seed, one in enumerate(batch, 3):
+            last = np.flatnonzero(chord_starts(one.notes["onset_s"]))[-1]
+            assert one.notes["pitch"][last:].min() % 12 == tonic
+            asked = {"key": "A minor", "changes": changes}
+            assert one == model.generate(seconds=10, seed=seed, **asked)
 
 
 def test_beams_are_steered(model):

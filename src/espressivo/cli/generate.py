@@ -83,8 +83,9 @@ Take = tuple[int, Arguments, Performance]
 @click.option(
     "--ending",
     type=click.Choice(ENDINGS),
-    help="natural, the default: come to a close in the last seconds; cut: stop after exactly "
-    "--seconds; own: until the model ends the piece, within --seconds.",
+    help="natural, the default: broaden into a last chord that rings, at --seconds or up to 6 % "
+    "before or after; cut: stop after exactly --seconds; own: until the model ends the piece, "
+    "within --seconds.",
 )
 @click.option(
     "--temperature",
