@@ -58,6 +58,8 @@ class Decoder(Protocol):
         Step of the latest note-on.
     held : set of int
         Pitches of keys that a person holds; see `hold`.
+    pedal_down : bool
+        Whether the sustain pedal is down.
     """
 
     vocabulary: Layout
@@ -65,6 +67,7 @@ class Decoder(Protocol):
     begin: int
     onset: int | None
     held: set[int]
+    pedal_down: bool
 
     @property
     def limits(self) -> Limits:
@@ -86,8 +89,12 @@ class Decoder(Protocol):
         """Whether the piece is over: nothing can follow its end event."""
 
     @property
-    def velocity(self) -> int | None:
-        """The velocity in force, as an id."""
+    def chord(self) -> tuple[int, ...]:
+        """Pitches of the chord to which a note struck now would belong, ascending."""
+
+    @property
+    def chord_left(self) -> int:
+        """Grid steps, this one included, in which a note still belongs to the latest chord."""
 
     def rests_too_long(self, gap: int = 0) -> bool:
         """Tell whether so many steps from now nothing has sounded for the longest rest."""
@@ -161,6 +168,9 @@ class Decoder(Protocol):
     def closing(self) -> list[int]:
         """Return the ids with which a piece closes here."""
 
+    def pedal(self, down: bool) -> Event:
+        """Return the ids that move the pedal here."""
+
     def standing(self) -> list[int]:
         """Return the ids that set pedal and velocity as they are now."""
 
@@ -199,6 +209,7 @@ class Followers:
         self.onset: int | None = None
         self._chord: tuple[int, ...] = ()  # pitches of the latest, ascending
         self._chord_gap = math.floor(CHORD_GAP_S * v.steps_per_second)
+        self.pedal_down = False
         self.held: set[int] = set()
         self.limits = limits
 
@@ -223,7 +234,12 @@ class Followers:
         self.onset = self.now
 
     @property
-    def _chord_left(self) -> int:
+    def chord(self) -> tuple[int, ...]:
+        """Pitches of the chord to which a note struck now would belong, ascending."""
+        return self._chord if self.chord_left else ()
+
+    @property
+    def chord_left(self) -> int:
         """Grid steps, this one included, in which a note still belongs to the latest chord."""
         if self.onset is None:
             return 0
@@ -233,7 +249,7 @@ class Followers:
     @property
     def _bound_for(self) -> int:
         """Grid steps, this one included, in which hands are bound by the latest chord."""
-        return self._chord_left if self._limits.two_hands and len(self._chord) > 1 else 0
+        return self.chord_left if self._limits.two_hands and len(self._chord) > 1 else 0
 
     def _in_reach(self, keys: bytearray) -> bytearray:
         """Leave out of some keys those that no two hands could take with the latest chord."""

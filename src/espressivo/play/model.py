@@ -95,12 +95,12 @@ class Model:
             How much is generated, not counting the primer: seconds, rounded down to a grid step,
             or a number of events or of notes; at most one of them, by default `DEFAULT_SECONDS`.
         ending : {"natural", "cut", "own"}, optional
-            How a length in seconds ends. ``natural``, the default, comes to a close in the last
-            seconds, at a pause, and is never longer than requested; see `Close`. ``cut`` stops
-            after exactly that time, where notes still sounding end. ``own`` goes on until the
-            model's own end event, and stops at `seconds` if there has been none (by default
-            `LONGEST_PIECE_S`); the vocabulary must have it. A length in events is cut, and after a
-            length in notes the last ones ring, if the model's own end does not come first.
+            How a length in seconds ends. ``natural``, the default, broadens into a last chord that
+            rings, and is up to 6 % shorter or longer than requested, at most 1.8 s; see `Close`.
+            ``cut`` stops after exactly that time, where notes still sounding end. ``own`` goes on
+            until the model's own end event, and stops at `seconds` if there has been none (by
+            default `LONGEST_PIECE_S`); the vocabulary must have it. A length in events is cut, and
+            after a length in notes the last ones ring, if the model's own end does not come first.
         seed : int, optional
             The same seed, model and arguments give the same performance. By default another one
             each time.
@@ -178,7 +178,8 @@ class Model:
             Called first and after some of them with the number that are done, and `count`.
         seconds, events, notes, ending, seed : optional
         primer, primer_chords, primer_pitches, include_primer, changes, **settings : optional
-            As in `generate`. With guidance they are made one after another all the same.
+            As in `generate`. With guidance they are made one after another all the same, also
+            if it comes by itself, as what is requested changes on the way.
         """
         if count < 1:
             raise GenerationError(f"count must be at least 1, not {count}")
@@ -370,7 +371,7 @@ class Model:
         for one in every:
             requested(self.engine, one)
         if all(one.controls == Controls() for one in every) and any(
-            one.guidance != 1 for one in every
+            one.guidance not in (None, 1) for one in every
         ):
             raise GenerationError(
                 f"guidance has nothing to guide: ask for one of {', '.join(CONTROLS)} or a key"

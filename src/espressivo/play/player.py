@@ -24,9 +24,18 @@ from espressivo.codes import (
 from espressivo.engine import Engine, Sampling, State
 from espressivo.errors import GenerationError
 from espressivo.play.loops import LoopDetector
-from espressivo.play.settings import Settings
+from espressivo.play.settings import FOLLOW_GUIDANCE, FOLLOW_S, Settings
 
-__all__ = ["Choice", "Mask", "Player", "Reader", "RuledOut", "requested", "supported_controls"]
+__all__ = [
+    "Adjust",
+    "Choice",
+    "Mask",
+    "Player",
+    "Reader",
+    "RuledOut",
+    "requested",
+    "supported_controls",
+]
 
 
 class Reader(Protocol):
@@ -58,6 +67,9 @@ class Choice(NamedTuple):
 
 RuledOut = Callable[[Decoder], Sequence[int]]
 """Names ids that cannot come now, unless nothing else can."""
+
+Adjust = Callable[[int], int]
+"""Returns the id that comes instead of one that has been drawn."""
 
 
 class Mask:
@@ -178,6 +190,8 @@ class Player:
         self.vocabulary = engine.vocabulary
         self.mask = Mask(self.vocabulary, settings)
         self._free: State | None = None  # reads along, with nothing requested, for guidance
+        self._guidance = 1.0
+        self._follows_until = 0  # the step, after what is requested has changed
         self._adopt(settings)
         self._drafted: Event | None = None  # decided, and all but its last id is read
         self._complete = False  # whether it is, or is still being decided
@@ -206,7 +220,11 @@ class Player:
     @settings.setter
     def settings(self, settings: Settings) -> None:
         self.drop()
+        before = self._settings.controls
         self._adopt(settings)
+        if settings.controls != before:
+            seconds = FOLLOW_S * self.vocabulary.steps_per_second
+            self._follows_until = self.decoder.now + round(seconds)
         self._steer()
 
     def _adopt(self, settings: Settings) -> None:
@@ -237,6 +255,7 @@ class Player:
         ruled_out: RuledOut | None = None,
         ending: bool = True,
         given: Event = (),
+        adjust: Adjust | None = None,
     ) -> Event | None:
         """Return the next event, which does not happen yet; None after the end.
 
@@ -249,22 +268,32 @@ class Player:
             Whether the piece can end.
         given : tuple of ids
             What the event begins with.
+        adjust : function, optional
+            Given an id that has been drawn, it returns the one that is to come instead.
         """
         self._open(given)
         while not self._complete:
             allowed = self._allowed(ruled_out, ending)
             id_ = self._sampling.choose_one(self.logits(), self._rng.random(), allowed)
+            if adjust is not None:
+                id_ = adjust(id_)
             self._append(self.mask.cut(self._draft, id_))
         return self._drafted
 
     def choices(
-        self, *, ruled_out: RuledOut | None = None, ending: bool = True
+        self,
+        *,
+        ruled_out: RuledOut | None = None,
+        ending: bool = True,
+        adjust: Adjust | None = None,
     ) -> Generator[Choice, int, Event | None]:
         """Do what `decide` does, but let whoever runs it draw the ids, from `logits`."""
         self._open(())
         while not self._complete:
             allowed = self._allowed(ruled_out, ending)
             id_ = yield Choice(allowed, self._sampling, self._rng.random())
+            if adjust is not None:
+                id_ = adjust(id_)
             self._append(self.mask.cut(self._draft, id_))
         return self._drafted
 
@@ -273,6 +302,9 @@ class Player:
         if self._drafted is not None:
             self.drop()
         decoder = self._draft = self.mask.decoder
+        if self._follows_until and decoder.now >= self._follows_until:
+            self._follows_until = 0
+            self._steer()
         overdue = None if given else decoder.overdue()
         self._complete = decoder.ended or overdue is not None
         if decoder.ended:
@@ -325,7 +357,8 @@ class Player:
         state.feed(ids)
         self.state, self._free = state, None
         self._drafted = self._before = None
-        if self._guided:
+        self._guidance = self._wanted_guidance
+        if self._guidance != 1:
             self._free = State(self._engine, returns=returns)
             self._free.feed(ids)
 
@@ -335,16 +368,21 @@ class Player:
         if self._free is None:
             return logits
         free = self._free.logits()
-        return free + np.float32(self._settings.guidance) * (logits - free)
+        return free + np.float32(self._guidance) * (logits - free)
 
     @property
-    def _guided(self) -> bool:
-        return self._controls is not None and self._settings.guidance != 1
+    def _wanted_guidance(self) -> float:
+        if self._controls is None:
+            return 1.0
+        if self._settings.guidance is not None:
+            return self._settings.guidance
+        return FOLLOW_GUIDANCE if self._follows_until else 1.0
 
     def _steer(self) -> None:
         """Tell the model what is requested of it; nothing is read again."""
         self.state.controls, self.state.returns = self._controls, self._settings.returns
-        if not self._guided:
+        self._guidance = self._wanted_guidance
+        if self._guidance == 1:
             self._free = None
         elif self._free is None and isinstance(self.state, State):
             self._free = self.state.copy()
