@@ -108,7 +108,7 @@ export class Network {
     });
     const after = arrays.map((_, n) => `next_${n}`);
     const read = await this.#session.run(feeds, ["logits", ...after.slice(same)]);
-    return { logits: read.logits.data, arrays: arrays.map((array, n) => (n < same ? array : read[after[n]].data)) };
+    return { logits: read.logits.data, arrays: arrays.map((array, n) => (n < same ? array : gained(array, read[after[n]].data))) };
   }
 
   /** How many of the first states an id leaves as they are. */
@@ -116,6 +116,31 @@ export class Network {
     const goesOn = id < this.layout.size && !this.layout.completing[id];
     return this.#notewise && goesOn ? Math.max(this.#shapes.length - OF_EVENT, 0) : 0;
   }
+}
+
+/** Positions for which a tape has room beyond its window, and how much of each tape is written. */
+const ROOM = 256;
+/** @type {WeakMap<ArrayBufferLike, number>} */
+const written = new WeakMap();
+
+/**
+ * What a state is after a run: what the run gave, or a window moved on by the position that it gave.
+ * Such a window is a view of a longer tape, so that to move on is to write one position.
+ * @param {Float32Array} before
+ * @param {Float32Array} given
+ */
+function gained(before, given) {
+  if (given.length === before.length) return given;
+  const end = before.byteOffset / before.BYTES_PER_ELEMENT + before.length;
+  let tape = new Float32Array(before.buffer), at = end;
+  if (written.get(before.buffer) !== end || end + given.length > tape.length) {
+    tape = new Float32Array(before.length + ROOM * given.length);
+    tape.set(before);
+    at = before.length;
+  }
+  tape.set(given, at);
+  written.set(tape.buffer, at + given.length);
+  return tape.subarray(at + given.length - before.length, at + given.length);
 }
 
 /**
