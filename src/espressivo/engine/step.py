@@ -171,7 +171,7 @@ def gained(state: Sequence[NDArray[np.float32]], given: Sequence[NDArray[np.floa
     (or no row, of a state that is not read).
     """
     return tuple(
-        new if new.shape == before.shape else np.concatenate((before, new), axis=2)[:, :, 1:]
+        new if new.shape == before.shape else np.concatenate((before[:, :, 1:], new), axis=2)
         for before, new in zip(state, given, strict=True)
     )
 
