@@ -72,6 +72,7 @@ Take = tuple[int, Arguments, Performance]
     espressivo generate --primer mine.mid --seconds 60 --include-primer -o continued.mid
     espressivo generate --primer-events "60,216,148,62,200,150" --one-based --model seed -o out.mid
     espressivo generate --primer-chords "C Am F G" --seconds 60 -o song.mid
+    espressivo generate --form "A B A C A" --seconds 60 -o rondo.mid
     espressivo generate --events 200 --beam 8 -o likeliest.mid
     espressivo generate --count 10 --seed 1 -o take.mid
     espressivo generate --again take-3.mid -o same.mid
@@ -88,6 +89,10 @@ Take = tuple[int, Arguments, Performance]
     help="natural, the default: broaden into a last chord that rings, at --seconds or up to 6 % "
     "before or after; cut: stop after exactly --seconds; own: until the model ends the piece, "
     "within --seconds.",
+)
+@click.option(
+    "--form",
+    help="What comes back: 'A B A', or with seconds 'A:12 B:20 A:12'; how literally, by --returns.",
 )
 @click.option(
     "--temperature",
@@ -283,7 +288,7 @@ def _check(
     if stochastic and beam is None:
         raise click.UsageError("--stochastic goes with --beam")
     if beam is not None:
-        for name in ("seconds", "notes", "ending", "at"):
+        for name in ("seconds", "notes", "ending", "form", "at"):
             if {"at": "changes"}.get(name, name) in on_line:
                 raise click.UsageError(f"--{name} does not go with --beam")
         if arguments["events"] is None or count > beam:

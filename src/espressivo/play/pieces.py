@@ -14,6 +14,7 @@ from espressivo.engine import Engine, generator
 from espressivo.errors import GenerationError
 from espressivo.play.batch import Row, side_by_side
 from espressivo.play.endings import ENDINGS, Close, close_steps, passed
+from espressivo.play.form import Form, Section
 from espressivo.play.player import Adjust, Choice, Player, Reader, RuledOut
 from espressivo.play.settings import Settings
 
@@ -51,6 +52,8 @@ class Plan:
         number of events or of notes. At most one of them; none plays until the model ends.
     ending : {"natural", "cut", "own"}
         See `espressivo.play.Model.generate`.
+    form : tuple of Section
+        What comes back; see `espressivo.play.form.sections`.
     changes : tuple of (float, Settings)
         Settings that replace those before from a second on, at least 0.
 
@@ -67,6 +70,7 @@ class Plan:
     events: int | None = None
     notes: int | None = None
     ending: str = "natural"
+    form: tuple[Section, ...] = ()
     changes: tuple[tuple[float, Settings], ...] = ()
 
     def __post_init__(self) -> None:
@@ -119,9 +123,9 @@ def generate(engine: Engine, plan: Plan, seed: int | None) -> Iterator[int]:
 def generate_batch(engine: Engine, plan: Plan, seeds: Sequence[int]) -> list[list[int]]:
     """Play by a plan once with each seed, side by side; return the ids of each.
 
-    With guidance they are played one after another all the same.
+    With guidance or a form they are played one after another all the same.
     """
-    if _guided(plan):
+    if plan.form or _guided(plan):
         return [list(generate(engine, plan, seed)) for seed in seeds]
     rows = [Row() for _ in seeds]
     players = [_player(engine, plan, seed, row) for seed, row in zip(seeds, rows, strict=True)]
@@ -202,11 +206,13 @@ def _events(player: Player, plan: Plan) -> _Playing:
     endless = end is None and plan.events is None and plan.notes is None
     ending = endless or plan.ending == "own"
     changes = [(decoder.begin + round(s * rate), settings) for s, settings in plan.changes]
+    form = Form(plan.form, decoder.begin, rate)
     played, events, notes = plan.primer.tolist(), 0, 0
     most = math.inf if plan.events is None else plan.events
     while (end is None or decoder.now < end) and events < most:
         while changes and decoder.now >= changes[0][0]:
             player.settings = changes.pop(0)[1]
+        form.look(player)
         if plan.notes is not None and notes == plan.notes:
             yield from _last_notes(player)
             break

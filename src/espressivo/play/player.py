@@ -18,6 +18,7 @@ from espressivo.codes import (
     Event,
     Ids,
     Message,
+    Pointers,
     Vocabulary,
     decoder_of,
 )
@@ -47,6 +48,9 @@ class Reader(Protocol):
     returns: float
     """How strongly music comes back."""
 
+    pointers: Pointers | None
+    """What they say now, for a model that reads them."""
+
     def feed(self, ids: ArrayLike) -> None:
         """Read an id or several."""
 
@@ -70,6 +74,9 @@ RuledOut = Callable[[Decoder], Sequence[int]]
 
 Adjust = Callable[[int], int]
 """Returns the id that comes instead of one that has been drawn."""
+
+
+_LIFT = 8.0  # nats by which a note becomes likelier that is to come back
 
 
 class Mask:
@@ -191,6 +198,7 @@ class Player:
         self.mask = Mask(self.vocabulary, settings)
         self._free: State | None = None  # reads along, with nothing requested, for guidance
         self._guidance = 1.0
+        self._returns, self._lift = 1.0, 0.0  # how strongly music comes back, by its form
         self._follows_until = 0  # the step, after what is requested has changed
         self._adopt(settings)
         self._drafted: Event | None = None  # decided, and all but its last id is read
@@ -350,8 +358,35 @@ class Player:
             self.state, self._free = self._before
         self._drafted = self._before = None
 
+    def lead(self, begin: int, end: int) -> None:
+        """Bring back what was played between two steps, from now on.
+
+        How literally is decided by the setting `returns`: what comes next there becomes likelier,
+        its pitches and when they come, while loudness, length and pedal are decided anew.
+        """
+        self.drop()
+        self._returns, self._lift = 2.0, _LIFT
+        self._steer()
+        for pointers in self._pointers:
+            pointers.lead(begin, end)
+
+    def invent(self) -> None:
+        """Bring nothing back from now on."""
+        self.drop()
+        self._returns, self._lift = 0.0, 0.0
+        self._steer()
+        for pointers in self._pointers:
+            pointers.let_go()
+
+    @property
+    def _pointers(self) -> list[Pointers]:
+        """Those of its states."""
+        every = [self.state.pointers, None if self._free is None else self._free.pointers]
+        return [pointers for pointers in every if pointers is not None]
+
     def restart(self, ids: Ids) -> None:
         """Make the model forget everything and read other ids; what sounds goes on."""
+        self._returns, self._lift = 1.0, 0.0
         returns = self._settings.returns
         state = State(self._engine, self._controls, returns)
         state.feed(ids)
@@ -365,10 +400,13 @@ class Player:
     def logits(self) -> NDArray[np.float32]:
         """Return the scores of the next id, moved further towards what is requested if need be."""
         logits = self.state.logits()
-        if self._free is None:
-            return logits
-        free = self._free.logits()
-        return free + np.float32(self._guidance) * (logits - free)
+        if self._free is not None:
+            free = self._free.logits()
+            logits = free + np.float32(self._guidance) * (logits - free)
+        pointers = self.state.pointers
+        if self._lift and pointers is not None and pointers.leading:
+            logits = logits + self._lift * self._settings.returns * pointers.expects()
+        return logits
 
     @property
     def _wanted_guidance(self) -> float:
@@ -380,7 +418,8 @@ class Player:
 
     def _steer(self) -> None:
         """Tell the model what is requested of it; nothing is read again."""
-        self.state.controls, self.state.returns = self._controls, self._settings.returns
+        self.state.controls = self._controls
+        self.state.returns = self._returns * self._settings.returns
         self._guidance = self._wanted_guidance
         if self._guidance == 1:
             self._free = None
@@ -388,7 +427,7 @@ class Player:
             self._free = self.state.copy()
             self._free.controls = None
         if self._free is not None:
-            self._free.returns = self._settings.returns
+            self._free.returns = self.state.returns
 
     def _read(self, id_: int) -> None:
         self.state.feed(id_)
