@@ -55,6 +55,7 @@ from espressivo.codes.pointers import (
     POINTER_SIZES,
     VIEWS,
     Pointers,
+    lifted,
     pointed,
 )
 from espressivo.codes.vocabularies import (
@@ -102,6 +103,7 @@ __all__ = [
     "grid_steps",
     "insert_shifts",
     "key",
+    "lifted",
     "measured",
     "pointed",
     "presets",

@@ -23,8 +23,17 @@ from numpy.typing import NDArray
 
 from espressivo.codes.codec import following
 from espressivo.codes.layout import DURATION, NOTE_ON, TIME_SHIFT, VELOCITY, Ids, Layout
+from espressivo.codes.passages import LATE_S, Note, Passage, Pointed
 
-__all__ = ["POINTER_FIELDS", "POINTER_NUMBERS", "POINTER_SIZES", "VIEWS", "Pointers", "pointed"]
+__all__ = [
+    "POINTER_FIELDS",
+    "POINTER_NUMBERS",
+    "POINTER_SIZES",
+    "VIEWS",
+    "Pointers",
+    "lifted",
+    "pointed",
+]
 
 VIEWS = ("all", "top", "bass")
 """The lines that are followed: all notes, and the highest and the lowest of each chord."""
@@ -70,17 +79,7 @@ _LONGEST = 64  # intervals that are compared at once
 _TIME, _PITCH, _VELOCITY, _DURATION, _, _, _, _ON_TIME, _SAME = range(len(POINTER_FIELDS))
 _NO_EVENT: tuple[int, ...] = (-1, -1, -1, -1)
 _SIGNS = (0, 1, -1)  # of each view: a chord's best note is the highest, or the lowest
-_AHEAD = 8  # notes of a passage that may be left out at once
-_LATE_S = 0.4  # so late, a note of a passage is no longer expected
 _BESIDE = (0.8, 0.9, 1.0, 0.9, 0.8)  # of a time that is expected, those 2 steps around it
-_AS_LONG_AS = 32  # intervals: a passage that is led through is said to be as long a match
-
-
-class _Note(NamedTuple):
-    step: int
-    pitch: int
-    velocity: int  # numbers of the ids among those of their kinds
-    duration: int
 
 
 class _Found(NamedTuple):
@@ -96,7 +95,7 @@ class _View:
     def __init__(self) -> None:
         self.length = 0  # notes so far, of which the latest are kept
         *self._notes, self._latest, self._replaced = _zeros(
-            *(_SIZE for _ in _Note._fields),
+            *(_SIZE for _ in Note._fields),
             _SLOTS,  # place + 1 of the turn with each hash
             _SIZE * len(_ORDERS),  # what each note has replaced in it
         )
@@ -116,7 +115,7 @@ class _View:
                 other._latest[slots[number]] = other._replaced[first + number]
         return other
 
-    def append(self, note: _Note) -> None:
+    def append(self, note: Note) -> None:
         place = self.length
         slots = self._slots(note.pitch)
         for array, value in zip(self._notes, note, strict=True):
@@ -127,8 +126,8 @@ class _View:
             latest[slot] = place + 1
         self.length = place + 1
 
-    def note(self, place: int) -> _Note:
-        return _Note(*[array[place % _SIZE] for array in self._notes])
+    def note(self, place: int) -> Note:
+        return Note(*[array[place % _SIZE] for array in self._notes])
 
     def find(self, pitch: int, before: _Found | None) -> _Found | None:
         """Find where the line was before as it is with one note more, of a pitch.
@@ -202,7 +201,7 @@ class Pointers:
         self._now = 0
         self._event = _NO_EVENT  # its time-shift, pitch, velocity and duration so far
         self._lines = [_Line(_View(), sign) for sign in _SIGNS]
-        self._passages: list[_Passage] | None = None  # of each line, while it is led through one
+        self._passages: list[Passage] | None = None  # of each line, while it is led through one
         self.said: list[int] = [0] * POINTER_NUMBERS
 
     def lead(self, begin: int, end: int) -> None:
@@ -222,7 +221,7 @@ class Pointers:
             every = [line.view.note(at) for at in range(max(line.length - _REACH, 0), line.length)]
             every += [] if line.open is None else [line.open]
             notes = tuple(note for note in every if begin <= note.step < end)
-            passages.append(_Passage(notes, len(every), self._now - begin))
+            passages.append(Passage(notes, len(every), self._now - begin))
         self._passages = passages if passages[0].notes else None
         self._say()
 
@@ -266,7 +265,7 @@ class Pointers:
     def complete(self) -> None:
         """Take note that the event is complete, and say what comes after it."""
         if self._event[_PITCH] >= 0:
-            self._add(_Note(self._now, *self._event[1:]))
+            self._add(Note(self._now, *self._event[1:]))
         self._event = _NO_EVENT
         self._say()
 
@@ -299,7 +298,7 @@ class Pointers:
         self._now, self._event = -max(event[_TIME], 0), _NO_EVENT
         self._lines, self._passages = [_Line(_View(), sign) for sign in _SIGNS], None
         for note in notes:
-            self._add(_Note(*note))
+            self._add(Note(*note))
         self._say()
         for column, number in enumerate(event):
             if number >= 0:
@@ -323,10 +322,10 @@ class Pointers:
                 else:
                     self.said[view + _SAME] = 1 + (later == 0)
 
-    def _add(self, note: _Note) -> None:
+    def _add(self, note: Note) -> None:
         self._lines = [line.after(note, self._group) for line in self._lines]
         if self._passages is not None:
-            late = round(_LATE_S * self._rate)
+            late = round(LATE_S * self._rate)
             self._passages = [passage.after(note, late) for passage in self._passages]
             if not self._passages[0].notes:
                 self._passages = None
@@ -338,7 +337,7 @@ class Pointers:
         ]
         self.said = [number for at in expected for number in self._says(at)]
 
-    def _says(self, at: _Pointed | None) -> tuple[int, ...]:
+    def _says(self, at: Pointed | None) -> tuple[int, ...]:
         """Return what a view says, in the order of `POINTER_FIELDS`."""
         if at is None:
             return _NOTHING
@@ -361,42 +360,7 @@ class Pointers:
 _NOTHING = (0,) * len(POINTER_FIELDS)
 
 
-class _Pointed(NamedTuple):
-    note: _Note  # moved to where it is expected
-    back_steps: int
-    back_notes: int
-    length: int
-
-
-class _Passage(NamedTuple):
-    """What is left of a passage that is led through, in the order of its notes."""
-
-    notes: tuple[_Note, ...] = ()
-    back_notes: int = 1
-    later: int = 0
-    """Steps by which it comes later than it was."""
-
-    def after(self, note: _Note, late: int) -> _Passage:
-        """Return what is left after a note: what comes after its like, and is not overdue."""
-        left, later = self.notes, self.later
-        for at, one in enumerate(left[:_AHEAD]):
-            if one.pitch == note.pitch and abs(note.step - one.step - later) <= 2 * late:
-                left, later = left[at + 1 :], note.step - one.step
-                break
-        overdue = 0
-        while overdue < len(left) and left[overdue].step + later + late < note.step:
-            overdue += 1
-        return _Passage(left[overdue:], self.back_notes, later)
-
-    def pointed(self) -> _Pointed | None:
-        """Return what is expected next."""
-        if not self.notes:
-            return None
-        note = self.notes[0]._replace(step=self.notes[0].step + self.later)
-        return _Pointed(note, self.later, self.back_notes, _AS_LONG_AS)
-
-
-_NO_PASSAGES = (_Passage(),) * len(VIEWS)
+_NO_PASSAGES = (Passage(),) * len(VIEWS)
 
 
 class _Line(NamedTuple):
@@ -408,11 +372,11 @@ class _Line(NamedTuple):
     view: _View
     sign: int
     length: int = 0  # notes of the view, of which others may have added more
-    open: _Note | None = None  # the best of the latest chord, at the time of its first note
+    open: Note | None = None  # the best of the latest chord, at the time of its first note
     now: _Found | None = None  # where the line was as it is with that note
     before: _Found | None = None  # and as it was before it
 
-    def after(self, note: _Note, group: int) -> _Line:
+    def after(self, note: Note, group: int) -> _Line:
         """Return the line after a note; notes within `group` steps are one chord."""
         view, sign, length, latest, now, before = self
         passed = latest
@@ -427,7 +391,7 @@ class _Line(NamedTuple):
             before = now
         return _Line(view, sign, view.length, note, view.find(note.pitch, before), before)
 
-    def pointed(self) -> _Pointed | None:
+    def pointed(self) -> Pointed | None:
         """Return what is expected next; None if the line has not been so before.
 
         Until the chord has a note as high (or low) as was expected of it, that is still expected,
@@ -442,7 +406,7 @@ class _Line(NamedTuple):
                 return expected
         return None if now is None else self._moved(now, latest, self.length)
 
-    def _moved(self, found: _Found, note: _Note, at: int) -> _Pointed:
+    def _moved(self, found: _Found, note: Note, at: int) -> Pointed:
         """Return what followed a place, moved as far as a note, at another place, is from it."""
         like, place = self.view.note(found.place), found.place + 1
         latest = self.open if place == self.length else None
@@ -450,7 +414,16 @@ class _Line(NamedTuple):
         moved = next_._replace(
             step=note.step + next_.step - like.step, pitch=note.pitch + next_.pitch - like.pitch
         )
-        return _Pointed(moved, note.step - like.step, at - found.place, found.length)
+        return Pointed(moved, note.step - like.step, at - found.place, found.length)
+
+
+def lifted(
+    logits: NDArray[np.float32], pointers: Pointers | None, lift: float
+) -> NDArray[np.float32]:
+    """Return scores in which ids are raised by so much that pointers lead to, if they lead."""
+    if not lift or pointers is None or not pointers.leading:
+        return logits
+    return logits + np.float32(lift) * pointers.expects()
 
 
 def pointed(ids: Ids, vocabulary: Layout) -> NDArray[np.int16]:

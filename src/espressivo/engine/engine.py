@@ -20,7 +20,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from espressivo import telemetry
-from espressivo.codes import POINTER_NUMBERS, Ids, Pointers, Vocabulary, controls_within, following
+from espressivo.codes import (
+    POINTER_NUMBERS,
+    Ids,
+    Pointers,
+    Vocabulary,
+    controls_within,
+    following,
+    lifted,
+)
 from espressivo.engine.sampling import Sampling
 from espressivo.engine.step import Arrays, Step, gained
 from espressivo.errors import ModelError
@@ -296,6 +304,8 @@ class State:
     ----------
     pointers : Pointers or None
         What they say now, for a model that reads them.
+    lift : float
+        Nats by which a note is raised in `logits` that pointers lead to.
     """
 
     def __init__(
@@ -305,6 +315,7 @@ class State:
         returns: float = 1.0,
     ) -> None:
         self._engine, self.controls, self.returns = engine, controls, returns
+        self.lift = 0.0
         self.pointers = Pointers(engine.vocabulary) if engine.pointers else None
         self._arrays = engine.initial_state()
         self._logits: NDArray[np.float32]
@@ -320,7 +331,7 @@ class State:
 
     def logits(self) -> NDArray[np.float32]:
         """Return the scores of the next id, shape (size,), read-only."""
-        return self._logits
+        return lifted(self._logits, self.pointers, self.lift)
 
     def probabilities(self, temperature: float = 1.0) -> NDArray[np.float64]:
         """Return the probability of each next id, shape (size,)."""
@@ -341,6 +352,7 @@ class State:
         """Return a state that goes its own way from here."""
         other = State.__new__(State)
         other._engine, other.controls, other.returns = self._engine, self.controls, self.returns
+        other.lift = self.lift
         other.pointers = None if self.pointers is None else self.pointers.copy()
         other._arrays, other._logits = self._arrays, self._logits  # never written to
         return other

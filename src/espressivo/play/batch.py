@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from espressivo.codes import Event, Ids, Pointers
+from espressivo.codes import Event, Ids, Pointers, lifted
 from espressivo.engine import Arrays, Engine, Sampling
 from espressivo.play.player import Choice
 
@@ -23,6 +23,7 @@ class Row:
         self.returns = 1.0
         self.pointers: Pointers | None = None
         """What they say now, for a model that reads them."""
+        self.lift = 0.0
         self.fed: int | None = None
         """The id that is still to be read."""
         self.expected: NDArray[np.float32] = np.empty(0, np.float32)
@@ -35,7 +36,7 @@ class Row:
 
     def logits(self) -> NDArray[np.float32]:
         """Return the scores of the next id, shape (size,)."""
-        return self.expected
+        return lifted(self.expected, self.pointers, self.lift)
 
     def copy(self) -> Self:
         """Return the row itself: in a batch nothing is taken back."""

@@ -109,4 +109,4 @@ class Form:
                 player.lead(*self._first[name])
             else:
                 self._first[name] = begin, end
-                player.invent()
+                player.let_go(invent=True)

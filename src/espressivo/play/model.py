@@ -186,8 +186,8 @@ class Model:
             Called first and after some of them with the number that are done, and `count`.
         seconds, events, notes, ending, form, seed : optional
         primer, primer_chords, primer_pitches, include_primer, changes, **settings : optional
-            As in `generate`. With a form or guidance they are made one after another all the
-            same, also if it comes by itself, as what is requested changes on the way.
+            As in `generate`. With guidance they are made one after another all the same, also
+            if it comes by itself, as what is requested changes on the way.
         """
         if count < 1:
             raise GenerationError(f"count must be at least 1, not {count}")

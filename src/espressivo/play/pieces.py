@@ -123,9 +123,9 @@ def generate(engine: Engine, plan: Plan, seed: int | None) -> Iterator[int]:
 def generate_batch(engine: Engine, plan: Plan, seeds: Sequence[int]) -> list[list[int]]:
     """Play by a plan once with each seed, side by side; return the ids of each.
 
-    With guidance or a form they are played one after another all the same.
+    With guidance they are played one after another all the same.
     """
-    if plan.form or _guided(plan):
+    if _guided(plan):
         return [list(generate(engine, plan, seed)) for seed in seeds]
     rows = [Row() for _ in seeds]
     players = [_player(engine, plan, seed, row) for seed, row in zip(seeds, rows, strict=True)]

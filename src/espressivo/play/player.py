@@ -51,6 +51,9 @@ class Reader(Protocol):
     pointers: Pointers | None
     """What they say now, for a model that reads them."""
 
+    lift: float
+    """By how much in `logits` a note is raised that pointers lead to."""
+
     def feed(self, ids: ArrayLike) -> None:
         """Read an id or several."""
 
@@ -364,25 +367,31 @@ class Player:
         How literally is decided by the setting `returns`: what comes next there becomes likelier,
         its pitches and when they come, while loudness, length and pedal are decided anew.
         """
-        self.drop()
-        self._returns, self._lift = 2.0, _LIFT
-        self._steer()
-        for pointers in self._pointers:
-            pointers.lead(begin, end)
+        self._follow(2.0, _LIFT)
+        for state in self._states:
+            if state.pointers is not None:
+                state.pointers.lead(begin, end)
 
-    def invent(self) -> None:
-        """Bring nothing back from now on."""
-        self.drop()
-        self._returns, self._lift = 0.0, 0.0
-        self._steer()
-        for pointers in self._pointers:
-            pointers.let_go()
+    def let_go(self, *, invent: bool = False) -> None:
+        """Bring no passage back from now on, or if it is to `invent`, not even a turn."""
+        self._follow(0.0 if invent else 1.0, 0.0)
+        for state in self._states:
+            if state.pointers is not None:
+                state.pointers.let_go()
 
     @property
-    def _pointers(self) -> list[Pointers]:
-        """Those of its states."""
-        every = [self.state.pointers, None if self._free is None else self._free.pointers]
-        return [pointers for pointers in every if pointers is not None]
+    def led(self) -> bool:
+        """Whether a passage is being brought back."""
+        return self.state.pointers is not None and self.state.pointers.leading
+
+    def _follow(self, returns: float, lift: float) -> None:
+        self.drop()
+        self._returns, self._lift = returns, lift
+        self._steer()
+
+    @property
+    def _states(self) -> list[Reader]:
+        return [self.state] if self._free is None else [self.state, self._free]
 
     def restart(self, ids: Ids) -> None:
         """Make the model forget everything and read other ids; what sounds goes on."""
@@ -400,13 +409,10 @@ class Player:
     def logits(self) -> NDArray[np.float32]:
         """Return the scores of the next id, moved further towards what is requested if need be."""
         logits = self.state.logits()
-        if self._free is not None:
-            free = self._free.logits()
-            logits = free + np.float32(self._guidance) * (logits - free)
-        pointers = self.state.pointers
-        if self._lift and pointers is not None and pointers.leading:
-            logits = logits + self._lift * self._settings.returns * pointers.expects()
-        return logits
+        if self._free is None:
+            return logits
+        free = self._free.logits()
+        return free + np.float32(self._guidance) * (logits - free)
 
     @property
     def _wanted_guidance(self) -> float:
@@ -419,7 +425,8 @@ class Player:
     def _steer(self) -> None:
         """Tell the model what is requested of it; nothing is read again."""
         self.state.controls = self._controls
-        self.state.returns = self._returns * self._settings.returns
+        returns = self._settings.returns
+        self.state.returns, self.state.lift = self._returns * returns, self._lift * returns
         self._guidance = self._wanted_guidance
         if self._guidance == 1:
             self._free = None
@@ -427,7 +434,7 @@ class Player:
             self._free = self.state.copy()
             self._free.controls = None
         if self._free is not None:
-            self._free.returns = self.state.returns
+            self._free.returns, self._free.lift = self.state.returns, self.state.lift
 
     def _read(self, id_: int) -> None:
         self.state.feed(id_)
