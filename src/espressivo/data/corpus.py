@@ -30,7 +30,7 @@ from espressivo.data.dataset import DESCRIPTION, FORMAT, IDS, MANIFEST
 from espressivo.data.fingerprint import FINGERPRINT, groups, same_composition, same_performance
 from espressivo.data.shards import Entry
 from espressivo.errors import DataError
-from espressivo.files import SEAL, locked, printable, regular, replacing
+from espressivo.files import SEAL, check_folder, locked, printable, regular, replacing
 from espressivo.progress import Progress, Silent
 
 __all__ = [
@@ -199,9 +199,12 @@ def prepare(
         `out` cannot be written.
     """
     began_s = time.monotonic()
-    if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
+    if not (len(fractions) == 3 and min(fractions) >= 0 and abs(sum(fractions) - 1) <= 1e-6):
         raise DataError(f"fractions {fractions}: give three from 0 to 1 that add up to 1")
-    out = Path(out)
+    try:
+        out = check_folder(out)
+    except OSError as error:
+        raise DataError(f"{out}: {error.strerror}") from None
     files = find_files(folders)
     rows = None if splits is None else _rows(files, Path(splits))
     wanted = [file for file in files if rows is None or file[0] in rows]

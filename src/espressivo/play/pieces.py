@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from espressivo.codes import Decoder, Event, Ids, Vocabulary
 from espressivo.engine import Engine, generator
 from espressivo.errors import GenerationError
+from espressivo.numeric import within
 from espressivo.play.batch import Row, side_by_side
 from espressivo.play.endings import ENDINGS, Close
 from espressivo.play.player import Choice, Player, Reader
@@ -92,8 +93,7 @@ class Plan:
                 "than 'own'"
             )
         for second, _ in self.changes:
-            if not (math.isfinite(second) and second >= 0):
-                raise GenerationError(f"changes come at 0 s or later, not at {second}")
+            within("the second of a change", second, least=0)
             if seconds is not None and second >= seconds:
                 raise GenerationError(
                     f"a change at {second:g} s comes too late: the piece ends at {seconds:g} s"
