@@ -116,3 +116,15 @@ def test_a_file_with_holes_that_is_too_large_is_refused(run: Run, tmp_path: Path
     status, _, err = run("generate", "--seconds", 1, "-o", "out.mid", "--model", "huge.onnx")
     assert status == 1
     assert err.startswith("espressivo: huge.onnx: cannot be read: it has 1099511627776 bytes")
+
+
+@pytest.mark.parametrize(
+    "command", ["prepare . --out {}", "train . --out {}", "evaluate seed . --out {}"]
+)
+@pytest.mark.usefixtures("scale")
+def test_a_file_where_a_folder_is_to_be_is_refused_before_the_work(run: Run, command: str) -> None:
+    Path("file").write_bytes(b"mine")
+    status, out, err = run(*command.format("file").split())
+    assert (status, out) == (1, "")
+    assert err == "espressivo: file: is a file and no folder: choose another name\n"
+    assert Path("file").read_bytes() == b"mine"

@@ -19,6 +19,7 @@ from espressivo.cli.options import (
     Between,
     Duration,
     Example,
+    Folder,
     finite,
     given,
     need,
@@ -43,7 +44,7 @@ _POSITIVE = Between(0, min_open=True)
     """,
 )
 @click.argument("folders", type=PATH, nargs=-1, required=True)
-@click.option("--out", type=PATH, required=True, help="Folder to write the dataset in.")
+@click.option("--out", type=Folder(), required=True, help="Folder to write the dataset in.")
 @click.option(
     "--csv",
     "splits",
@@ -117,7 +118,7 @@ class _NetworkName(click.ParamType[Any]):
     """,
 )
 @click.argument("dataset", type=PATH)
-@click.option("--out", type=PATH, required=True, help="Folder of the run.")
+@click.option("--out", type=Folder(), required=True, help="Folder of the run.")
 @click.option("--resume", is_flag=True, help="Go on with the run in that folder.")
 @click.option(
     "--network",

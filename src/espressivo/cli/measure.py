@@ -14,7 +14,7 @@ from typing import Literal
 
 import click
 
-from espressivo.cli.options import JSON, PATH, Between, Example
+from espressivo.cli.options import JSON, PATH, Between, Example, Folder
 from espressivo.errors import EspressivoError
 from espressivo.files import check_writable, locked, printable
 
@@ -75,7 +75,7 @@ _LISTED = 20  # files that are named; the report names all
     is_flag=True,
     help="Let a forest tell 200 clips of 30 s from as many of people; espressivo[train].",
 )
-@click.option("--out", type=PATH, help="Folder for report.html and report.json.")
+@click.option("--out", type=Folder(), help="Folder for report.html and report.json.")
 @click.option("--workers", type=_COUNT, help="Processes; one for each core if not given.")
 @JSON
 def evaluate(
@@ -154,7 +154,7 @@ def evaluate(
 
 @click.command(cls=Example, epilog="espressivo compare reports/seed reports/lstm reports/4gram")
 @click.argument("reports", type=PATH, nargs=-1, required=True)
-@click.option("--out", type=PATH, help="Folder for compare.html and compare.json.")
+@click.option("--out", type=Folder(), help="Folder for compare.html and compare.json.")
 @JSON
 def compare(reports: Sequence[Path], out: Path | None, as_json: bool) -> None:
     """Put REPORTS of `evaluate` side by side, on the pieces that all of them have.

@@ -14,7 +14,7 @@ import numpy as np
 
 from espressivo.codes import Ids, Vocabulary, following, presets
 from espressivo.errors import CodecError, GenerationError
-from espressivo.files import check_writable, ending, is_stdout, printable
+from espressivo.files import check_folder, check_writable, ending, is_stdout, printable
 from espressivo.play import DEFAULT_MODEL, Options, Settings
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "Change",
     "Duration",
     "Example",
+    "Folder",
     "Numbers",
     "Output",
     "checked",
@@ -139,6 +140,17 @@ class Output(click.Path):
             self.fail(f"{path}: the name must end in {', '.join(self._endings)}", param, ctx)
         check_writable(path)
         return path
+
+
+class Folder(click.Path):
+    """A folder to write in, which is made if it is not there."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Path:
+        """Return the path; `OSError` if something else than a folder is there."""
+        return check_folder(os.fsdecode(super().convert(value, param, ctx)))
 
 
 class Duration(click.ParamType[Any]):

@@ -7,7 +7,7 @@ conditioned in this way on density and pitch classes; Simon & Oore 2017).
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,7 @@ from espressivo.codes.layout import (
 )
 from espressivo.errors import GenerationError
 from espressivo.music import CHORD_GAP_S, parse_key
+from espressivo.numeric import Range, fields_within, within
 
 __all__ = [
     "COMPOSERS",
@@ -66,6 +67,12 @@ _PARTS = (slice(0, 8), slice(8, 16), slice(16, 28), slice(28, 36), slice(36, 50)
 SIZE = 50
 """Numbers that a network reads: those of each control add up to 1, or are 0 if it is not asked."""
 
+_RANGES: dict[str, Range] = {
+    "density": {"least": 0, "optional": True},
+    "onset_rate": {"least": 0, "optional": True},
+    "loudness": {"least": 1, "most": 127, "optional": True},
+}
+
 
 @dataclass(frozen=True)
 class Controls:
@@ -99,9 +106,8 @@ class Controls:
     composer: str | None = None
 
     def __post_init__(self) -> None:
-        for name, value in (("density", self.density), ("onset_rate", self.onset_rate)):
-            if value is not None and not 0 <= value < math.inf:
-                raise GenerationError(f"{name} must be at least 0 and finite, not {value}")
+        if problems := fields_within(self, _RANGES):
+            raise GenerationError("; ".join(problems))
         if self.composer is not None:
             known = [name for name in COMPOSERS if name.lower() == self.composer.lower()]
             if not known:
@@ -109,17 +115,8 @@ class Controls:
                     f"composer must be one of {', '.join(COMPOSERS)}, not {self.composer!r}"
                 )
             object.__setattr__(self, "composer", known[0])
-        if self.loudness is not None and not 1 <= self.loudness <= 127:
-            raise GenerationError(f"loudness must be within 1..127, not {self.loudness}")
-        if self.pitch_weights is None:
-            return
-        weights = tuple(self.pitch_weights)
-        object.__setattr__(self, "pitch_weights", weights)
-        fit = len(weights) == 12 and all(0 <= weight < math.inf for weight in weights)
-        if not fit or not any(weights):
-            raise GenerationError(
-                "pitch_weights must be 12 numbers from C upwards, at least 0 and not all 0"
-            )
+        if self.pitch_weights is not None:
+            object.__setattr__(self, "pitch_weights", _weights(self.pitch_weights))
 
     def numbers(self) -> NDArray[np.float32]:
         """Return what a network reads, shape (`SIZE`,)."""
@@ -136,6 +133,19 @@ class Controls:
         if self.composer is not None:
             numbers[composer] = np.array(COMPOSERS) == self.composer
         return numbers
+
+
+def _weights(given: Iterable[float]) -> tuple[float, ...]:
+    """Return the weights of the 12 pitch classes as Python's own numbers."""
+    try:
+        weights = tuple(within("a weight", weight, least=0) for weight in given)
+    except (GenerationError, TypeError):
+        weights = ()
+    if len(weights) != 12 or not any(weights):
+        raise GenerationError(
+            "pitch_weights must be 12 numbers from C upwards, at least 0 and finite, not all 0"
+        )
+    return weights
 
 
 def key(name: str) -> tuple[float, ...]:

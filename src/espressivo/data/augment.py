@@ -23,6 +23,7 @@ from espressivo.codes import (
     insert_shifts,
 )
 from espressivo.music import Performance
+from espressivo.numeric import Range, fields_within
 
 __all__ = ["Augmentation", "louder", "stretch", "transpose"]
 
@@ -109,6 +110,13 @@ def louder(ids: Ids, bins: int, vocabulary: Vocabulary) -> Ids:
     return np.delete(moved, changes[np.diff(moved[changes], prepend=-1) == 0])  # it is in force
 
 
+_RANGES: dict[str, Range] = {
+    "semitones": {"least": 0, "most": 24, "whole": True},
+    "stretch": {"least": 0, "below": 0.5},
+    "loudness": {"least": 0, "most": 16, "whole": True},
+}
+
+
 @dataclass(frozen=True)
 class Augmentation:
     """Ranges from which a transposition, a stretch and a loudness are drawn, uniformly.
@@ -131,12 +139,8 @@ class Augmentation:
     loudness: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.semitones <= 24:
-            raise ValueError("semitones must be within 0..24")
-        if not 0 <= self.stretch < 0.5:
-            raise ValueError("stretch must be at least 0 and less than 0.5")
-        if not 0 <= self.loudness <= 16:
-            raise ValueError("loudness must be within 0..16")
+        if problems := fields_within(self, _RANGES):
+            raise ValueError("; ".join(problems))
 
     def __call__(self, ids: Ids, vocabulary: Vocabulary, rng: np.random.Generator) -> Ids:
         """Return a randomly augmented list; the generator is advanced by four draws."""

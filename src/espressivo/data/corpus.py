@@ -30,7 +30,7 @@ from espressivo.data.dataset import DESCRIPTION, FORMAT, IDS, MANIFEST
 from espressivo.data.fingerprint import FINGERPRINT, groups, same_composition, same_performance
 from espressivo.data.shards import Entry
 from espressivo.errors import DataError
-from espressivo.files import SEAL, locked, printable, regular, replacing
+from espressivo.files import SEAL, check_folder, locked, printable, regular, replacing
 from espressivo.progress import Progress, Silent
 
 __all__ = [
@@ -199,9 +199,12 @@ def prepare(
         `out` cannot be written.
     """
     began_s = time.monotonic()
-    if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
+    if not (len(fractions) == 3 and min(fractions) >= 0 and abs(sum(fractions) - 1) <= 1e-6):
         raise DataError(f"fractions {fractions}: give three from 0 to 1 that add up to 1")
-    out = Path(out)
+    try:
+        out = check_folder(out)
+    except OSError as error:
+        raise DataError(f"{out}: {error.strerror}") from None
     files = find_files(folders)
     rows = None if splits is None else _rows(files, Path(splits))
     wanted = [file for file in files if rows is None or file[0] in rows]
@@ -215,7 +218,8 @@ def prepare(
         out.mkdir(parents=True, exist_ok=True)
         with locked(out, DataError):
             _make_room(out)
-            (out / DESCRIPTION).unlink(missing_ok=True)
+            if not (out / IDS).exists():  # of version 1, whose ids are in the shards
+                (out / DESCRIPTION).unlink(missing_ok=True)
             plan = shards.plan(wanted, out / "shards", settings)
             _clear(out, {shard.name for shard in plan})
             made = {e.path: e for e in shards.make_all(plan, executor, progress or Silent())}
@@ -418,25 +422,42 @@ def _totals(entries: list[Entry], parted: int) -> dict[str, Any]:
 
 
 def _finish(out: Path, entries: list[Entry], about: dict[str, Any]) -> None:
-    """Write the ids of all pieces, the manifest, then the file that makes the dataset whole."""
+    """Write the ids of all pieces, the manifest, and the file that makes the dataset whole.
+
+    They get their names in this order when all are written, so that a dataset which is there stays
+    as it is until then; one of which only some files are new is known by its hashes, and refused.
+    """
+    with (
+        replacing(out / DESCRIPTION) as description,
+        replacing(out / MANIFEST) as manifest,
+        replacing(out / IDS) as ids,
+    ):
+        _join(out / "shards", entries, ids)
+        manifest.write_bytes(table := _table(entries))
+        hashed = {"manifest_sha256": hashlib.sha256(table).hexdigest(), "seal": SEAL}
+        description.write_bytes(shards.sealed({**about, **hashed}))
+
+
+def _join(folder: Path, entries: list[Entry], path: Path) -> None:
+    """Put the ids of all pieces that are kept into one file, where the entries say it."""
     start = 0
-    with replacing(out / IDS) as path, path.open("wb") as ids:
+    with path.open("wb") as ids:
         for entry in entries:
             if entry.reason:
                 entry.start = 0
                 continue
-            with shards.ids_path(out / "shards", entry.shard).open("rb") as shard:
+            with shards.ids_path(folder, entry.shard).open("rb") as shard:
                 shard.seek(2 * entry.start)
                 ids.write(shard.read(2 * entry.events))
             entry.start, start = start, start + entry.events
+
+
+def _table(entries: list[Entry]) -> bytes:
+    """Return the manifest, a row for each entry."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, _COLUMNS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     for entry in entries:
         status = "dropped" if entry.reason else "kept"
         writer.writerow({"status": status, **asdict(entry)})
-    manifest = text.getvalue().encode()
-    with replacing(out / MANIFEST) as path:
-        path.write_bytes(manifest)
-    about = {**about, "manifest_sha256": hashlib.sha256(manifest).hexdigest(), "seal": SEAL}
-    shards.write_sealed(about, out / DESCRIPTION)
+    return text.getvalue().encode()

@@ -45,7 +45,7 @@ __all__ = [
     "make_all",
     "plan",
     "processes",
-    "write_sealed",
+    "sealed",
 ]
 
 _FILES = 64  # at most so many to a shard, on average
@@ -185,7 +185,8 @@ def make(shard: Shard) -> list[Entry]:
             entries.append(entry)
             file.write(stored)
     record = {"made_from": made_from, "entries": [asdict(e) for e in entries], "seal": SEAL}
-    write_sealed(record, _record_path(shard))
+    with replacing(_record_path(shard)) as temporary:
+        temporary.write_bytes(sealed(record))
     return entries
 
 
@@ -194,12 +195,11 @@ def ids_path(folder: Path, name: str) -> Path:
     return folder / f"{name}.ids"
 
 
-def write_sealed(plain: dict[str, Any], path: Path) -> None:
-    """Write plain values, of which one is `SEAL`, as JSON."""
+def sealed(plain: dict[str, Any]) -> bytes:
+    """Return plain values, of which one is `SEAL`, as JSON, sealed."""
     content = bytearray((json.dumps(plain, indent=1) + "\n").encode())
     seal(content)
-    with replacing(path) as temporary:
-        temporary.write_bytes(content)
+    return bytes(content)
 
 
 def _encode(

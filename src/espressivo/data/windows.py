@@ -38,6 +38,7 @@ from espressivo.data.augment import Augmentation
 from espressivo.data.dataset import Dataset, Piece
 from espressivo.data.sides import Material, Numbers, measure, windowed
 from espressivo.errors import DataError
+from espressivo.numeric import Range, fields_within
 
 __all__ = ["IGNORED", "Batch", "Cut", "Passage", "batches", "passages"]
 
@@ -86,6 +87,14 @@ class Batch:
         return int((self.targets != IGNORED).sum())
 
 
+_RANGES: dict[str, Range] = {
+    "rows": {"least": 1, "whole": True},
+    "events": {"least": 2, "whole": True},
+    "seconds": {"above": 0, "optional": True},
+    "jump": {"least": 0, "most": 1},
+}
+
+
 @dataclass(frozen=True)
 class Cut:
     """How pieces are cut into the windows of a batch.
@@ -112,10 +121,10 @@ class Cut:
     jump: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.rows < 1 or self.events < 2:
-            raise ValueError("a batch needs at least 1 row of 2 events")
-        if self.seconds is not None and (self.carried or self.seconds <= 0):
-            raise ValueError("segments in seconds must be longer than 0, and cannot be carried")
+        if problems := fields_within(self, _RANGES):
+            raise ValueError("; ".join(problems))
+        if self.seconds is not None and self.carried:
+            raise ValueError("segments in seconds cannot be carried")
         if not 0 <= self.jump <= (1 if self.carried else 0):
             raise ValueError("jump must be within 0..1, and 0 if windows are not carried")
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from espressivo.errors import GenerationError
+from espressivo.numeric import Range, fields_within, within
 
 __all__ = ["MAX_SEED", "Sampling", "generator"]
 
@@ -19,6 +20,13 @@ MAX_SEED = (1 << 64) - 1
 
 _TINY = 1e-9  # temperatures below it may divide to infinity
 _LEAST = 1e-290  # less than this may be the remains of an underflow
+
+_RANGES: dict[str, Range] = {
+    "temperature": {"least": 0},
+    "top_k": {"least": 1, "whole": True, "optional": True},
+    "top_p": {"above": 0, "most": 1, "optional": True},
+    "min_p": {"least": 0, "most": 1, "optional": True},
+}
 
 _Floats = NDArray[np.float64]
 
@@ -37,9 +45,8 @@ def generator(seed: int | None) -> np.random.Generator:
     """
     if seed is None:
         return np.random.Generator(np.random.Philox())
-    if not 0 <= seed <= MAX_SEED:
-        raise GenerationError(f"seed must be within 0..{MAX_SEED}, not {seed}")
-    return np.random.Generator(np.random.Philox(key=seed))
+    key = within("seed", seed, least=0, most=MAX_SEED, whole=True)
+    return np.random.Generator(np.random.Philox(key=key))
 
 
 @dataclass(frozen=True)
@@ -97,16 +104,7 @@ class Sampling:
     within: tuple[Sampling | None, ...] = ()
 
     def __post_init__(self) -> None:
-        problems = []
-        if not (math.isfinite(self.temperature) and self.temperature >= 0):
-            problems.append(f"temperature must be at least 0 and finite, not {self.temperature}")
-        if self.top_k is not None and self.top_k < 1:
-            problems.append(f"top_k must be at least 1, not {self.top_k}")
-        if self.top_p is not None and not 0 < self.top_p <= 1:
-            problems.append(f"top_p must be above 0 and at most 1, not {self.top_p}")
-        if self.min_p is not None and not 0 <= self.min_p <= 1:
-            problems.append(f"min_p must be within 0..1, not {self.min_p}")
-        if problems:
+        if problems := fields_within(self, _RANGES):
             raise GenerationError("; ".join(problems))
 
     def distribution(

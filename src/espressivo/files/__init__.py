@@ -6,10 +6,11 @@ from espressivo.files.locks import locked
 from espressivo.files.names import ending, printable
 from espressivo.files.reading import regular
 from espressivo.files.seals import SEAL, intact, seal
-from espressivo.files.writing import check_writable, is_stdout, is_stream, replacing
+from espressivo.files.writing import check_folder, check_writable, is_stdout, is_stream, replacing
 
 __all__ = [
     "SEAL",
+    "check_folder",
     "check_writable",
     "ending",
     "intact",

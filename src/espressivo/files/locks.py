@@ -57,8 +57,12 @@ def locked(folder: Path, error: type[Exception]) -> Iterator[None]:
             raise error(
                 f"{folder}: is in use by {holder}: wait until that ends, or choose another folder"
             )
-        os.truncate(handle, 0)
-        os.write(handle, f"process {os.getpid()} on {platform.node()}".encode())
+        try:
+            os.truncate(handle, 0)
+            os.write(handle, f"process {os.getpid()} on {platform.node()}".encode())
+        except OSError as problem:  # such as a full disk
+            problem.filename = str(path)
+            raise
         yield
     finally:
         if free:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from espressivo.files.locks import lock
 
-__all__ = ["check_writable", "is_stdout", "is_stream", "replacing"]
+__all__ = ["check_folder", "check_writable", "is_stdout", "is_stream", "replacing"]
 
 _STDOUT = 1
 _PREFIX, _SUFFIX = ".espressivo-", ".partial"
@@ -81,6 +81,14 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     if not is_stream(path):  # opening one may wait for its reader
         with contextlib.suppress(Enough), replacing(path):
             raise Enough
+
+
+def check_folder(path: str | os.PathLike[str]) -> Path:
+    """Return the path of a folder that may be yet to be made; `OSError` if a file is there."""
+    path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise _refusal(errno.ENOTDIR, "is a file and no folder: choose another name", path)
+    return path
 
 
 def is_stream(path: str | os.PathLike[str]) -> bool:

@@ -27,7 +27,7 @@ from typing import Any, Protocol, Unpack
 
 import numpy as np
 
-from espressivo.errors import GenerationError
+from espressivo.engine import MAX_SEED
 from espressivo.live.listener import (
     CONTROL,
     NOTE_OFF,
@@ -35,6 +35,7 @@ from espressivo.live.listener import (
     Listener,
 )
 from espressivo.music import SUSTAIN, Performance
+from espressivo.numeric import within
 from espressivo.play import Model, Options, Stream, TimedEvent
 
 __all__ = ["LEAD_S", "PAUSE_S", "Live", "Output", "SentMessage"]
@@ -135,12 +136,10 @@ class Live:
         sleep: Callable[[float], object] = time.sleep,
         **settings: Unpack[Options],
     ) -> None:
-        if not (math.isfinite(pause_s) and pause_s > 0):
-            raise GenerationError(f"pause_s must be above 0 and finite, not {pause_s}")
-        if channel is not None and not 0 <= channel <= 15:
-            raise GenerationError(f"channel must be within 0..15, not {channel}")
         self._model, self._output, self._log = model, output, log
-        self._pause_s, self._channel, self._seed = pause_s, channel, seed
+        self._pause_s = within("pause_s", pause_s, above=0)
+        self._channel = within("channel", channel, least=0, most=15, whole=True, optional=True)
+        self._seed = within("seed", seed, least=0, most=MAX_SEED, whole=True, optional=True)
         self._clock, self._sleep, self._settings = clock, sleep, settings
         self._lock = threading.Lock()  # guards all that follows
         self._heard = Listener()

@@ -96,10 +96,9 @@ def save_pretrained(
     ).read_bytes():
         raise ModelError(f"{folder / _CONFIG}: is of another program: choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / _CONFIG).unlink(missing_ok=True)  # never an old one beside new weights
-    for name, written in ((_WEIGHTS, weights), (_CONFIG, content)):
-        with replacing(folder / name) as temporary:
-            temporary.write_bytes(written)
+    with replacing(folder / _CONFIG) as config_path, replacing(folder / _WEIGHTS) as path:
+        path.write_bytes(weights)  # which get their name first; an old config.json refuses them
+        config_path.write_bytes(content)
 
 
 def load_pretrained(folder: str | os.PathLike[str]) -> Pretrained:

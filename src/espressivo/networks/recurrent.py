@@ -13,6 +13,8 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn import functional
 
+from espressivo.numeric import Range, fields_within
+
 __all__ = ["Recurrent", "RecurrentConfig", "Sides", "State"]
 
 State = tuple[Tensor, ...]
@@ -21,6 +23,13 @@ State = tuple[Tensor, ...]
 Sides = Mapping[str, Tensor]
 """What a network reads beside the events, by name: each (T, B, ...), at place t what belongs to the
 event predicted there. A name that is missing says nothing."""
+
+
+_RANGES: dict[str, Range] = {
+    "hidden": {"least": 1, "whole": True},
+    "layers": {"least": 1, "whole": True},
+    "dropout": {"least": 0, "below": 1},
+}
 
 
 @dataclass(frozen=True)
@@ -54,10 +63,8 @@ class RecurrentConfig:
     def __post_init__(self) -> None:
         if self.cell not in ("gru", "lstm"):
             raise ValueError(f"cell must be 'gru' or 'lstm', not {self.cell!r}")
-        if self.hidden < 1 or self.layers < 1:
-            raise ValueError("hidden and layers must be at least 1")
-        if not 0 <= self.dropout < 1:
-            raise ValueError("dropout must be at least 0 and less than 1")
+        if problems := fields_within(self, _RANGES):
+            raise ValueError("; ".join(problems))
 
 
 class Recurrent(nn.Module):

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from espressivo.networks.recurrent import Sides, State
+from espressivo.numeric import Range, fields_within
 
 __all__ = ["EPSILON", "TAPS", "Stack", "StackConfig", "hidden_matrices", "rotation"]
 
@@ -33,6 +34,15 @@ EPSILON = 1e-5
 """What is added to a mean square before its root divides."""
 
 _CHUNK = 64  # events that the delta rule takes at once; the result does not depend on it
+
+_RANGES: dict[str, Range] = {
+    "width": {"least": 2, "whole": True},
+    "heads": {"least": 1, "whole": True},
+    "window": {"least": 1, "whole": True},
+    "expansion": {"above": 0},
+    "controls": {"least": 0, "whole": True},
+    "dropout": {"least": 0, "below": 1},
+}
 
 
 @dataclass(frozen=True)
@@ -74,18 +84,12 @@ class StackConfig:
     def __post_init__(self) -> None:
         if not self.pattern or set(self.pattern) - set("da"):
             raise ValueError(f"pattern must be made of 'd' and 'a', not {self.pattern!r}")
-        if self.heads < 1 or self.width < 2 or self.width % (2 * self.heads):
+        if problems := fields_within(self, _RANGES):
+            raise ValueError("; ".join(problems))
+        if self.width % (2 * self.heads):
             raise ValueError("width must be a multiple of twice the heads")
-        if self.window < 1:
-            raise ValueError("window must be at least 1")
-        if self.expansion <= 0:
-            raise ValueError("expansion must be above 0")
         if self.pointers and not self.notewise:
             raise ValueError("pointers need a note-wise network")
-        if self.controls < 0:
-            raise ValueError("controls must be at least 0")
-        if not 0 <= self.dropout < 1:
-            raise ValueError("dropout must be at least 0 and less than 1")
 
     @property
     def sides(self) -> tuple[str, ...]:

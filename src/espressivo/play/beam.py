@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from espressivo.codes import TIME_SHIFT, Ids, Pointers
 from espressivo.engine import Engine, Sampling, State
 from espressivo.errors import GenerationError
+from espressivo.numeric import within
 from espressivo.play.pieces import LONGEST_START_S
 from espressivo.play.player import Mask, requested
 from espressivo.play.settings import Settings
@@ -102,8 +103,8 @@ def search(
         At most `width`, fewer if there are no more. The best score comes first; with a generator,
         the list that was drawn first.
     """
-    if events < 1 or width < 1:
-        raise GenerationError(f"events and width must be at least 1, not {events} and {width}")
+    events = within("events", events, least=1, whole=True)
+    width = within("width", width, least=1, whole=True)
     if settings.guidance not in (None, 1):
         raise GenerationError("a search follows what is requested as learned: leave guidance at 1")
     sampling, controls = settings.sampling(engine.vocabulary), requested(engine, settings)

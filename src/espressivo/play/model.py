@@ -21,9 +21,10 @@ from espressivo.codes import (
     decoder_of,
     following,
 )
-from espressivo.engine import Engine, State, generator
+from espressivo.engine import MAX_SEED, Engine, State, generator
 from espressivo.errors import GenerationError, ModelError
 from espressivo.music import Performance
+from espressivo.numeric import within
 from espressivo.play.arguments import Changes, Length, ProgressCallback, length_of, told
 from espressivo.play.beam import BeamResult, search
 from espressivo.play.form import Section, sections
@@ -189,8 +190,8 @@ class Model:
             As in `generate`. With guidance they are made one after another all the same, also
             if it comes by itself, as what is requested changes on the way.
         """
-        if count < 1:
-            raise GenerationError(f"count must be at least 1, not {count}")
+        count = within("count", count, least=1, whole=True)
+        seed = within("seed", seed, least=0, most=MAX_SEED, whole=True, optional=True)
         begin = _opened(primer, primer_chords, primer_pitches, include_primer)
         parts = self._sections(form, seconds, events, notes)
         length = length_of(parts[-1].end_s if parts else seconds, events, notes, ending)
@@ -364,8 +365,7 @@ class Model:
 
         They are the model's own, before any event is ruled out; the likeliest comes first.
         """
-        if top < 1:
-            raise GenerationError(f"top must be at least 1, not {top}")
+        top = within("top", top, least=1, whole=True)
         state = self.state()
         state.feed(self._before(primer))
         p = state.probabilities()

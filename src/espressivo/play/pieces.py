@@ -12,6 +12,7 @@ from typing import NamedTuple
 from espressivo.codes import NOTE_ON, SUSTAIN, VELOCITY, Controls, Event, Ids, Vocabulary
 from espressivo.engine import Engine, generator
 from espressivo.errors import GenerationError
+from espressivo.numeric import within
 from espressivo.play.batch import Row, side_by_side
 from espressivo.play.endings import ENDINGS, Close, close_steps, passed
 from espressivo.play.form import Form, Section
@@ -98,8 +99,7 @@ class Plan:
                 "than 'own'"
             )
         for second, _ in self.changes:
-            if not (math.isfinite(second) and second >= 0):
-                raise GenerationError(f"changes come at 0 s or later, not at {second}")
+            within("the second of a change", second, least=0)
             if seconds is not None and second >= seconds:
                 raise GenerationError(
                     f"a change at {second:g} s comes too late: the piece ends at {seconds:g} s"

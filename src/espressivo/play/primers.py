@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from espressivo import midi
 from espressivo.errors import GenerationError
 from espressivo.music import CONTROL_DTYPE, PEDAL_THRESHOLD, SUSTAIN, Performance, parse_chord
+from espressivo.numeric import within
 
 __all__ = [
     "CHORD_S",
@@ -44,12 +45,11 @@ def pitches(pitches: Iterable[int]) -> Performance:
     GenerationError
         If there is no pitch, or one is out of range.
     """
-    chord = sorted(set(pitches))
-    wrong = [pitch for pitch in chord if not 0 <= pitch <= 127]
-    if wrong or not chord:
-        what = f"not {wrong[0]}" if wrong else "and there is none"
-        raise GenerationError(f"pitches of a primer must be within 0..127, {what}")
-    return _performance([chord])
+    name = "a pitch of a primer"
+    chord = {within(name, pitch, least=0, most=127, whole=True) for pitch in pitches}
+    if not chord:
+        raise GenerationError("pitches of a primer must be within 0..127, and there is none")
+    return _performance([sorted(chord)])
 
 
 def chords(names: str) -> Performance:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from typing import Any, TypedDict, Unpack
 
@@ -22,7 +21,7 @@ from espressivo.codes import (
 )
 from espressivo.engine import Sampling
 from espressivo.errors import GenerationError
-from espressivo.numeric import plain
+from espressivo.numeric import Range, fields_within, plain
 
 __all__ = ["FOLLOW_GUIDANCE", "FOLLOW_S", "Options", "Settings"]
 
@@ -49,6 +48,14 @@ _REAL = (
     "guidance",
     "returns",
 )
+
+_RANGES: dict[str, Range] = {
+    "guidance": {"least": 0, "optional": True},
+    "returns": {"least": 0},
+    "polyphony": {"least": 1, "whole": True, "optional": True},
+    "longest_note_s": {"above": 0, "optional": True},
+    "longest_rest_s": {"above": 0, "optional": True},
+}
 
 
 class Options(TypedDict, total=False):
@@ -181,21 +188,12 @@ class Settings:
             _ = self.controls
         except GenerationError as error:
             problems.append(str(error))
-        for name in ("guidance", "returns"):
-            value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value >= 0):
-                problems.append(f"{name} must be at least 0 and finite, not {value}")
+        problems += fields_within(self, _RANGES)
         if not 0 <= self.lowest_pitch <= self.highest_pitch <= 127:
             problems.append(
                 "lowest_pitch and highest_pitch must be ascending and within 0..127, not "
                 f"{self.lowest_pitch} and {self.highest_pitch}"
             )
-        if self.polyphony is not None and self.polyphony < 1:
-            problems.append(f"polyphony must be at least 1, not {self.polyphony}")
-        for name in ("longest_note_s", "longest_rest_s"):
-            value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value > 0):
-                problems.append(f"{name} must be above 0 and finite, not {value}")
         if problems:
             raise GenerationError("; ".join(problems))
 

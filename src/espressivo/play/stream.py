@@ -13,7 +13,7 @@ from typing import Unpack
 import numpy as np
 
 from espressivo.codes import Event, Message
-from espressivo.errors import GenerationError
+from espressivo.numeric import within
 from espressivo.play.player import Player
 from espressivo.play.settings import Options, Settings
 
@@ -90,9 +90,8 @@ class Stream(Iterator[TimedEvent]):
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        if not (math.isfinite(lead_s) and lead_s >= 0):
-            raise GenerationError(f"lead_s must be at least 0 and finite, not {lead_s}")
-        self._player, self._lead_s, self._clock, self._sleep = player, lead_s, clock, sleep
+        self._lead_s: float = within("lead_s", lead_s, least=0)
+        self._player, self._clock, self._sleep = player, clock, sleep
         self._decoder, self._rate = player.decoder, player.vocabulary.steps_per_second
         self._steering = threading.Lock()
         self._settings = player.settings  # as last requested
@@ -140,10 +139,8 @@ class Stream(Iterator[TimedEvent]):
         there. Such notes do not come out again. A pitch outside the vocabulary is not heard. A
         model of notes must know a duration to go on, so it hears the one that it expects.
         """
-        if not (0 <= pitch <= 127 and 0 <= velocity <= 127):
-            raise GenerationError(
-                f"pitch and velocity must be within 0..127, not {pitch} and {velocity}"
-            )
+        pitch = within("pitch", pitch, least=0, most=127, whole=True)
+        velocity = within("velocity", velocity, least=0, most=127, whole=True)
         v = self._player.vocabulary
         if v.lowest_pitch <= pitch <= v.highest_pitch:
             if velocity:

@@ -67,8 +67,13 @@ class Checkpoint:
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         plain |= {"config": self.config.to_dict(), "vocabulary": self.vocabulary.to_dict()}
         with replacing(path) as temporary:
-            with temporary.open("wb") as file:  # which says what fails, as torch does not
-                torch.save({"format": FORMAT, **plain}, file)
+            with temporary.open("wb") as file:
+                try:
+                    torch.save({"format": FORMAT, **plain}, file)
+                except RuntimeError as error:  # torch says at which byte, and not why
+                    if isinstance(error.__context__, OSError):
+                        raise error.__context__ from None
+                    raise
             with temporary.open("r+b") as file:
                 file.seek(-2, 2)  # the length of the comment, which comes last and is empty
                 file.write(len(SEAL).to_bytes(2, "little") + SEAL.encode())

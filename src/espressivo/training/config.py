@@ -8,8 +8,26 @@ from typing import Any
 
 from espressivo.data import Augmentation, Cut
 from espressivo.networks import NetworkConfig, RecurrentConfig, config_from_dict
+from espressivo.numeric import Range, fields_within
 
 __all__ = ["TrainingConfig"]
+
+_RANGES: dict[str, Range] = {
+    "rounds": {"above": 0},
+    "max_time_s": {"above": 0, "optional": True},
+    "learning_rate": {"above": 0},
+    "weight_decay": {"least": 0},
+    "clip": {"above": 0},
+    "warmup_updates": {"least": 0, "whole": True},
+    "decay": {"least": 0, "most": 1},
+    "accumulate": {"least": 1, "whole": True},
+    "average": {"least": 0, "below": 1},
+    "validate_every": {"least": 1, "whole": True},
+    "keep": {"least": 0, "most": 99, "whole": True},
+    "patience": {"least": 1, "whole": True, "optional": True},
+    "checkpoint_every_s": {"least": 0},
+    "seed": {"least": 0, "most": (1 << 64) - 1, "whole": True},
+}
 
 
 @dataclass(frozen=True)
@@ -87,14 +105,10 @@ class TrainingConfig:
     precision: str = "auto"
 
     def __post_init__(self) -> None:
-        problems = [
+        problems = fields_within(self, _RANGES)
+        problems += [
             text
             for text, wrong in (
-                ("rounds must be above 0", self.rounds <= 0),
-                (
-                    "max_time_s must be above 0",
-                    self.max_time_s is not None and self.max_time_s <= 0,
-                ),
                 (
                     "optimizer must be 'adamw', 'adam' or 'muon'",
                     self.optimizer not in ("adamw", "adam", "muon"),
@@ -107,16 +121,10 @@ class TrainingConfig:
                     "side inputs and note-wise networks need carried windows",
                     bool(self.network.sides or self.network.notewise) and not self.cut.carried,
                 ),
-                ("learning_rate and clip must be above 0", min(self.learning_rate, self.clip) <= 0),
-                ("weight_decay must be at least 0", self.weight_decay < 0),
-                ("warmup_updates must be at least 0", self.warmup_updates < 0),
-                ("accumulate must divide the rows", self.cut.rows % max(self.accumulate, 1) != 0),
-                ("accumulate must be at least 1", self.accumulate < 1),
-                ("decay must be within 0..1", not 0 <= self.decay <= 1),
-                ("average must be at least 0 and less than 1", not 0 <= self.average < 1),
-                ("validate_every must be at least 1", self.validate_every < 1),
-                ("keep must be within 0..99", not 0 <= self.keep <= 99),
-                ("patience must be at least 1", self.patience is not None and self.patience < 1),
+                (
+                    "accumulate must divide the rows",
+                    not problems and self.cut.rows % self.accumulate != 0,
+                ),
             )
             if wrong
         ]
