@@ -3,10 +3,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: help setup demo test test-all test-web types-web lint bench report samples clean
+.PHONY: help setup demo page wheel test test-all test-web types-web lint bench report samples clean
 
 help:
 	@echo "make demo      play: a performance by the bundled model, as MIDI, sound and picture, in demo/"
+	@echo "make page      the engine that espressivo page needs to write the page without a server"
+	@echo "make wheel     the package with that engine, in dist/"
 	@echo "make test      the quick tests; make test-all also the slow ones (ESPRESSIVO_DATA=...)"
 	@echo "make lint      ruff, mypy, and the types of the page's modules"
 	@echo "make bench     the benchmarks against other packages (ESPRESSIVO_DATA=...)"
@@ -65,6 +67,26 @@ endif
 node_modules/.package-lock.json: package-lock.json
 	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
+
+# The engine of the page without a server: ONNX Runtime for browsers, by the hash in package-lock.json,
+# and its licences, which its package for Python brings. Once built, nothing needs node.
+ORT := src/espressivo/server/web/onnxruntime
+page: $(ORT)/ort.wasm
+
+$(ORT)/ort.wasm: $(VENV)/.player $(if $(NODE),node_modules/.package-lock.json)
+ifdef NODE
+	mkdir -p $(ORT)
+	cp node_modules/onnxruntime-web/dist/ort.wasm.bundle.min.mjs $(ORT)/ort.js
+	for file in LICENSE ThirdPartyNotices.txt; do \
+		cp $(VENV)/lib/python*/site-packages/onnxruntime/$$file $(ORT)/$$file || exit 1; done
+	cp node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.wasm $@
+else
+	@echo "node 20 or later is not installed: the page without a server cannot be built" && exit 1
+endif
+
+wheel: page
+	$(PIP) build
+	$(BIN)/python -m build --wheel
 
 lint: $(VENV)/.developer types-web
 	$(BIN)/ruff format --check .

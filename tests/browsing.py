@@ -88,7 +88,7 @@ class Page:
         self.browser.get("about:blank")
         self.browser.get(self.server.url + address)
         self.until("document.body.classList.contains('ready')")
-        self.until("document.getElementById('lamp').textContent === 'connected'")
+        self.until("document.getElementById('lamp').classList.contains('on')")
         self.until("espressivo.state.model !== null")
 
     def ask(self, expression):

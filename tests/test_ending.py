@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from espressivo.codes import (
+    DURATION,
     END,
     NOTE_OFF,
     NOTE_ON,
@@ -9,121 +10,171 @@ from espressivo.codes import (
     TIME_SHIFT,
     VELOCITY,
     decoder_of,
+    presets,
     vocabulary,
 )
 from espressivo.errors import GenerationError
-from espressivo.play.endings import (
-    CLOSE_S,
-    FADE,
-    PAUSE_S,
-    RING_S,
-    Close,
-)
+from espressivo.music import chord_starts, likeliest_key, parse_key, sustained_notes
+from espressivo.play import endings
+from espressivo.play.endings import CLOSE_S, TOLERANCE, Close, close_steps
 from espressivo.play.model import Model
 from known import Mock
 
-V = vocabulary("seed")
-ON, OFF, SHIFT, LOUD = 39, V.first[NOTE_OFF] + 39, V.first[TIME_SHIFT], V.first[VELOCITY] + 20
+V, NOTES = vocabulary("seed"), vocabulary("notes")
+C, E, F, G = 27, 31, 32, 34  # keys, from C3 on, counted from the lowest of 88
 
 
-def fed(decoder, *ids):
-    for id_ in ids:
-        decoder.feed(id_)
-
-
-def passed(decoder, steps):
-    while steps > 0:
-        decoder.feed(SHIFT + min(steps, 100) - 1)
-        steps -= 100
-
-
-def begun(v=V):
-    """A note sounds until a second before the close of a piece of 30 s begins."""
+def begun(v, now, end=3000):
+    """The close of a piece in C major, in which a chord sounds until `now`."""
     decoder = decoder_of(v)
-    close = Close(decoder, 3000)
-    fed(decoder, v.first[VELOCITY] + 20, ON)
-    passed(decoder, 3000 - round(100 * CLOSE_S) - 1)
+    for event in decoder.passing(end - close_steps(decoder, end)):
+        for id_ in event:
+            decoder.feed(id_)
+    close = Close(decoder, end, [], parse_key("C major").pitch_weights)
+    for event in decoder.passing(now - decoder.now):
+        for id_ in event:
+            decoder.feed(id_)
     return decoder, close
 
 
-def ruled_out(close, decoder):
-    close.look(decoder)
-    return close.ruled_out(decoder)
+def strike(decoder, *keys):
+    v = decoder.vocabulary
+    for key in keys:
+        for id_ in [v.first[TIME_SHIFT], key, v.first[VELOCITY] + 9, v.first[DURATION] + 1]:
+            if v.notewise or id_ < v.first[TIME_SHIFT]:
+                decoder.feed(id_)
 
 
-def over(close, decoder):
-    close.look(decoder)
-    return close.closed and not decoder.sounding
+def free(close, decoder, kind, v):
+    """The ids of a kind that are not ruled out, counted from the first."""
+    named = set(close.ruled_out(decoder))
+    return {n for n in range(v.counts[kind]) if v.first[kind] + n not in named}
 
 
-def test_before_its_time_nothing_is_ruled_out():
-    decoder, close = begun()
-    assert ruled_out(close, decoder) == [] and not over(close, decoder)
+@pytest.mark.parametrize("v", [V, NOTES])
+def test_before_its_time_nothing_is_ruled_out(v):
+    decoder, close = begun(v, 2500)
+    strike(decoder, C, F)
+    assert not close.ruled_out(decoder) and not close.arrived(decoder)
 
 
-def test_it_closes_when_nothing_sounds_or_no_note_has_begun_for_a_while():
-    decoder, close = begun()
-    passed(decoder, 1)
-    assert {ON, LOUD} <= set(ruled_out(close, decoder))  # the note began long before
-    assert not over(close, decoder)
-    fed(decoder, OFF)
-    assert over(close, decoder)
-
-    decoder, close = begun()
-    fed(decoder, ON + 1)
-    passed(decoder, round(100 * PAUSE_S) - 1)
-    assert ON not in ruled_out(close, decoder)
-    passed(decoder, 1)
-    assert ON in ruled_out(close, decoder)
-
-
-def test_a_rest_that_began_before_the_close_does_not_end_the_piece():
-    decoder, close = begun()
-    fed(decoder, OFF)
-    passed(decoder, 1)
-    assert not over(close, decoder) and ON in set(range(V.size)) - set(ruled_out(close, decoder))
-    fed(decoder, ON)
-    ruled_out(close, decoder)
-    fed(decoder, OFF)
-    passed(decoder, round(100 * PAUSE_S))
-    ruled_out(close, decoder)
-    assert over(close, decoder)
+@pytest.mark.parametrize("v", [V, NOTES])
+def test_a_chord_over_the_tonic_is_the_last(v):
+    decoder, close = begun(v, 2551)
+    strike(decoder, C)
+    assert close.arrived(decoder)
+    assert {(key - C) % 12 for key in free(close, decoder, NOTE_ON, v)} == {0, 4, 7}
+    assert min(free(close, decoder, NOTE_ON, v)) == C
+    shifts = v.values[v.first[TIME_SHIFT] :][list(free(close, decoder, TIME_SHIFT, v))]
+    assert shifts.max() < 4  # another note is to come, in the same chord
+    assert not free(close, decoder, SUSTAIN, v)
+    strike(decoder, E, G)
+    assert len(free(close, decoder, TIME_SHIFT, v)) == v.counts[TIME_SHIFT]
+    if v.notewise:
+        assert v.shortest_durations[list(free(close, decoder, DURATION, v))].min() >= 300
+    shift = v.first[TIME_SHIFT] + (3 if v.notewise else 2)  # of 3 steps
+    assert not close.over(decoder, (shift,)) and close.over(decoder, (shift + 1,))
 
 
-def test_it_grows_softer_until_it_closes_at_last():
-    decoder, close = begun()
-    limits = []
-    for step in range(round(100 * (CLOSE_S - RING_S))):
-        passed(decoder, 1)
-        decoder.feed(OFF if step % 2 else ON)
-        fed(decoder, ON + 1 + step % 40)  # a note on every step, so never a pause
-        without = ruled_out(close, decoder)
-        assert ON not in without
-        limits.append(without[0] - V.first[VELOCITY] - 1)  # the loudest that is left
-    assert limits[0] == 20 and limits[-1] == round(20 * (1 - FADE))
-    assert (np.diff(limits) <= 0).all()
-    passed(decoder, 1)
-    assert ON in ruled_out(close, decoder)
+@pytest.mark.parametrize("v", [V, NOTES])
+def test_another_chord_is_not_the_last_and_none_comes_late(v):
+    decoder, close = begun(v, 2699)
+    strike(decoder, E, G, C + 12)
+    assert not close.arrived(decoder) and not close.ruled_out(decoder)
+    for event in decoder.passing(1):
+        decoder.feed(*event)
+    assert not free(close, decoder, NOTE_ON, v)  # the tonic would join that chord
+    for event in decoder.passing(3):
+        decoder.feed(*event)
+    assert free(close, decoder, NOTE_ON, v) == {C - 24, C - 12, C}
 
 
-@pytest.mark.parametrize("name", ["seed", "pedal", "notes"])
-@pytest.mark.parametrize("seconds", [0.01, 0.5, 3.0, 14.3])
-def test_no_piece_is_longer_than_asked_and_the_last_notes_ring(name, seconds):
+def test_no_velocity_comes_that_no_note_of_the_last_chord_can_follow():
+    decoder, close = begun(V, 2400)
+    decoder.feed(V.first[VELOCITY] + 9)
+    for key in (C - 24, C - 12, C):
+        decoder.feed(key)
+    for event in decoder.passing(320):
+        decoder.feed(*event)
+    assert not free(close, decoder, VELOCITY, V)
+    decoder.feed(V.first[NOTE_OFF] + C)
+    assert free(close, decoder, VELOCITY, V)
+
+
+def test_a_piece_grows_slower():
+    lengths = []
+    for now in (2390, 2400, 2500, 2600, 2850):
+        decoder, close = begun(V, now)
+
+        def choices():
+            return (yield None)
+
+        slower = close.slower(choices(), decoder)
+        next(slower)
+        with pytest.raises(StopIteration) as decided:
+            slower.send(V.first[TIME_SHIFT] + 29)
+        lengths.append(V.values[decided.value.value])
+    assert lengths[:2] == [30, 30] and lengths[-1] == 54
+    assert (np.diff(lengths[1:]) > 0).all()
+
+
+@pytest.mark.parametrize("name", presets())
+@pytest.mark.parametrize("seconds", [0.5, 5.0, 14.3, 30.0])
+def test_a_piece_is_about_as_long_as_requested(name, seconds):
     v = vocabulary(name)
     model = Model(Mock(v))
-    ring_s = RING_S * min(1, seconds / (2 * CLOSE_S))
-    for seed in range(8):
+    for seed in range(4):
         ids = list(model.generate_ids(seconds=seconds, seed=seed))
         p = v.decode(ids)
-        assert p.seconds <= seconds + 1e-9
-        if len(p):
-            assert p.notes["onset_s"].max() < seconds - ring_s + 0.02
+        assert abs(p.seconds / seconds - 1) <= TOLERANCE + 1e-9
         assert model.generate(seconds=seconds, seed=seed) == p
         decoder = decoder_of(v)
-        fed(decoder, *ids)
+        for id_ in ids:
+            decoder.feed(id_)
         assert not decoder.closing()  # every note has its note-off, and the pedal is up
-        if v.counts[SUSTAIN] and len(p.controls):
-            assert p.controls["value"][-1] == 0
+        if v.counts[SUSTAIN]:
+            assert p.controls["value"][-2:].tolist() == [127, 0]
+            assert p.controls["time_s"][-1] == p.seconds
+
+
+@pytest.mark.parametrize("name", presets())
+def test_the_last_chord_is_the_triad_of_the_tonic_and_rings(name, monkeypatch):
+    monkeypatch.setattr(endings, "likeliest_key", lambda _: parse_key("A minor"))
+    v = vocabulary(name)
+    for seed in range(4):
+        p = Model(Mock(v)).generate(seconds=20, seed=seed, polyphony=8)  # so that keys are free
+        notes = sustained_notes(p)
+        last = notes[np.flatnonzero(chord_starts(notes["onset_s"]))[-1] :]
+        assert last["pitch"].min() % 12 == 9 and last["pitch"].min() <= 55
+        after_bass = last["onset_s"] > last["onset_s"][last["pitch"].argmin()]
+        assert set(last["pitch"][after_bass] % 12) <= {9, 0, 4} and len(last) >= 3
+        assert (last["offset_s"] == p.seconds).all()
+        assert 2.5 < p.seconds - last["onset_s"][0] < 3.5
+        before = notes[: -len(last)]
+        dampened_s = last["onset_s"][-1] + 0.11
+        sounding = before[before["offset_s"] > dampened_s]
+        assert v.notewise or not len(sounding)
+
+
+def test_the_last_chord_keeps_to_the_limits():
+    for v in (V, NOTES):
+        limits = {"lowest_pitch": 60, "highest_pitch": 70, "longest_note_s": 0.2, "polyphony": 2}
+        p = Model(Mock(v)).generate(seconds=12, seed=1, **limits)
+        assert p.notes["pitch"].min() >= 60 and p.notes["pitch"].max() <= 70
+        assert (p.notes["offset_s"] - p.notes["onset_s"]).max() < 0.2 + 1e-9
+        assert abs(p.seconds / 12 - 1) <= TOLERANCE
+
+
+def test_the_key_is_that_of_the_last_seconds():
+    early = [V.first[VELOCITY] + 9, *[key for key in (3, 5, 7, 10) for _ in range(9)]]
+    rests = [V.first[TIME_SHIFT] + 99] * 16
+    late = [C, E, G, C, F, C, E, G, C]
+    decoder = decoder_of(V)
+    for id_ in [*early, *rests, *late]:
+        decoder.feed(id_)
+    found = endings._key_of(decoder, [*early, *rests, *late])
+    assert (found.tonic, found.mode) == ((C + 21) % 12, "major")
+    assert likeliest_key(np.ones(12)) is None
 
 
 def test_until_the_close_it_is_the_piece_that_is_cut():

@@ -25,6 +25,7 @@ from espressivo.networks import (
     RecurrentConfig,
     Stack,
     StackConfig,
+    rotation,
 )
 from espressivo.networks.notewise import NEVER
 
@@ -135,11 +136,26 @@ def test_a_stack_exported_is_the_stack(tmp_path, pattern):
     assert whole.std() > 0.5
     logits, state = engine.run(ids, engine.initial_state(2), asked.numpy())
     assert_close(logits, whole.numpy(), 5e-4)
-    blocks = {"d": zip(*end[:2], strict=True), "a": zip(*end[-3:-1], strict=True)}
+    attended = ()
+    if "a" in pattern:  # keys are kept turned, in the graph, by their place in the music
+        cos, sin = rotation(301, made.config.width // made.config.heads)
+        window = made.config.window
+        keys = turned(end[-3], made.config.heads, cos[301 - window :], sin[301 - window :])
+        attended = (keys, end[-2])
+    blocks = {"d": zip(*end[:2], strict=True), "a": zip(*attended, strict=True)}
     expected = [part[None] for kind in pattern for part in next(blocks[kind])]  # block by block
-    expected += [end[-1]] if "a" in pattern else []
+    if "a" in pattern:
+        place = torch.cat((cos[-1] - 1, sin[-1])).expand(1, 2, -1)
+        expected += [end[-1], place]
     for mine, theirs in zip(state, expected, strict=True):
         assert_close(mine, theirs.numpy())
+
+
+def turned(keys, heads, cos, sin):
+    """Turn keys, (..., positions, width), by the angles of their places."""
+    one, two = keys.unflatten(-1, (heads, -1)).chunk(2, -1)
+    cos, sin = cos[:, None], sin[:, None]
+    return torch.cat((one * cos - two * sin, one * sin + two * cos), -1).flatten(-2)
 
 
 @pytest.mark.parametrize("weights", WEIGHTS)
@@ -684,7 +700,7 @@ def test_damaged_descriptions(path, text, capfd):
     refused(described(path, lambda _: text), "description is damaged", capfd)
 
 
-@pytest.mark.parametrize("version", [0, 1, 6, "1.0", None, [1]])
+@pytest.mark.parametrize("version", [0, 1, 7, "1.0", None, [1]])
 def test_other_formats(path, version, capfd):
     refused(described(path, lambda d: d.update(format=version)), "update espressivo", capfd)
 
@@ -759,3 +775,21 @@ def test_a_vocabulary_of_ones_own(tmp_path):
     engine = Engine(exported(tmp_path / "m.onnx", network(vocabulary=own), own))
     assert engine.vocabulary == own
     assert State(engine).logits().shape == (own.size,)
+
+
+def test_states_with_windows_go_their_own_ways(tmp_path):
+    """More of them take turns than have tapes, for longer than a tape is, some begun anew."""
+    engine = Engine(exported(tmp_path / "m.onnx", stack("da"), weights="fp32"))
+    ids = sequences(600, 6)
+    expected = [engine.run(ids[:, [n]], engine.initial_state())[0][-1, 0] for n in range(6)]
+    states = [State(engine) for _ in range(6)]
+    for t in range(1, len(ids)):
+        for n, state in enumerate(states):
+            if t % 97 == n:  # a copy goes on, and what it was copied from goes astray
+                states[n] = state.copy()
+                state.feed(1)
+            states[n].feed(int(ids[t, n]))
+    alone = State(engine)
+    alone.feed(ids[1:, 0])
+    for state, logits in zip([*states, alone], [*expected, expected[0]], strict=True):
+        np.testing.assert_array_equal(state.logits(), logits)

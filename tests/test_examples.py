@@ -22,6 +22,7 @@ EXAMPLES = [
 ]
 NOT_RUN = {  # by how they begin
     "serve": "serves until it is interrupted; see test_server.py",
+    "page": "needs the engine that make page builds; see test_site.py",
     "live": "needs a MIDI driver and a keyboard; see test_ports.py",
 }
 _TRAINING = "--hidden 8 --batch 2 --rounds 0.2 --accelerator cpu"

@@ -30,6 +30,7 @@ from espressivo.music import CONTROL_DTYPE, NOTE_DTYPE, SUSTAIN, Performance
 from espressivo.networks import Recurrent, RecurrentConfig
 from espressivo.play import model as generation
 from espressivo.play import pieces
+from espressivo.play.endings import TOLERANCE
 from espressivo.play.model import Model, bundled, load
 from espressivo.play.player import Mask
 from espressivo.play.settings import Settings
@@ -297,7 +298,7 @@ def test_silence_and_chatter_end_too(name):
     no_time = np.flatnonzero((v.kinds != TIME_SHIFT) & (v.kinds != END))
     for favour in (only_time, no_time):
         model = Model(Mock(v, favour))
-        assert model.generate(seconds=0.2, seed=0).seconds <= 0.2
+        assert model.generate(seconds=0.2, seed=0).seconds <= 0.2 * (1 + TOLERANCE)
         assert whole_events(list(model.generate_ids(events=300, seed=0)), v) == 300
     assert len(Model(Mock(v, only_time)).generate(seconds=20, seed=0)) < 5
 
@@ -481,7 +482,7 @@ def test_with_the_primer_the_result_is_one_performance(model):
     assert as_ids == v.decode([*ids, *more])
     assert whole.notes[:2].tolist() == primer.notes.tolist()  # as it was, and not as ids keep it
     np.testing.assert_allclose(whole.notes["onset_s"], as_ids.notes["onset_s"])
-    assert 1.25 < whole.seconds <= 4.25
+    assert 4.07 < whole.seconds <= 4.43
 
 
 def test_without_the_primer_time_begins_at_its_end(model):
@@ -491,7 +492,7 @@ def test_without_the_primer_time_begins_at_its_end(model):
     )
     alone = model.generate(seconds=3, seed=1, primer=primer)
     whole = model.generate(seconds=3, seed=1, primer=primer, include_primer=True)
-    assert alone.seconds <= 3
+    assert 2.82 <= alone.seconds <= 3.18
     rest = whole.notes[2:]
     np.testing.assert_allclose(alone.notes["onset_s"] + 1.25, rest["onset_s"])
     np.testing.assert_allclose(alone.notes["offset_s"] + 1.25, rest["offset_s"])
@@ -670,7 +671,8 @@ def check_random_settings(models, samples, seconds, path):
         performance.write(path)
         assert unclosed(path.read_bytes()) == [], (seed, settings)
         assert midi.read(path).notes["pitch"].tolist() == performance.notes["pitch"].tolist()
-        assert performance.seconds <= seconds + 1e-9
+        most = 1 if settings["ending"] == "cut" else 1 + TOLERANCE
+        assert performance.seconds <= seconds * most + 1e-9
         heard += len(performance) > 0
     assert heard > 0.7 * samples
 

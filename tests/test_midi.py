@@ -404,7 +404,7 @@ def test_alien_chunks_are_skipped():
 @pytest.mark.parametrize("kind", [1, 2])
 def test_empty_tracks_are_not_parsed(kind, monkeypatch):
     data = midi_file(*[track([])] * 65_535, kind=kind)
-    monkeypatch.delattr(reading, "ScoreTick")
+    monkeypatch.delattr("symusic.core.ScoreTick")
     assert len(midi.from_bytes(data)) == 0
 
 
@@ -611,7 +611,7 @@ def test_paths_that_cannot_be_read_are_named(tmp_path):
     for path, reason in (
         (tmp_path / "missing.mid", "No such file"),
         (tmp_path, "a folder"),
-        (Path("/dev/null"), "not a regular file"),
+        (Path("/dev/null"), "a pipe, a socket or a device"),
         (str(tmp_path / "nul\0byte"), "null"),
     ):
         with pytest.raises(MidiError, match=reason) as caught:
@@ -632,7 +632,7 @@ def test_huge_files_are_refused_unread(tmp_path):
     path = tmp_path / "huge.mid"
     with path.open("wb") as file:
         file.truncate(1 << 40)  # a hole: nothing is stored
-    with pytest.raises(MidiError, match="too many for a MIDI file"):
+    with pytest.raises(MidiError, match="are the most"):
         midi.read(path)
 
 

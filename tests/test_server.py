@@ -13,6 +13,7 @@ import threading
 import urllib.error
 import urllib.parse
 import urllib.request
+import weakref
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from itertools import pairwise
 from types import SimpleNamespace
@@ -39,6 +40,7 @@ from known import Clock, Mock
 
 V = vocabulary("seed")
 BEGIN = {"type": "begin", "run": 1, "time_s": 0, "events": [], "settings": {}, "seed": 3}
+FIELDS = {"run": 7, "time_s": 0.0, "events": (), "settings": {}, "seed": 3}
 CHORD = [[0.0, 144, 60, 80], [0.1, 144, 64, 70], [0.5, 128, 60, 0], [0.75, 128, 64, 0]]
 
 
@@ -902,6 +904,50 @@ def test_a_cancelled_message_is_a_listener_who_has_gone():
             await asyncio.to_thread(send, "x")
 
     asyncio.run(visit())
+
+
+def test_nobody_waits_for_a_loop_that_has_ended():
+    loop = asyncio.new_event_loop()
+    sent = []
+
+    class Link:
+        async def send_str(self, message):
+            sent.append(message)
+
+    def send():
+        with pytest.raises(ConnectionError):
+            app._sender(None, Link(), loop)("x")
+
+    sending = threading.Thread(target=send, daemon=True)
+    sending.start()
+    sending.join(timeout=0.1)
+    loop.close()
+    sending.join(timeout=30)  # half of the patience
+    assert not sending.is_alive()
+    assert not sent
+
+
+def test_a_run_keeps_nothing_of_the_piece_that_it_goes_on_from(talk, monkeypatch):
+    begun = []
+
+    def parse(text):
+        begun.append(weakref.ref(made := messages.Begin(**FIELDS)))
+        return made
+
+    monkeypatch.setattr(session.messages, "parse", parse)
+    talk("begin")
+    assert any(thread.name == "run 7" for thread in threading.enumerate())
+    assert begun[0]() is None
+
+
+def test_a_run_that_was_ended_is_waited_for(listener):
+    playing = Session(models(), listener)
+    playing.handle(json.dumps(BEGIN))
+    run = next(thread for thread in threading.enumerate() if thread.name == "run 1")
+    playing.close()
+    listener.go()
+    playing.wait()
+    assert not run.is_alive()
 
 
 # ---- Other machines

@@ -34,6 +34,8 @@ from espressivo.files import check_writable, is_stream
 from espressivo.music import Performance, parse_key
 from espressivo.play import (
     ENDINGS,
+    FOLLOW_GUIDANCE,
+    FOLLOW_S,
     Model,
     Options,
     Settings,
@@ -70,6 +72,7 @@ Take = tuple[int, Arguments, Performance]
     espressivo generate --primer mine.mid --seconds 60 --include-primer -o continued.mid
     espressivo generate --primer-events "60,216,148,62,200,150" --one-based --model seed -o out.mid
     espressivo generate --primer-chords "C Am F G" --seconds 60 -o song.mid
+    espressivo generate --form "A B A C A" --seconds 60 -o rondo.mid
     espressivo generate --events 200 --beam 8 -o likeliest.mid
     espressivo generate --count 10 --seed 1 -o take.mid
     espressivo generate --again take-3.mid -o same.mid
@@ -83,8 +86,13 @@ Take = tuple[int, Arguments, Performance]
 @click.option(
     "--ending",
     type=click.Choice(ENDINGS),
-    help="natural, the default: come to a close in the last seconds; cut: stop after exactly "
-    "--seconds; own: until the model ends the piece, within --seconds.",
+    help="natural, the default: broaden into a last chord that rings, at --seconds or up to 6 % "
+    "before or after; cut: stop after exactly --seconds; own: until the model ends the piece, "
+    "within --seconds.",
+)
+@click.option(
+    "--form",
+    help="What comes back: 'A B A', or with seconds 'A:12 B:20 A:12'; how literally, by --returns.",
 )
 @click.option(
     "--temperature",
@@ -151,8 +159,8 @@ Take = tuple[int, Arguments, Performance]
 @click.option(
     "--guidance",
     type=Between(0),
-    default=1.0,
-    help="How strongly what is asked counts: 1 as learned, 2 or 3 for more.",
+    help="How strongly what is asked counts: 1 as learned, 2 or 3 for more. By default 1, and "
+    f"{FOLLOW_GUIDANCE:g} for {FOLLOW_S:g} s after a change by --at.",
 )
 @click.option(
     "--returns",
@@ -280,7 +288,7 @@ def _check(
     if stochastic and beam is None:
         raise click.UsageError("--stochastic goes with --beam")
     if beam is not None:
-        for name in ("seconds", "notes", "ending", "at"):
+        for name in ("seconds", "notes", "ending", "form", "at"):
             if {"at": "changes"}.get(name, name) in on_line:
                 raise click.UsageError(f"--{name} does not go with --beam")
         if arguments["events"] is None or count > beam:

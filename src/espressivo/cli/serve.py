@@ -1,16 +1,19 @@
-"""The command that opens the page."""
+"""The commands that open the page, and write it as a folder of files."""
 
 from __future__ import annotations
 
 import contextlib
 import secrets
+import shlex
 import webbrowser
 from pathlib import Path
+from types import ModuleType
 
 import click
 
 from espressivo.cli.options import PATH, Example
 from espressivo.errors import ServerError
+from espressivo.play import DEFAULT_MODEL, bundled
 
 __all__ = ["COMMANDS"]
 
@@ -49,18 +52,13 @@ def serve(
     only. Another --host, such as 0.0.0.0, lets in whoever has the address with the token that is
     then printed.
     """
-    try:
-        from espressivo.server import Models, loopback, make, run
-    except ModuleNotFoundError as error:
-        raise ServerError(f"the page needs {error.name}: pip install 'espressivo[serve]'") from None
-    from espressivo.play import bundled
-
-    models = Models(model_names or bundled())
+    server = _server()
+    models = server.Models(model_names or bundled())
     models.get(models.names[0])  # a file that is none is an error now
-    if soundfont is not None and not soundfont.is_file():
-        raise ServerError(f"{soundfont}: no such soundfont; give an SF2 or SF3 file")
-    token = None if host == "localhost" or loopback(host) else secrets.token_urlsafe(16)
-    made = make(models, soundfont, host=host, listeners=listeners, token=token)
+    _check(soundfont)
+    local = host == "localhost" or server.loopback(host)
+    token = None if local else secrets.token_urlsafe(16)
+    made = server.make(models, soundfont, host=host, listeners=listeners, token=token)
 
     def ready(address: str) -> None:
         if token is not None:
@@ -75,7 +73,52 @@ def serve(
             webbrowser.open(address)
 
     with contextlib.suppress(KeyboardInterrupt):
-        run(made, host, port, ready)
+        server.run(made, host, port, ready)
 
 
-COMMANDS = (serve,)
+@click.command(
+    cls=Example,
+    epilog="""
+    espressivo page --out site
+    espressivo page --out site --model mine.onnx
+    """,
+)
+@click.option("--out", type=PATH, required=True, help="A new folder, or one written before.")
+@click.option(
+    "--model",
+    "model_names",
+    multiple=True,
+    default=[DEFAULT_MODEL],
+    help="A bundled model's name, or a model file; several can be chosen from.",
+)
+@click.option("--soundfont", type=PATH, help="SF2 or SF3 file; by default the bundled piano.")
+def page(out: Path, model_names: tuple[str, ...], soundfont: Path | None) -> None:
+    """Write the page as a folder of files that plays without a server.
+
+    Any web host serves the folder as it is, and the model plays in the browser of whoever opens
+    the page. It keeps itself for later, so it opens without the internet too, and it plays a model
+    of one's own that is dropped on it. What MIDI files hold it cannot go on from.
+    """
+    server = _server()
+    _check(soundfont)
+    server.write_site(out, model_names, soundfont)
+    click.echo(f"{out}: to try it, run python -m http.server --directory {shlex.quote(str(out))}")
+
+
+def _server() -> ModuleType:
+    """Return the room of the page, if what it needs is installed."""
+    try:
+        from espressivo import server
+    except ModuleNotFoundError as error:
+        raise ServerError(f"the page needs {error.name}: pip install 'espressivo[serve]'") from None
+    return server
+
+
+def _check(soundfont: Path | None) -> None:
+    if soundfont is not None:
+        from espressivo.views import check_soundfont
+
+        check_soundfont(soundfont)
+
+
+COMMANDS = (serve, page)

@@ -9,7 +9,6 @@ codec would write.
 from __future__ import annotations
 
 import math
-from operator import and_
 from typing import NamedTuple, Protocol, Self
 
 import numpy as np
@@ -59,6 +58,8 @@ class Decoder(Protocol):
         Step of the latest note-on.
     held : set of int
         Pitches of keys that a person holds; see `hold`.
+    pedal_down : bool
+        Whether the sustain pedal is down.
     """
 
     vocabulary: Layout
@@ -66,6 +67,7 @@ class Decoder(Protocol):
     begin: int
     onset: int | None
     held: set[int]
+    pedal_down: bool
 
     @property
     def limits(self) -> Limits:
@@ -87,8 +89,12 @@ class Decoder(Protocol):
         """Whether the piece is over: nothing can follow its end event."""
 
     @property
-    def velocity(self) -> int | None:
-        """The velocity in force, as an id."""
+    def chord(self) -> tuple[int, ...]:
+        """Pitches of the chord to which a note struck now would belong, ascending."""
+
+    @property
+    def chord_left(self) -> int:
+        """Grid steps, this one included, in which a note still belongs to the latest chord."""
 
     def rests_too_long(self, gap: int = 0) -> bool:
         """Tell whether so many steps from now nothing has sounded for the longest rest."""
@@ -162,6 +168,9 @@ class Decoder(Protocol):
     def closing(self) -> list[int]:
         """Return the ids with which a piece closes here."""
 
+    def pedal(self, down: bool) -> Event:
+        """Return the ids that move the pedal here."""
+
     def standing(self) -> list[int]:
         """Return the ids that set pedal and velocity as they are now."""
 
@@ -200,6 +209,7 @@ class Followers:
         self.onset: int | None = None
         self._chord: tuple[int, ...] = ()  # pitches of the latest, ascending
         self._chord_gap = math.floor(CHORD_GAP_S * v.steps_per_second)
+        self.pedal_down = False
         self.held: set[int] = set()
         self.limits = limits
 
@@ -219,28 +229,39 @@ class Followers:
 
     def _strike(self, pitch: int) -> None:
         """Take note of what is struck now, in the latest chord or as the first of a new one."""
-        chord = self._chord if self._chord_left else ()
-        self._chord = tuple(sorted({*chord, pitch}))
+        joins = self.onset is not None and self.now <= self.onset + self._chord_gap
+        self._chord = tuple(sorted({*self._chord, pitch})) if joins else (pitch,)
         self.onset = self.now
 
     @property
-    def _chord_left(self) -> int:
+    def chord(self) -> tuple[int, ...]:
+        """Pitches of the chord to which a note struck now would belong, ascending."""
+        return self._chord if self.chord_left else ()
+
+    @property
+    def chord_left(self) -> int:
         """Grid steps, this one included, in which a note still belongs to the latest chord."""
-        return 0 if self.onset is None else max(0, self.onset + self._chord_gap + 1 - self.now)
+        if self.onset is None:
+            return 0
+        left = self.onset + self._chord_gap + 1 - self.now
+        return left if left > 0 else 0
 
     @property
     def _bound_for(self) -> int:
         """Grid steps, this one included, in which hands are bound by the latest chord."""
-        return self._chord_left if self._limits.two_hands and len(self._chord) > 1 else 0
+        return self.chord_left if self._limits.two_hands and len(self._chord) > 1 else 0
 
     def _in_reach(self, keys: bytearray) -> bytearray:
         """Leave out of some keys those that no two hands could take with the latest chord."""
-        if len(self._chord) < 2 or not self._bound_for:  # mostly, and quickly told
+        if len(self._chord) < 2 or not self._bound_for:  # mostly the first, and quickly told
             return keys
-        chord = tuple(pitch for pitch in self._chord if pitch not in self.held)
+        chord = self._chord
+        if self.held:
+            chord = tuple(pitch for pitch in chord if pitch not in self.held)
         v = self.vocabulary
         reach = within_reach(chord)[v.lowest_pitch : v.highest_pitch + 1]
-        return bytearray(map(and_, keys, reach))
+        both = int.from_bytes(keys, "little") & int.from_bytes(reach, "little")
+        return bytearray(both.to_bytes(len(keys), "little"))
 
     def hold(self, pitch: int) -> None:
         """Leave a key to a person who holds it; see `Decoder.hold`."""

@@ -53,7 +53,6 @@ class EventDecoder(Followers):
         self._notes: list[tuple[int, int]] = []  # begin and pitch of what sounds, oldest first
         self._silent_since = 0  # the step, if nothing sounds
         self._velocity: int | None = None  # the event in force
-        self._pedal_down = False
         self._begin_step()
 
     @property
@@ -70,11 +69,6 @@ class EventDecoder(Followers):
     def ended(self) -> bool:
         """Whether the piece is over: nothing can follow its end event."""
         return self._last is not None and self._kinds[self._last] == END
-
-    @property
-    def velocity(self) -> int | None:
-        """The velocity event in force."""
-        return self._velocity
 
     def rests_too_long(self, gap: int = 0) -> bool:
         """Tell whether so many steps from now nothing has sounded for the longest rest."""
@@ -120,7 +114,7 @@ class EventDecoder(Followers):
         elif kind == VELOCITY:
             self._velocity = id_
         elif kind == SUSTAIN:
-            self._pedal_down = self._pedal_pressed = value == 1
+            self.pedal_down = self._pedal_pressed = value == 1
             return [Message(self.now, "pedal", 0, 127 * value)]
         return []
 
@@ -164,8 +158,8 @@ class EventDecoder(Followers):
                 mask[at[NOTE_OFF].start + pitch - lowest] = pitch not in self.held
         if self._part == _PEDAL and v.counts[SUSTAIN]:
             up = v.first[SUSTAIN]
-            mask[up] = self._pedal_down and not self._pedal_pressed
-            mask[up + 1] = not self._pedal_down
+            mask[up] = self.pedal_down and not self._pedal_pressed
+            mask[up + 1] = not self.pedal_down
         rested = before == TIME_SHIFT and self._last != at[TIME_SHIFT].stop - 1
         if not (rested or (can_strike and self.rests_too_long())):
             mask[at[TIME_SHIFT]] = every[TIME_SHIFT]
@@ -237,7 +231,7 @@ class EventDecoder(Followers):
 
     def standing(self) -> list[int]:
         """Return the events that set pedal and velocity as they are now."""
-        pedal = [self._id(SUSTAIN, 1)] if self._pedal_down else []
+        pedal = [self._id(SUSTAIN, 1)] if self.pedal_down else []
         return pedal if self._velocity is None else [*pedal, self._velocity]
 
     @property
@@ -253,7 +247,11 @@ class EventDecoder(Followers):
         """Return the events after which nothing sounds: all note-offs, and the pedal up."""
         low = self.vocabulary.lowest_pitch
         offs = [self._id(NOTE_OFF, pitch - low) for pitch in self.sounding]
-        return [self._id(SUSTAIN, 0), *offs] if self._pedal_down else offs
+        return [*self.pedal(False), *offs] if self.pedal_down else offs
+
+    def pedal(self, down: bool) -> Event:
+        """Return the event that moves the pedal."""
+        return (self._id(SUSTAIN, down),)
 
     def copy(self) -> Self:
         """Return a decoder that goes its own way from here."""

@@ -57,8 +57,6 @@ class NoteDecoder(Followers):
         self._queued: set[int] = set()  # pitches of those whose note-off has not been returned
         self._class = 0  # class of the latest note's duration
         self._silent_from = 0  # the step, if nothing sounds
-        self._velocity: int | None = None
-        self._pedal_down = False
         self._struck = v.lowest_pitch  # pitches below were struck in this step of the grid
         self._pedal_pressed = False  # in this step of the grid
         self._ended = False
@@ -77,11 +75,6 @@ class NoteDecoder(Followers):
     def ended(self) -> bool:
         """Whether the piece is over: nothing can follow its end event."""
         return self._ended
-
-    @property
-    def velocity(self) -> int | None:
-        """The velocity of the latest note, as an id."""
-        return self._velocity
 
     def rests_too_long(self, gap: int = 0) -> bool:
         """Tell whether so many steps from now nothing has sounded for the longest rest."""
@@ -108,7 +101,6 @@ class NoteDecoder(Followers):
             self._struck = value + 1
             self._expected = _LOUDNESS
         elif kind == VELOCITY:
-            self._velocity = id_
             if self._notes:
                 pitch = self._notes[-1][1]
                 self._queued.add(pitch)
@@ -122,7 +114,7 @@ class NoteDecoder(Followers):
         elif kind == FINE_DURATION and self._notes:
             self._end_latest(self.now + self._shortest[self._class] + value)
         elif kind == SUSTAIN:
-            self._pedal_down = self._pedal_pressed = value == 1
+            self.pedal_down = self._pedal_pressed = value == 1
             heard = [Message(self.now, "pedal", 0, 127 * value)]
         return heard
 
@@ -219,9 +211,9 @@ class NoteDecoder(Followers):
         if (
             first
             and self.vocabulary.counts[SUSTAIN]
-            and not (self._pedal_down and self._pedal_pressed)
+            and not (self.pedal_down and self._pedal_pressed)
         ):
-            mask[at[SUSTAIN].start + (not self._pedal_down)] = True
+            mask[at[SUSTAIN].start + (not self.pedal_down)] = True
         if 1 not in mask:  # the rules have changed since it was decided when
             self._time(mask)
         if not self._notes:
@@ -298,14 +290,16 @@ class NoteDecoder(Followers):
 
     def standing(self) -> list[int]:
         """Return the ids that set the pedal as it is now, at a beginning of a step."""
-        return [self._times[0], self._slices[SUSTAIN].start + 1] if self._pedal_down else []
+        return [self._times[0], self._slices[SUSTAIN].start + 1] if self.pedal_down else []
 
     def closing(self) -> list[int]:
         """Return the ids after which the pedal is up; the notes end by themselves."""
-        if not self._pedal_down:
-            return []
-        up = self._slices[SUSTAIN].start
-        return [up] if self._expected == _WHAT else [self._times[0], up]
+        return list(self.pedal(False)) if self.pedal_down else []
+
+    def pedal(self, down: bool) -> Event:
+        """Return the ids that move the pedal here."""
+        moved = self._id(SUSTAIN, down)
+        return (moved,) if self._expected == _WHAT else (self._times[0], moved)
 
     def copy(self) -> Self:
         """Return a decoder that goes its own way from here."""

@@ -12,6 +12,9 @@ by note, so notes whose hashes collide can make it forget, but not err.
 
 from __future__ import annotations
 
+import itertools
+import mmap
+import sys
 from bisect import bisect
 from typing import NamedTuple
 
@@ -67,6 +70,10 @@ _LONGEST = 64  # intervals that are compared at once
 _TIME, _PITCH, _VELOCITY, _DURATION, _, _, _, _ON_TIME, _SAME = range(len(POINTER_FIELDS))
 _NO_EVENT: tuple[int, ...] = (-1, -1, -1, -1)
 _SIGNS = (0, 1, -1)  # of each view: a chord's best note is the highest, or the lowest
+_AHEAD = 8  # notes of a passage that may be left out at once
+_LATE_S = 0.4  # so late, a note of a passage is no longer expected
+_BESIDE = (0.8, 0.9, 1.0, 0.9, 0.8)  # of a time that is expected, those 2 steps around it
+_AS_LONG_AS = 32  # intervals: a passage that is led through is said to be as long a match
 
 
 class _Note(NamedTuple):
@@ -88,10 +95,12 @@ class _View:
 
     def __init__(self) -> None:
         self.length = 0  # notes so far, of which the latest are kept
-        self._notes = tuple(_zeros(_SIZE) for _ in _Note._fields)
+        *self._notes, self._latest, self._replaced = _zeros(
+            *(_SIZE for _ in _Note._fields),
+            _SLOTS,  # place + 1 of the turn with each hash
+            _SIZE * len(_ORDERS),  # what each note has replaced in it
+        )
         self._pitch = self._notes[1]
-        self._latest = _zeros(_SLOTS)  # place + 1 of the turn with each hash
-        self._replaced = _zeros(_SIZE * len(_ORDERS))  # what each note has replaced in it
 
     def copy(self, length: int) -> _View:
         """Return a view of its own, as it was after so many notes."""
@@ -188,11 +197,59 @@ class Pointers:
         self._numbers = (np.arange(v.size) - np.array(v.first)[v.kinds]).tolist()
         self._completing = (following(v)[0] == 0).tolist()
         self._longest_shift, self._keys = v.max_shift_steps, v.counts[NOTE_ON]
+        self._first_shift, self._first_key = v.first[TIME_SHIFT], v.first[NOTE_ON]
         self._rate, self._group = v.steps_per_second, round(_GROUP_S * v.steps_per_second)
         self._now = 0
         self._event = _NO_EVENT  # its time-shift, pitch, velocity and duration so far
         self._lines = [_Line(_View(), sign) for sign in _SIGNS]
+        self._passages: list[_Passage] | None = None  # of each line, while it is led through one
         self.said: list[int] = [0] * POINTER_NUMBERS
+
+    def lead(self, begin: int, end: int) -> None:
+        """Point at the passage between two steps, as if it came again from now on.
+
+        Each view points at its next note, at its own pitch, whatever is played; notes that are
+        left out, added or played at other times are allowed for. It ends with the passage's last
+        note, with `let_go`, or when the passage is over by time.
+
+        Parameters
+        ----------
+        begin, end : int
+            Steps since the beginning, in the past. Without a note between them nothing happens.
+        """
+        passages = []
+        for line in self._lines:
+            every = [line.view.note(at) for at in range(max(line.length - _REACH, 0), line.length)]
+            every += [] if line.open is None else [line.open]
+            notes = tuple(note for note in every if begin <= note.step < end)
+            passages.append(_Passage(notes, len(every), self._now - begin))
+        self._passages = passages if passages[0].notes else None
+        self._say()
+
+    def let_go(self) -> None:
+        """Point at what each view finds, and no longer at a passage."""
+        self._passages = None
+        self._say()
+
+    def expects(self) -> NDArray[np.float32]:
+        """Return how much each id is what is pointed at by all notes, 0..1, shape (size,).
+
+        That is 1 for the pitch and for the time; times up to 2 steps beside it have a part of it.
+        """
+        expected = np.zeros(len(self._columns), np.float32)
+        time, pitch, *_ = self.said
+        if pitch:
+            expected[self._first_key + pitch - 1] = 1
+        if time:
+            at = np.arange(time - 3, time + 2)
+            near = (at >= 0) & (at <= self._longest_shift)
+            expected[self._first_shift + at[near]] = np.array(_BESIDE, np.float32)[near]
+        return expected
+
+    @property
+    def leading(self) -> bool:
+        """Whether it points at a passage."""
+        return self._passages is not None
 
     def feed(self, id_: int) -> None:
         """Take note of an id."""
@@ -240,7 +297,7 @@ class Pointers:
     def memory(self, memory: NDArray[np.float32]) -> None:
         *notes, event = memory.astype(int).tolist()
         self._now, self._event = -max(event[_TIME], 0), _NO_EVENT
-        self._lines = [_Line(_View(), sign) for sign in _SIGNS]
+        self._lines, self._passages = [_Line(_View(), sign) for sign in _SIGNS], None
         for note in notes:
             self._add(_Note(*note))
         self._say()
@@ -268,13 +325,21 @@ class Pointers:
 
     def _add(self, note: _Note) -> None:
         self._lines = [line.after(note, self._group) for line in self._lines]
+        if self._passages is not None:
+            late = round(_LATE_S * self._rate)
+            self._passages = [passage.after(note, late) for passage in self._passages]
+            if not self._passages[0].notes:
+                self._passages = None
 
     def _say(self) -> None:
-        self.said = [number for line in self._lines for number in self._says(line)]
+        expected = [
+            line.pointed() if self._passages is None else passage.pointed()
+            for line, passage in zip(self._lines, self._passages or _NO_PASSAGES, strict=True)
+        ]
+        self.said = [number for at in expected for number in self._says(at)]
 
-    def _says(self, line: _Line) -> tuple[int, ...]:
+    def _says(self, at: _Pointed | None) -> tuple[int, ...]:
         """Return what a view says, in the order of `POINTER_FIELDS`."""
-        at = line.pointed()
         if at is None:
             return _NOTHING
         note, back_steps, back_notes, length = at
@@ -301,6 +366,37 @@ class _Pointed(NamedTuple):
     back_steps: int
     back_notes: int
     length: int
+
+
+class _Passage(NamedTuple):
+    """What is left of a passage that is led through, in the order of its notes."""
+
+    notes: tuple[_Note, ...] = ()
+    back_notes: int = 1
+    later: int = 0
+    """Steps by which it comes later than it was."""
+
+    def after(self, note: _Note, late: int) -> _Passage:
+        """Return what is left after a note: what comes after its like, and is not overdue."""
+        left, later = self.notes, self.later
+        for at, one in enumerate(left[:_AHEAD]):
+            if one.pitch == note.pitch and abs(note.step - one.step - later) <= 2 * late:
+                left, later = left[at + 1 :], note.step - one.step
+                break
+        overdue = 0
+        while overdue < len(left) and left[overdue].step + later + late < note.step:
+            overdue += 1
+        return _Passage(left[overdue:], self.back_notes, later)
+
+    def pointed(self) -> _Pointed | None:
+        """Return what is expected next."""
+        if not self.notes:
+            return None
+        note = self.notes[0]._replace(step=self.notes[0].step + self.later)
+        return _Pointed(note, self.later, self.back_notes, _AS_LONG_AS)
+
+
+_NO_PASSAGES = (_Passage(),) * len(VIEWS)
 
 
 class _Line(NamedTuple):
@@ -377,6 +473,16 @@ def pointed(ids: Ids, vocabulary: Layout) -> NDArray[np.int16]:
     return np.array(rows, np.int16).reshape(-1, len(VIEWS), len(POINTER_FIELDS))
 
 
-def _zeros(size: int) -> memoryview:
-    """Return numbers that take memory only where they are set, faster to read than an array's."""
-    return np.zeros(size, np.int32).data
+def _zeros(*sizes: int) -> list[memoryview]:
+    """Return arrays of zeros, which take memory only where they are set.
+
+    They are faster to read than those of numpy, and of memory that goes back to the system with the
+    last of them: taken from the heap, it would leave holes there when a stream ends.
+    """
+    length = 4 * sum(sizes)
+    if sys.platform == "win32":
+        memory = mmap.mmap(-1, length)
+    else:
+        memory = mmap.mmap(-1, length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    numbers, ends = memoryview(memory).cast("i"), list(itertools.accumulate(sizes))
+    return [numbers[end - size : end] for size, end in zip(sizes, ends, strict=True)]

@@ -30,7 +30,7 @@ from espressivo.data.dataset import DESCRIPTION, FORMAT, IDS, MANIFEST
 from espressivo.data.fingerprint import FINGERPRINT, groups, same_composition, same_performance
 from espressivo.data.shards import Entry
 from espressivo.errors import DataError
-from espressivo.files import SEAL, locked, printable, replacing
+from espressivo.files import SEAL, locked, printable, regular, replacing
 from espressivo.progress import Progress, Silent
 
 __all__ = [
@@ -292,7 +292,7 @@ Row = tuple[str, str]
 def read_splits(path: Path) -> dict[str, Row]:
     """Return split and composition by path, as the rows of a CSV have it; see `prepare`."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with regular(path).open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
     except (OSError, ValueError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read as CSV ({error})") from error

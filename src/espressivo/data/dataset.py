@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from espressivo.codes import TIME_SHIFT, Ids, Vocabulary
 from espressivo.errors import DataError
-from espressivo.files import intact
+from espressivo.files import intact, regular
 
 __all__ = ["FORMAT", "Dataset", "Piece"]
 
@@ -72,8 +72,8 @@ class Dataset:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         try:
-            content = (self.folder / DESCRIPTION).read_bytes()
-            manifest = (self.folder / MANIFEST).read_bytes()
+            content = regular(self.folder / DESCRIPTION).read_bytes()
+            manifest = regular(self.folder / MANIFEST).read_bytes()
             whole = intact(content)
             about: dict[str, Any] = {"format": FORMAT} if whole is False else json.loads(content)
             if about["format"] not in (1, FORMAT):
@@ -135,7 +135,7 @@ class Dataset:
         stored = self._ids.get(path)
         if stored is None:
             try:
-                stored = np.memmap(path, "<u2", "r")
+                stored = np.memmap(regular(path, most=None), "<u2", "r")
             except (OSError, ValueError) as error:
                 raise DataError(f"{path}: cannot be read ({error}); prepare it again") from error
             self._ids[path] = stored

@@ -34,7 +34,7 @@ from espressivo import midi
 from espressivo.codes import Ids, Vocabulary
 from espressivo.data.fingerprint import Sketch, sketch
 from espressivo.errors import DataError, MidiError
-from espressivo.files import SEAL, intact, replacing, seal
+from espressivo.files import SEAL, intact, regular, replacing, seal
 from espressivo.progress import Progress
 
 __all__ = [
@@ -231,14 +231,14 @@ def _record_path(shard: Shard) -> Path:
 def _read(shard: Shard, made_from: dict[str, Any]) -> list[Entry] | None:
     """Return the entries of a shard that is there, whole and made from the same; else None."""
     try:
-        content = _record_path(shard).read_bytes()
+        content = regular(_record_path(shard)).read_bytes()
         if not intact(content):
             return None
         record = json.loads(content)
         if record["made_from"] != made_from:
             return None
         entries = [Entry(**values) for values in record["entries"]]
-        with ids_path(shard.folder, shard.name).open("rb") as file:
+        with regular(ids_path(shard.folder, shard.name)).open("rb") as file:
             hashes = [hashlib.sha256(file.read(2 * entry.events)).hexdigest() for entry in entries]
             whole = not file.read(1)
     except (OSError, ValueError, KeyError, TypeError):

@@ -22,16 +22,16 @@ from numpy.typing import ArrayLike, NDArray
 from espressivo import telemetry
 from espressivo.codes import POINTER_NUMBERS, Ids, Pointers, Vocabulary, controls_within, following
 from espressivo.engine.sampling import Sampling
-from espressivo.engine.step import Arrays, Step
+from espressivo.engine.step import Arrays, Step, gained
 from espressivo.errors import ModelError
-from espressivo.files import intact
+from espressivo.files import intact, regular
 
 __all__ = ["FORMAT", "METADATA_KEY", "Arrays", "Engine", "State"]
 
-FORMAT = 5
+FORMAT = 6
 """Version of the layout of a model file. From version 3 on the network may be a stack, and may read
 controls; from version 4 on its vocabulary may be note-wise; from version 5 on it is sealed, and may
-read pointers."""
+read pointers; from version 6 on a state can be a window, of which the graph gives what it gains."""
 
 _OLDEST_FORMAT, _OLDEST_SEALED = 2, 5
 _OUTSIDE = b"\x0a\x08location\x12"  # how an ONNX file names another that holds some of its weights
@@ -102,15 +102,6 @@ class Engine:
             if node.name.startswith("state_")
         }
         self._try(name, notewise)
-        self._unchanged = self._same.tolist()
-        self._step = Step(
-            self._session,
-            self.vocabulary.size,
-            self.initial_state(),
-            {"controls": self.controls, "pointers": self.pointers},
-            self._unchanged,
-            self._unread,
-        )
 
     def __reduce__(self) -> tuple[Callable[[bytes, int], Engine], tuple[bytes, int]]:
         """Pickle the content of the model file; a session cannot be."""
@@ -160,6 +151,12 @@ class Engine:
         """
         length, count = ids.shape
         logits = np.empty((length, count, self.vocabulary.size), np.float32)
+        if count == 1:
+            asked = None if controls is None else controls[0]
+            for t, id_ in enumerate(ids[:, 0].tolist()):
+                said = None if pointers is None else pointers[t, 0]
+                logits[t, 0], state = self.step(id_, state, asked, said)
+            return logits, state
         after, read = list(state), np.zeros(count, np.int64)
         while (unread := read < length).any():
             next_ids = ids[np.minimum(read, length - 1), np.arange(count)]
@@ -230,25 +227,38 @@ class Engine:
         state : tuple of arrays
             Those that the id does not change are the given ones.
         """
-        return self._step.run(id_, state, {"controls": controls, "pointers": pointers})
+        return self._step.own.run(id_, state, controls, pointers)
 
     def _run(
         self, inputs: dict[str, NDArray[Any]], state: Arrays
     ) -> tuple[NDArray[np.float32], Arrays]:
         named = dict(zip(self._shapes, state, strict=True))
-        logits, *after = self._session.run(None, {**inputs, **named})
-        return logits, tuple(after)
+        logits, *given = self._session.run(None, {**inputs, **named})
+        return logits, gained(state, given)
 
     def _try(self, name: str, notewise: bool) -> None:
-        """Read one id, so that a file that does not fit its description fails now."""
+        """Read an id, and two side by side, so that a file that does not do what it says fails."""
         try:
             size, state = self.vocabulary.size, self.initial_state()
             self._same = np.zeros(size + 1, np.int64)
             if notewise:  # the last three states are of the step that is being read
                 self._same[following(self.vocabulary)[0] > 0] = max(len(self._shapes) - 3, 0)
+            self._unchanged = self._same.tolist()
             # No row at all, for the states that an id leaves as they are: copying takes long.
             self._unread = self.initial_state(0)
-            logits, after = self.run(np.array([[size]]), state)
+            given = {node.name: node.shape for node in self._session.get_outputs()}
+            self._step = Step(
+                self._session,
+                size,
+                state,
+                self.controls,
+                self.pointers,
+                self._unchanged,
+                self._unread,
+                [n for n, a in enumerate(state) if given[f"next_{n}"][2] != a.shape[2]],
+            )
+            logits, after = self.run(np.array([[size, size]]), self.initial_state(2))
+            logits, after = logits[:, :1], tuple(array[:, :1] for array in after)
         except Exception as error:  # ONNX Runtime has no common base of its errors
             raise ModelError(
                 f"{name}: its graph does not fit its description ({_one_line(error)}): "
@@ -384,7 +394,7 @@ def _engine(content: bytes, threads: int) -> Engine:
 
 def _content(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return regular(path).read_bytes()
     except FileNotFoundError:
         raise ModelError(f"{path}: there is no such file: check the name") from None
     except IsADirectoryError:

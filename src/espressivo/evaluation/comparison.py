@@ -39,7 +39,7 @@ from espressivo.evaluation.table import (
     several,
     verdicts,
 )
-from espressivo.files import replacing
+from espressivo.files import regular, replacing
 
 __all__ = ["Column", "Side", "Table", "compare"]
 
@@ -347,7 +347,7 @@ class _Sums:
 def _read(path: Path) -> _Report:
     path = path / "report.json" if path.is_dir() else path
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
+        report = json.loads(regular(path).read_text(encoding="utf-8"))
         if report["format"] != FORMAT:
             raise DataError(
                 f"{path}: has format {report['format']} and this version reads {FORMAT}: run "

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from espressivo.files import regular, replacing
+
 __all__ = ["Kept"]
 
 
@@ -26,7 +28,7 @@ class Kept:
         if path is None:
             return
         first = json.dumps({"made_from": made_from})
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        lines = regular(path).read_text(encoding="utf-8").splitlines() if path.exists() else []
         if lines[:1] == [first]:
             for line in lines[1:]:
                 try:
@@ -34,7 +36,8 @@ class Kept:
                 except ValueError:  # the last one, of a run that was killed while it wrote
                     break
         kept = [json.dumps({name: result}) for name, result in self._results.items()]
-        path.write_text("\n".join([first, *kept]) + "\n", encoding="utf-8")
+        with replacing(path) as temporary:
+            temporary.write_text("\n".join([first, *kept]) + "\n", encoding="utf-8")
 
     def __contains__(self, name: str) -> bool:
         return name in self._results

@@ -21,6 +21,7 @@ from espressivo.data import (
     sketch,
 )
 from espressivo.errors import DataError, MidiError
+from espressivo.files import regular
 from espressivo.progress import Progress, Silent
 
 __all__ = ["Piece", "Pieces", "Skipped", "collect"]
@@ -151,9 +152,14 @@ _Survey = tuple[Path, str, int, int, Sketch]  # path, hash, events, notes outsid
 
 
 def _files(path: Path) -> list[_File]:
-    if not path.exists():
-        raise DataError(f"{path}: no such file or folder")
-    return [(path.name, path.resolve())] if path.is_file() else find_files([path])
+    if path.is_dir():
+        return find_files([path])
+    try:
+        return [(path.name, regular(path).resolve())]
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file or folder") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def _of_split(
@@ -211,5 +217,5 @@ def _survey_one(path: Path, vocabulary: Vocabulary) -> _Survey | str:
         return "no notes"
     pitch = performance.notes["pitch"]
     outside = (pitch < vocabulary.lowest_pitch) | (pitch > vocabulary.highest_pitch)
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    sha256 = hashlib.sha256(midi.load(path)).hexdigest()[:16]
     return path, sha256, len(ids), int(outside.sum()), sketch(performance)

@@ -90,8 +90,11 @@ class Graph:
 
     def reshape(self, x: str, *shape: int) -> str:
         """Give an array another shape, with one -1 for what is left."""
-        name = "shape_" + "_".join(map(str, shape))
-        return self.add("Reshape", x, self.constant(name, np.array(shape)))
+        return self.add("Reshape", x, self.shape(*shape))
+
+    def shape(self, *sizes: int) -> str:
+        """Store the shape that an array is given."""
+        return self.constant("shape_" + "_".join(map(str, sizes)), np.array(sizes))
 
     def floats(self, name: str, array: NDArray[np.float32]) -> str:
         """Add weights, in 16 bits unless all are in 32; loading folds the cast."""

@@ -52,7 +52,8 @@ def step_graph(
         inputs.append(float_value("pointers", ["B", POINTER_NUMBERS + 1]))
     inputs += [float_value(f"state_{n}", shape) for n, shape in enumerate(states)]
     outputs = [float_value("logits", ["B", vocabulary.size])]
-    outputs += [float_value(f"next_{n}", shape) for n, shape in enumerate(states)]
+    gains = _gains(config, states) if isinstance(config, StackConfig) else states
+    outputs += [float_value(f"next_{n}", shape) for n, shape in enumerate(gains)]
     built = helper.make_graph(g.nodes, "espressivo", inputs, outputs, g.stored)
     opset = helper.make_opsetid("", _OPSET)
     return helper.make_model(built, opset_imports=[opset], ir_version=_IR_VERSION)
@@ -126,7 +127,8 @@ def _block_states(c: StackConfig) -> Shapes:
     """Return the shapes of what the blocks remember.
 
     Each block has states of its own, two of them, so that nothing need be cut or put together.
-    After them comes the number of real positions of all attention, if there is any.
+    After them come the number of real positions of all attention, and the angles of the present
+    place, if there is any.
     """
     each = c.width // c.heads
     memory: list[int | str] = [1, "B", c.heads, each, each]
@@ -134,7 +136,14 @@ def _block_states(c: StackConfig) -> Shapes:
     taps: list[int | str] = [1, "B", TAPS - 1, c.width]
     kinds = {"d": [memory, taps], "a": [cache, cache]}
     shapes = [shape for kind in c.pattern for shape in kinds[kind]]
-    return [*shapes, [1, "B", 1]] if "a" in c.pattern else shapes
+    return [*shapes, [1, "B", 1], [1, "B", each]] if "a" in c.pattern else shapes
+
+
+def _gains(c: StackConfig, shapes: Shapes) -> Shapes:
+    """Return the shapes of what a graph gives of states: of a cache the position that it gains."""
+    caches = {2 * n + part for n, kind in enumerate(c.pattern) if kind == "a" for part in (0, 1)}
+    gained: list[int | str] = [1, "B", 1, c.width]
+    return [gained if n in caches else shape for n, shape in enumerate(shapes)]
 
 
 def _blocks(g: Graph, arrays: Arrays, x: str, c: StackConfig) -> str:
@@ -143,6 +152,7 @@ def _blocks(g: Graph, arrays: Arrays, x: str, c: StackConfig) -> str:
         weight = g.floats("controls_weight", arrays["controls.weight"].T)
         x = g.add("Add", x, g.add("MatMul", "controls", weight))
     count = 2 * len(c.pattern)
+    seen = _place(g, count, count + 1, c) if "a" in c.pattern else ""
     for number, kind in enumerate(c.pattern):
         w = {
             name.removeprefix(f"blocks.{number}."): array
@@ -155,7 +165,7 @@ def _blocks(g: Graph, arrays: Arrays, x: str, c: StackConfig) -> str:
         if kind == "d":
             recalled = _delta(g, name, normed, own, w, c)
         else:
-            recalled = _attention(g, name, normed, own, f"state_{count}", w, c)
+            recalled = _attention(g, name, normed, own, seen, w, c)
         x = g.add("Add", x, recalled)
         wide = g.linear(
             f"{name}_widen", _norm(g, f"{name}_norm", x, w["norm.weight"]), w["widen.weight"].T
@@ -163,10 +173,6 @@ def _blocks(g: Graph, arrays: Arrays, x: str, c: StackConfig) -> str:
         gate, up = g.add_many("Split", wide, outputs=2, axis=-1)
         made = g.add("Mul", _silu(g, gate), up)
         x = g.add("Add", x, g.linear(f"{name}_narrow", made, w["narrow.weight"].T))
-    if "a" in c.pattern:
-        one = "reads" if g.waits else g.constant("one", np.float32(1))
-        more = g.add("Add", f"state_{count}", one)
-        g.add("Min", more, g.constant("window", np.float32(c.window)), name=g.next_state(count))
     return _norm(g, "norm", x, arrays["norm.weight"])
 
 
@@ -218,47 +224,71 @@ def _delta(g: Graph, name: str, x: str, states: list[int], w: Arrays, c: StackCo
 
 
 def _attention(
-    g: Graph, name: str, x: str, states: list[int], real: str, w: Arrays, c: StackConfig
+    g: Graph, name: str, x: str, states: list[int], seen: str, w: Arrays, c: StackConfig
 ) -> str:
-    """Add attention over the window, (B, width), with states of these numbers."""
-    heads, each, positions = c.heads, c.width // c.heads, c.window + 1
+    """Add attention over the window, (B, width), with states of these numbers.
+
+    Keys are kept turned by their place in the music (`_place`), so only their places from one
+    another count. A graph gives what a state gains, (1, B, 1, width), and whoever runs it appends
+    that and forgets the oldest: the window is read where it lies, and never copied.
+
+    `seen` tells which keys of the window are real and that the present one is, (B, window + 1, 1).
+    """
+    heads, width, each = c.heads, c.width, c.width // c.heads
     projected = g.linear(f"{name}_project", x, w["memory.project.weight"].T)
     q, k, v = g.add_many("Split", projected, outputs=3, axis=-1)
-    keys, values = (
-        g.add("Concat", f"state_{n}", g.reshape(new, 1, -1, 1, c.width), axis=2)
-        for n, new in zip(states, (k, v), strict=True)
-    )  # (1, B, positions, width)
-    for n, cache in zip(states, (keys, values), strict=True):
-        _forget_first(g, cache, n)
-    cos, sin = (part.numpy()[:, None] for part in rotation(positions, each))  # (p, 1, D / 2)
-    keys_turned = _turned(
-        g,
-        g.reshape(keys, -1, positions, heads, each),
-        g.constant("cos", cos),
-        g.constant("sin", sin),
-    )
-    q_turned = _turned(
-        g,
-        g.reshape(q, -1, 1, heads, each),
-        g.constant("cos_last", cos[-1:] / np.sqrt(np.float32(each))),
-        g.constant("sin_last", sin[-1:] / np.sqrt(np.float32(each))),
-    )
-    scores = g.add(
-        "MatMul",
-        g.add("Transpose", q_turned, perm=[0, 2, 1, 3]),
-        g.add("Transpose", keys_turned, perm=[0, 2, 3, 1]),
-    )  # (B, heads, 1, positions)
-    empty = g.add("Sub", g.constant("window", np.float32(c.window)), g.reshape(real, -1, 1))
-    position = g.constant("positions", np.arange(positions, dtype=np.float32))
-    seen = g.reshape(g.add("GreaterOrEqual", position, empty), -1, 1, 1, positions)
+    q, k = (_turned(g, g.reshape(part, -1, heads, each), "cos", "sin") for part in (q, k))
+    for state, part in zip(states, (k, v), strict=True):
+        g.add("Reshape", part, g.shape(1, -1, 1, width), name=g.next_state(state))
+    keys, values = (g.reshape(f"state_{n}", -1, c.window, width) for n in states)
+    own = g.constant("own_head", np.repeat(np.eye(heads, dtype=np.float32), each, axis=0))
+    scaled = g.add("Mul", q, g.constant("scale", np.float32(1 / np.sqrt(each))))
+    by_head = g.add("Mul", g.reshape(scaled, -1, width, 1), own)  # (B, width, heads)
+    now = g.add("MatMul", g.reshape(k, -1, 1, width), by_head)
+    scores = g.add("Concat", g.add("MatMul", keys, by_head), now, axis=1)  # (B, window + 1, heads)
     scores = g.add("Where", seen, scores, g.constant("never", np.float32(-np.inf)))
+    shares = g.add("Softmax", g.add("Transpose", scores, perm=[0, 2, 1]), axis=-1)
+    sizes = g.constant("window_and_one", np.array([c.window, 1]))
+    before, now = g.add_many("Split", shares, sizes, outputs=2, axis=-1)
     recalled = g.add(
-        "MatMul",
-        g.add("Softmax", scores, axis=-1),
-        g.add("Transpose", g.reshape(values, -1, positions, heads, each), perm=[0, 2, 1, 3]),
-    )
-    y = g.reshape(recalled, -1, c.width)
+        "Add",
+        g.add("MatMul", before, values),
+        g.add("Mul", now, g.reshape(v, -1, 1, width)),
+    )  # (B, heads, width), of which each head's own part is wanted
+    mine = g.add("Mul", recalled, g.add("Transpose", own, perm=[1, 0]))
+    y = g.add("ReduceSum", mine, g.constant("second_axis", np.array([1])), keepdims=0)
     return g.linear(f"{name}_output", y, w["memory.output.weight"].T)
+
+
+def _place(g: Graph, real: int, place: int, c: StackConfig) -> str:
+    """Add what all attention shares, and its states of these numbers; return which keys are real.
+
+    These are the number of real positions, and the angles of the present place, as what their
+    cosines and sines have above 1 and 0: each event turns them on, so that only the angles between
+    places matter, however long the music is.
+    """
+    one = g.constant("one", np.float32(1))
+    window = g.constant("window", np.float32(c.window))
+    more = g.add("Add", f"state_{real}", "reads" if g.waits else one)
+    g.add("Min", more, window, name=g.next_state(real))
+    half = c.width // c.heads // 2
+    last = g.reshape(f"state_{place}", -1, 1, 2 * half)
+    cos, sin = g.add_many("Split", last, outputs=2, axis=-1)
+    cos = g.add("Add", cos, one)
+    turn_cos, turn_sin = (part.numpy()[1] for part in rotation(2, 2 * half))
+    by = g.constant("turn_cos", turn_cos), g.constant("turn_sin", turn_sin)
+    cos, sin = _turn(g, cos, sin, *by)
+    size = g.add("Sqrt", g.add("Add", g.add("Mul", cos, cos), g.add("Mul", sin, sin)))
+    cos = g.add("Div", cos, size, name=f"{g.prefix}cos")
+    sin = g.add("Div", sin, size, name=f"{g.prefix}sin")
+    after = g.reshape(g.add("Concat", g.add("Sub", cos, one), sin, axis=-1), 1, -1, 2 * half)
+    if g.waits:
+        g.add("Where", "reading", after, f"state_{place}", name=g.next_state(place))
+    else:
+        g.add("Identity", after, name=g.next_state(place))
+    position = np.arange(c.window + 1, dtype=np.float32)[:, None]
+    empty = g.add("Sub", window, g.reshape(f"state_{real}", -1, 1, 1))
+    return g.add("GreaterOrEqual", g.constant("positions", position), empty)
 
 
 def _forget_first(g: Graph, positions: str, state: int) -> None:
@@ -278,12 +308,15 @@ def _forget_first(g: Graph, positions: str, state: int) -> None:
 
 
 def _turned(g: Graph, x: str, cos: str, sin: str) -> str:
+    """Turn the pairs of (B, heads, D) by the angles of the present place."""
     one, two = g.add_many("Split", x, outputs=2, axis=-1)
-    return g.add(
-        "Concat",
+    return g.add("Concat", *_turn(g, one, two, f"{g.prefix}{cos}", f"{g.prefix}{sin}"), axis=-1)
+
+
+def _turn(g: Graph, one: str, two: str, cos: str, sin: str) -> tuple[str, str]:
+    return (
         g.add("Sub", g.add("Mul", one, cos), g.add("Mul", two, sin)),
         g.add("Add", g.add("Mul", one, sin), g.add("Mul", two, cos)),
-        axis=-1,
     )
 
 
@@ -342,12 +375,15 @@ def _notewise(g: Graph, arrays: Arrays, c: StackConfig, v: Vocabulary) -> Shapes
         beside = reading.floats("heads_beside", arrays["pointers.heads.weight"].T)
         new = reading.add("Add", new, reading.add("MatMul", code, beside))
     reading.add("Where", "reading", new, f"state_{count}", name=reading.next_state(count))
-    for n in range(count + 1):
-        waiting.add("Identity", f"state_{n}", name=waiting.next_state(n))
+    gains = _gains(c, shapes)
+    for n, shape in enumerate(gains):  # which gives no rows, as none has changed
+        none = np.zeros([0 if size == "B" else int(size) for size in shape], np.float32)
+        waiting.add("Identity", waiting.constant(f"none_{n}", none), name=waiting.next_state(n))
+    waiting.add("Identity", f"state_{count}", name=waiting.next_state(count))
     shapes.append([1, "B", len(FIELDS) * c.width])
     least = g.add("ReduceMin", waits, keepdims=0)
     some = g.add("Less", least, g.constant("one", np.float32(1)))
-    g.choose(some, reading, waiting, shapes)
+    g.choose(some, reading, waiting, [*gains, shapes[count]])
     shapes += [[1, "B", c.width]] * 2
 
     heads = g.reshape(f"next_{count}", -1, len(FIELDS), c.width)

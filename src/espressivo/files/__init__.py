@@ -1,9 +1,10 @@
-"""Files: written whole or not at all, locked while in use, and sealed by a hash."""
+"""Files: read to their end, written whole or not at all, locked while in use, sealed by a hash."""
 
 from __future__ import annotations
 
 from espressivo.files.locks import locked
 from espressivo.files.names import ending, printable
+from espressivo.files.reading import regular
 from espressivo.files.seals import SEAL, intact, seal
 from espressivo.files.writing import check_writable, is_stdout, is_stream, replacing
 
@@ -16,6 +17,7 @@ __all__ = [
     "is_stream",
     "locked",
     "printable",
+    "regular",
     "replacing",
     "seal",
 ]

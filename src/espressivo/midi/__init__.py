@@ -10,10 +10,21 @@ from espressivo.midi.bridges import (
     to_pretty_midi,
     to_symusic,
 )
+from espressivo.midi.edit import (
+    appended,
+    replaced,
+)
 from espressivo.midi.info import (
     ChannelInfo,
     FileInfo,
     describe,
+)
+from espressivo.midi.parts import (
+    Part,
+    SongNote,
+    notes_of,
+    part_performance,
+    piano,
 )
 from espressivo.midi.provenance import (
     Provenance,
@@ -28,6 +39,12 @@ from espressivo.midi.smf import (
     MAX_SECONDS,
     load,
 )
+from espressivo.midi.song import (
+    Message,
+    Song,
+    Track,
+    parsed_song,
+)
 from espressivo.midi.writing import (
     TICKS_PER_SECOND,
     to_bytes,
@@ -40,15 +57,26 @@ __all__ = [
     "TICKS_PER_SECOND",
     "ChannelInfo",
     "FileInfo",
+    "Message",
+    "Part",
     "Provenance",
+    "Song",
+    "SongNote",
+    "Track",
+    "appended",
     "describe",
     "from_bytes",
     "from_note_array",
     "from_pretty_midi",
     "from_symusic",
     "load",
+    "notes_of",
+    "parsed_song",
+    "part_performance",
+    "piano",
     "read",
     "read_provenance",
+    "replaced",
     "to_bytes",
     "to_note_array",
     "to_pretty_midi",

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from symusic.core import ScoreTick
 
 from espressivo.errors import MidiError
 from espressivo.midi.reading import deepest, from_bytes
@@ -158,6 +157,8 @@ def to_symusic(performance: Performance) -> Any:
         If the performance is too long for a MIDI file.
     """
     # It looks a few bytes beyond the last track, and strictly at all of them.
+    from symusic.core import ScoreTick  # here, since importing it takes long
+
     return ScoreTick.from_midi(to_bytes(performance) + bytes(16), True)
 
 

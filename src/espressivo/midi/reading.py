@@ -31,7 +31,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from symusic.core import ScoreTick
 
 from espressivo.errors import MidiError
 from espressivo.midi import smf
@@ -46,14 +45,16 @@ from espressivo.music import (
     Performance,
 )
 
-__all__ = ["deepest", "from_bytes", "parsed", "read"]
+__all__ = ["Segments", "deepest", "from_bytes", "parsed", "read", "seconds_at", "tempo_map"]
 
 # symusic makes a part of each program of a track: here every channel has a program of its own.
 _PROGRAMS = b"".join(bytes((0, 0xC0 | c, c)) for c in range(16))
 # It forgets the controllers of a channel without notes: a note without length keeps them.
 _ANCHORS = [bytes((0, 0x90 | c, 0, 1, 0, 0x80 | c, 0, 0)) for c in range(16)]
 
-_Segments = list[tuple[int, float, float]]
+Segments = list[tuple[int, float, float]]
+"""A tempo map: tick, second and seconds per tick where each tempo begins."""
+
 _Columns = dict[str, NDArray[Any]]
 _Moves = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
 
@@ -156,11 +157,11 @@ def _merged(tracks: list[smf.PlainTrack], division: int, every: bool) -> tuple[P
 
     The second value, the seconds until the last end of track, is right if the tracks were walked.
     """
-    segments = _tempo_map(division, [tempo for track in tracks for tempo in track.tempos])
+    segments = tempo_map(division, [tempo for track in tracks for tempo in track.tempos])
     notes, moves = _parse([track.messages for track in tracks if track.messages], every)
     performance = Performance._of_valid(_notes(notes, segments), _controls(moves, segments))
     length = max(track.length for track in tracks)
-    return performance, float(_seconds(np.int64(length), segments))
+    return performance, float(seconds_at(np.int64(length), segments))
 
 
 def _parse(plain: list[bytes], every: bool) -> tuple[list[_Columns], list[list[_Columns]]]:
@@ -176,6 +177,8 @@ def _parse(plain: list[bytes], every: bool) -> tuple[list[_Columns], list[list[_
         anchors = [_ANCHORS[c] for c in range(16) if 0xB0 | c in messages]
         tracks.append(b"".join((_PROGRAMS, *anchors, messages)))
     # It looks a few bytes beyond the last track.
+    from symusic.core import ScoreTick  # here, since importing it takes long
+
     score = ScoreTick.from_midi(smf.file(tracks, 480, bytes(16)), True)
     notes, moves, playing = [], defaultdict(list), set()
     for part in score.tracks:
@@ -192,7 +195,7 @@ def _parse(plain: list[bytes], every: bool) -> tuple[list[_Columns], list[list[_
     return notes, [moves[channel] for channel in sorted(heard)]
 
 
-def _tempo_map(division: int, tempos: list[smf.Tempo]) -> _Segments:
+def tempo_map(division: int, tempos: list[smf.Tempo]) -> Segments:
     """Return tick, second and seconds per tick where each tempo begins.
 
     Follows pretty_midi 0.2.11 (``_load_tempo_changes``, ``_update_tick_to_time``) operation by
@@ -220,7 +223,8 @@ def _tempo_map(division: int, tempos: list[smf.Tempo]) -> _Segments:
     return segments
 
 
-def _seconds(ticks: Any, segments: _Segments) -> Any:
+def seconds_at(ticks: Any, segments: Segments) -> Any:
+    """Return the seconds at which ticks, a number or an array, come in a tempo map."""
     if len(segments) == 1:
         return segments[0][2] * ticks
     start, time_s, scale = (np.array(column) for column in zip(*segments, strict=True))
@@ -228,7 +232,7 @@ def _seconds(ticks: Any, segments: _Segments) -> Any:
     return time_s[inside] + scale[inside] * (ticks - start[inside])
 
 
-def _notes(columns: list[_Columns], segments: _Segments) -> NDArray[np.void]:
+def _notes(columns: list[_Columns], segments: Segments) -> NDArray[np.void]:
     if not columns:
         return np.empty(0, NOTE_DTYPE)
     start, duration, pitch, velocity = (
@@ -244,13 +248,13 @@ def _notes(columns: list[_Columns], segments: _Segments) -> NDArray[np.void]:
     if len(start) and (start[0] < 0 or pitch.min() < 0 or velocity.min() < 1):
         raise ValueError("a note has an impossible time, pitch or velocity")
     notes = np.empty(len(start), NOTE_DTYPE)
-    notes["onset_s"] = _seconds(start, segments)
-    notes["offset_s"] = _seconds(start + duration, segments)
+    notes["onset_s"] = seconds_at(start, segments)
+    notes["offset_s"] = seconds_at(start + duration, segments)
     notes["pitch"], notes["velocity"] = pitch, velocity
     return notes if duration.min(initial=1) > 0 else notes[duration > 0]
 
 
-def _controls(channels: list[list[_Columns]], segments: _Segments) -> NDArray[np.void]:
+def _controls(channels: list[list[_Columns]], segments: Segments) -> NDArray[np.void]:
     sources = [moves for tracks in channels if len((moves := _moves(tracks))[0])]
     if len(sources) > 1:
         sources = [deepest(sources)]
@@ -260,7 +264,7 @@ def _controls(channels: list[list[_Columns]], segments: _Segments) -> NDArray[np
     if time[0] < 0 or value.max() > 127 or (time[1:] < time[:-1]).any():
         raise ValueError("a movement of a pedal has an impossible time or value")
     controls = np.empty(len(time), CONTROL_DTYPE)
-    controls["time_s"] = _seconds(time, segments)
+    controls["time_s"] = seconds_at(time, segments)
     controls["number"], controls["value"] = number, value
     return controls
 

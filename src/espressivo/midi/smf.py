@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -18,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from espressivo.errors import MidiError
+from espressivo.files import regular
 
 __all__ = [
     "COPYRIGHT",
@@ -38,10 +38,13 @@ __all__ = [
     "event",
     "events",
     "file",
+    "layout",
     "load",
     "meta",
     "plain",
+    "read_number",
     "unwrap",
+    "variable_length",
 ]
 
 MAX_BYTES = 16 << 20
@@ -116,16 +119,16 @@ def file(tracks: list[bytes], ticks_per_quarter: int, padding: bytes = b"") -> b
 def event(gap: int, message: bytes) -> bytes:
     """Return the bytes of an event; a gap too long for one is bridged by empty texts."""
     bridges, gap = divmod(gap, 0x0FFFFFFF)
-    return b"\xff\xff\xff\x7f\xff\x01\x00" * bridges + _variable_length(gap) + message
+    return b"\xff\xff\xff\x7f\xff\x01\x00" * bridges + variable_length(gap) + message
 
 
 def meta(status: int, data: bytes = b"") -> bytes:
     """Return the bytes of a meta event without its delta; `status` is 0x100 plus its type."""
-    return bytes((0xFF, status & 0xFF)) + _variable_length(len(data)) + data
+    return bytes((0xFF, status & 0xFF)) + variable_length(len(data)) + data
 
 
-def _variable_length(value: int) -> bytes:
-    """Write a number of one to four bytes, 0..0x0FFFFFFF; `_number` reads it."""
+def variable_length(value: int) -> bytes:
+    """Write a number of one to four bytes, 0..0x0FFFFFFF; `read_number` reads it."""
     number = bytes((value & 0x7F,))
     while value := value >> 7:
         number = bytes((value & 0x7F | 0x80,)) + number
@@ -141,20 +144,9 @@ def load(path: str | os.PathLike[str]) -> bytes:
         If it cannot be read or is larger than `MAX_BYTES`. The message begins with the path.
     """
     try:
-        status = os.stat(path)
-        if stat.S_ISDIR(status.st_mode):
-            raise MidiError(f"{path}: a folder, not a MIDI file")
-        if not stat.S_ISREG(status.st_mode):
-            raise MidiError(f"{path}: not a regular file")
-        if status.st_size > MAX_BYTES:
-            raise MidiError(
-                f"{path}: {status.st_size} bytes are too many for a MIDI file: at most {MAX_BYTES}"
-            )
-        with open(path, "rb", buffering=0) as file:
-            return file.read(status.st_size)
-    except (OSError, ValueError) as error:  # ValueError: a path that no system allows
-        reason = getattr(error, "strerror", None) or error
-        raise MidiError(f"{path}: cannot be read: {reason}") from None
+        return regular(path, most=MAX_BYTES).read_bytes()
+    except OSError as error:
+        raise MidiError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def unwrap(data: bytes) -> bytes:
@@ -187,15 +179,8 @@ def chunks(data: bytes) -> tuple[int, int, list[bytes], Oddities]:
     length, kind, count, division = struct.unpack_from(">IHHH", data, 4)
     if length < 6:
         raise MidiError(f"damaged: the header gives its length as {length} bytes, not 6")
-    tracks: list[bytes] = []
-    at = 8 + length
-    while at + 8 <= len(data):
-        name, end = data[at : at + 4], at + 8 + int.from_bytes(data[at + 4 : at + 8], "big")
-        if end > len(data) or (len(tracks) >= count and not _CHUNK_NAME.fullmatch(name)):
-            break
-        if name == b"MTrk":
-            tracks.append(data[at + 8 : end])
-        at = end
+    spans, at = _spans(data, 8 + length, count)
+    tracks = [data[begin:end] for name, begin, end in spans if name == b"MTrk"]
     if at != len(data) and len(tracks) < count:
         raise MidiError(
             f"truncated: the file ends at byte {len(data)}, in track {len(tracks) + 1} of {count}"
@@ -211,6 +196,29 @@ def chunks(data: bytes) -> tuple[int, int, list[bytes], Oddities]:
     if at != len(data):
         oddities.add(f"{len(data) - at} bytes follow the last chunk: left out")
     return kind, division, tracks, oddities
+
+
+def layout(data: bytes) -> list[tuple[bytes, int, int]]:
+    """Return name, begin and end of the data of each chunk after the header, of any kind.
+
+    The data are those of a file that `chunks` takes.
+    """
+    length, _, count = struct.unpack_from(">IHH", data, 4)
+    return _spans(data, 8 + length, count)[0]
+
+
+def _spans(data: bytes, at: int, count: int) -> tuple[list[tuple[bytes, int, int]], int]:
+    """Return the chunks from a position on, and where the last ends; `count` tracks are due."""
+    spans: list[tuple[bytes, int, int]] = []
+    tracks = 0
+    while at + 8 <= len(data):
+        name, end = data[at : at + 4], at + 8 + int.from_bytes(data[at + 4 : at + 8], "big")
+        if end > len(data) or (tracks >= count and not _CHUNK_NAME.fullmatch(name)):
+            break
+        spans.append((name, at + 8, end))
+        tracks += name == b"MTrk"
+        at = end
+    return spans, at
 
 
 class PlainTrack(NamedTuple):
@@ -318,7 +326,7 @@ def events(number: int, track: bytes, oddities: Oddities) -> Iterator[tuple[int,
     try:
         while at < len(track):
             begin = at
-            delta, at = _number(track, at)
+            delta, at = read_number(track, at)
             tick += delta
             if tick >= _MAX_TICKS:
                 raise MidiError(f"tick {tick} is too late: at most {_MAX_TICKS - 1} is allowed")
@@ -382,14 +390,14 @@ def _system(track: bytes, at: int) -> tuple[int, int, int]:
     """Read the head of a meta or system event; returns status, length and position of its data."""
     status = track[at]
     if status == 0xFF:
-        length, begin = _number(track, at + 2)
+        length, begin = read_number(track, at + 2)
         return 0x100 + track[at + 1], length, begin
     if status in (0xF0, 0xF7):
-        return status, *_number(track, at + 1)
+        return status, *read_number(track, at + 1)
     return status, _SYSTEM_DATA[status], at + 1
 
 
-def _number(track: bytes, at: int) -> tuple[int, int]:
+def read_number(track: bytes, at: int) -> tuple[int, int]:
     """Read a number of one to four bytes; returns it and the position behind it."""
     value, last = 0, at + 3
     while (byte := track[at]) >= 0x80:

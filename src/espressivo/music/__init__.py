@@ -36,7 +36,13 @@ from espressivo.music.performance import (
 )
 from espressivo.music.playing import within_reach
 from espressivo.music.recall import longest_loop, recalled, shared_patterns, top_line
-from espressivo.music.tonality import clashes, in_scale, pitch_class_entropy, tonic
+from espressivo.music.tonality import (
+    clashes,
+    in_scale,
+    likeliest_key,
+    pitch_class_entropy,
+    tonic,
+)
 
 __all__ = [
     "CHORD_GAP_S",
@@ -61,6 +67,7 @@ __all__ = [
     "clashes",
     "in_order",
     "in_scale",
+    "likeliest_key",
     "longest_loop",
     "measure",
     "measured",

@@ -7,13 +7,13 @@ performances can be added up.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from espressivo.music.features import chord_starts
 from espressivo.music.harmony import Key
 from espressivo.music.performance import Performance
 
-__all__ = ["clashes", "in_scale", "pitch_class_entropy", "tonic"]
+__all__ = ["clashes", "in_scale", "likeliest_key", "pitch_class_entropy", "tonic"]
 
 _SCALE_S = 10.0  # so long a scale is taken to last
 _MAJOR = np.array([0, 2, 4, 5, 7, 9, 11])
@@ -65,14 +65,23 @@ def pitch_class_entropy(performance: Performance) -> float:
 def tonic(performance: Performance) -> int | None:
     """Return the pitch class of the likeliest tonic, 0..11; None without two pitch classes.
 
-    The key is the one whose `Key.pitch_weights` (Albrecht & Shanahan 2013) correlate best with how
-    often each pitch class is struck, as Krumhansl and Schmuckler proposed.
+    It is that of the `likeliest_key` for how often each pitch class is struck.
     """
-    counts = _counts(performance.notes)
-    if np.ptp(counts) == 0:
+    found = likeliest_key(_counts(performance.notes))
+    return None if found is None else found.tonic
+
+
+def likeliest_key(weights: ArrayLike) -> Key | None:
+    """Return the key that fits weights of the 12 pitch classes best; None if all are equal.
+
+    It is the one whose `Key.pitch_weights` (Albrecht & Shanahan 2013) correlate best with them, as
+    Krumhansl and Schmuckler proposed.
+    """
+    found = np.asarray(weights, np.float64)
+    if np.ptp(found) == 0:
         return None
-    fit = [np.corrcoef(key.pitch_weights, counts)[0, 1] for key in _KEYS]
-    return _KEYS[int(np.argmax(fit))].tonic
+    fit = [np.corrcoef(np.array(key.pitch_weights), found)[0, 1] for key in _KEYS]
+    return _KEYS[int(np.argmax(fit))]
 
 
 def _counts(notes: NDArray[np.void]) -> NDArray[np.float64]:

@@ -21,7 +21,7 @@ from safetensors.torch import load, save
 
 from espressivo.codes import Vocabulary
 from espressivo.errors import CodecError, ModelError
-from espressivo.files import SEAL, intact, replacing, seal
+from espressivo.files import SEAL, intact, regular, replacing, seal
 from espressivo.networks.kinds import Network, build, config_from_dict
 from espressivo.version import __version__
 
@@ -91,7 +91,9 @@ def save_pretrained(
     except (TypeError, ValueError) as error:
         raise ModelError(f"{folder}: the card must hold plain JSON values: {error}") from None
     seal(content)
-    if (folder / _CONFIG).exists() and f'"{_KIND}"'.encode() not in (folder / _CONFIG).read_bytes():
+    if (folder / _CONFIG).exists() and f'"{_KIND}"'.encode() not in regular(
+        folder / _CONFIG
+    ).read_bytes():
         raise ModelError(f"{folder / _CONFIG}: is of another program: choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _CONFIG).unlink(missing_ok=True)  # never an old one beside new weights
@@ -111,14 +113,14 @@ def load_pretrained(folder: str | os.PathLike[str]) -> Pretrained:
     """
     folder = Path(folder)
     try:
-        content = (folder / _CONFIG).read_bytes()
+        content = regular(folder / _CONFIG).read_bytes()
         whole = intact(content)
         config = {} if whole is False else json.loads(content)
         if whole is False or (whole is None and "weights_sha256" in config):
             raise ModelError(f"{folder / _CONFIG}: has changed since it was written: {_HEALS}")
         if config["model_type"] != _KIND:
             raise ModelError(f"{folder}: holds a model of another kind: {config['model_type']!r}")
-        weights = (folder / _WEIGHTS).read_bytes()
+        weights = regular(folder / _WEIGHTS).read_bytes()
         sha256 = hashlib.sha256(weights).hexdigest()
         if config.get("weights_sha256", sha256) != sha256:
             raise ModelError(f"{folder / _WEIGHTS}: has changed since it was written: {_HEALS}")

@@ -46,7 +46,7 @@ def side_by_side(
     engine: Engine,
     primer: Ids,
     rows: Sequence[Row],
-    pieces: Sequence[Generator[Choice | Event, int | None, None]],
+    pieces: Sequence[Generator[Choice | Event, int, None]],
 ) -> list[list[int]]:
     """Let pieces play to their ends, and read an id of each at a time.
 

@@ -26,6 +26,7 @@ from espressivo.errors import GenerationError, ModelError
 from espressivo.music import Performance
 from espressivo.play.arguments import Changes, Length, ProgressCallback, length_of, told
 from espressivo.play.beam import BeamResult, search
+from espressivo.play.form import Section, sections
 from espressivo.play.pieces import (
     LONGEST_START_S,
     Plan,
@@ -78,6 +79,7 @@ class Model:
         events: int | None = None,
         notes: int | None = None,
         ending: str | None = None,
+        form: str | None = None,
         seed: int | None = None,
         primer: Primer | None = None,
         primer_chords: str | None = None,
@@ -95,12 +97,16 @@ class Model:
             How much is generated, not counting the primer: seconds, rounded down to a grid step,
             or a number of events or of notes; at most one of them, by default `DEFAULT_SECONDS`.
         ending : {"natural", "cut", "own"}, optional
-            How a length in seconds ends. ``natural``, the default, comes to a close in the last
-            seconds, at a pause, and is never longer than requested; see `Close`. ``cut`` stops
-            after exactly that time, where notes still sounding end. ``own`` goes on until the
-            model's own end event, and stops at `seconds` if there has been none (by default
-            `LONGEST_PIECE_S`); the vocabulary must have it. A length in events is cut, and after a
-            length in notes the last ones ring, if the model's own end does not come first.
+            How a length in seconds ends. ``natural``, the default, broadens into a last chord that
+            rings, and is up to 6 % shorter or longer than requested, at most 1.8 s; see `Close`.
+            ``cut`` stops after exactly that time, where notes still sounding end. ``own`` goes on
+            until the model's own end event, and stops at `seconds` if there has been none (by
+            default `LONGEST_PIECE_S`); the vocabulary must have it. A length in events is cut, and
+            after a length in notes the last ones ring, if the model's own end does not come first.
+        form : str, optional
+            What comes back, as in ``"A B A"`` or ``"A:12 B:20 A:12"`` (seconds); the model must
+            have pointers. How literally is decided by `returns`. Without `seconds` it also says
+            how long the piece is. See `espressivo.play.sections`.
         seed : int, optional
             The same seed, model and arguments give the same performance. By default another one
             each time.
@@ -142,8 +148,9 @@ class Model:
             If a primer cannot be read from its file.
         """
         begin = _opened(primer, primer_chords, primer_pitches, include_primer)
-        length = length_of(seconds, events, notes, ending)
-        plan = self._plan(length, self._primer(begin), changes, settings)
+        parts = self._sections(form, seconds, events, notes)
+        length = length_of(parts[-1].end_s if parts else seconds, events, notes, ending)
+        plan = self._plan(length, self._primer(begin), changes, settings, parts)
         ids = told(generate(self.engine, plan, seed), plan, progress)
         return self.decode(list(ids), begin, include_primer)
 
@@ -155,6 +162,7 @@ class Model:
         events: int | None = None,
         notes: int | None = None,
         ending: str | None = None,
+        form: str | None = None,
         seed: int | None = None,
         primer: Primer | None = None,
         primer_chords: str | None = None,
@@ -176,15 +184,17 @@ class Model:
             At least 1.
         progress : function, optional
             Called first and after some of them with the number that are done, and `count`.
-        seconds, events, notes, ending, seed : optional
+        seconds, events, notes, ending, form, seed : optional
         primer, primer_chords, primer_pitches, include_primer, changes, **settings : optional
-            As in `generate`. With guidance they are made one after another all the same.
+            As in `generate`. With a form or guidance they are made one after another all the
+            same, also if it comes by itself, as what is requested changes on the way.
         """
         if count < 1:
             raise GenerationError(f"count must be at least 1, not {count}")
         begin = _opened(primer, primer_chords, primer_pitches, include_primer)
-        length = length_of(seconds, events, notes, ending)
-        plan = self._plan(length, self._primer(begin), changes, settings)
+        parts = self._sections(form, seconds, events, notes)
+        length = length_of(parts[-1].end_s if parts else seconds, events, notes, ending)
+        plan = self._plan(length, self._primer(begin), changes, settings, parts)
         if seed is None:
             seed = int(generator(None).integers(2**31))
         performances: list[Performance] = []
@@ -361,7 +371,26 @@ class Model:
         p = state.probabilities()
         return [(int(id_), float(p[id_])) for id_ in np.argsort(-p, kind="stable")[:top]]
 
-    def _plan(self, length: Length, primer: Ids, changes: Changes, settings: Options) -> Plan:
+    def _sections(
+        self, form: str | None, seconds: float | None, events: int | None, notes: int | None
+    ) -> tuple[Section, ...]:
+        if form is None:
+            return ()
+        if not self.engine.pointers:
+            name = self.engine.card["name"]
+            raise GenerationError(f"the model {name!r} does not support a form: leave it out")
+        if events is not None or notes is not None:
+            raise GenerationError("a form goes with a length in seconds")
+        return sections(form, seconds)
+
+    def _plan(
+        self,
+        length: Length,
+        primer: Ids,
+        changes: Changes,
+        settings: Options,
+        form: tuple[Section, ...] = (),
+    ) -> Plan:
         """Return the plan that arguments ask for."""
         every = [Settings().changed(**settings)]
         seconds = sorted(changes)
@@ -370,13 +399,15 @@ class Model:
         for one in every:
             requested(self.engine, one)
         if all(one.controls == Controls() for one in every) and any(
-            one.guidance != 1 for one in every
+            one.guidance not in (None, 1) for one in every
         ):
             raise GenerationError(
                 f"guidance has nothing to guide: ask for one of {', '.join(CONTROLS)} or a key"
             )
         planned = tuple(zip(seconds, every[1:], strict=True))
-        return Plan(self.vocabulary, every[0], primer, changes=planned, **length)
+        if form and all(one.returns == 0 for one in every):
+            raise GenerationError("with returns 0 nothing comes back: leave the form out")
+        return Plan(self.vocabulary, every[0], primer, form=form, changes=planned, **length)
 
     def _ids(self, primer: Primer) -> Ids:
         begin = opened(primer)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from espressivo.codes import Decoder, Event, Ids, Vocabulary
+from espressivo.codes import NOTE_ON, SUSTAIN, VELOCITY, Controls, Event, Ids, Vocabulary
 from espressivo.engine import Engine, generator
 from espressivo.errors import GenerationError
 from espressivo.play.batch import Row, side_by_side
-from espressivo.play.endings import ENDINGS, Close
-from espressivo.play.player import Choice, Player, Reader
+from espressivo.play.endings import ENDINGS, Close, close_steps, passed
+from espressivo.play.form import Form, Section
+from espressivo.play.player import Adjust, Choice, Player, Reader, RuledOut
 from espressivo.play.settings import Settings
 
 __all__ = [
@@ -49,6 +52,8 @@ class Plan:
         number of events or of notes. At most one of them; none plays until the model ends.
     ending : {"natural", "cut", "own"}
         See `espressivo.play.Model.generate`.
+    form : tuple of Section
+        What comes back; see `espressivo.play.form.sections`.
     changes : tuple of (float, Settings)
         Settings that replace those before from a second on, at least 0.
 
@@ -65,6 +70,7 @@ class Plan:
     events: int | None = None
     notes: int | None = None
     ending: str = "natural"
+    form: tuple[Section, ...] = ()
     changes: tuple[tuple[float, Settings], ...] = ()
 
     def __post_init__(self) -> None:
@@ -111,24 +117,40 @@ class Plan:
 def generate(engine: Engine, plan: Plan, seed: int | None) -> Iterator[int]:
     """Play by a plan; return ids one by one, as they are decided."""
     player = _player(engine, plan, seed, None)
-    return (id_ for event in _decided(player, _events(player, plan)) for id_ in event)
+    return _decided(player, plan)
 
 
 def generate_batch(engine: Engine, plan: Plan, seeds: Sequence[int]) -> list[list[int]]:
     """Play by a plan once with each seed, side by side; return the ids of each.
 
-    With guidance they are played one after another all the same.
+    With guidance or a form they are played one after another all the same.
     """
-    guided = [settings.guidance for settings in (plan.settings, *(c[1] for c in plan.changes))]
-    if any(guidance != 1 for guidance in guided):
+    if plan.form or _guided(plan):
         return [list(generate(engine, plan, seed)) for seed in seeds]
     rows = [Row() for _ in seeds]
     players = [_player(engine, plan, seed, row) for seed, row in zip(seeds, rows, strict=True)]
-    return side_by_side(engine, plan.primer, rows, [_events(player, plan) for player in players])
+    return side_by_side(engine, plan.primer, rows, [_chosen(player, plan) for player in players])
 
 
-Playing = Generator[Choice | Event, int | None, None]
-"""A piece in the making: gives choices, and takes the ids drawn; gives events as they happen."""
+def _guided(plan: Plan) -> bool:
+    """Tell whether any part of a plan takes guidance."""
+    every = [plan.settings, *(settings for _, settings in plan.changes)]
+    return any(one.guidance not in (None, 1) for one in every) or any(
+        later.guidance is None and later.controls not in (earlier.controls, Controls())
+        for earlier, later in itertools.pairwise(every)
+    )
+
+
+class _Wanted(NamedTuple):
+    """An event that is wanted of a player; see `Player.decide`."""
+
+    ruled_out: RuledOut | None = None
+    ending: bool = False
+    adjust: Adjust | None = None
+
+
+_Playing = Generator[_Wanted | Event, Event | None, None]
+"""A piece in the making: asks for events, takes those decided, and gives events as they happen."""
 
 
 def _player(engine: Engine, plan: Plan, seed: int | None, state: Reader | None) -> Player:
@@ -142,67 +164,104 @@ def _player(engine: Engine, plan: Plan, seed: int | None, state: Reader | None) 
     return player
 
 
-def _decided(player: Player, playing: Playing) -> Iterator[Event]:
-    """Draw what a piece in the making chooses, from what its player expects; return its events."""
+def _decided(player: Player, plan: Plan) -> Iterator[int]:
+    """Play by a plan; return the ids of events as they happen."""
+    playing = _events(player, plan)
     with contextlib.suppress(StopIteration):
         given = next(playing)
         while True:
-            if isinstance(given, Choice):
-                id_ = given.sampling.choose(player.logits(), given.share, given.allowed)
-                given = playing.send(int(id_))
+            if isinstance(given, _Wanted):
+                event = player.decide(
+                    ruled_out=given.ruled_out, ending=given.ending, adjust=given.adjust
+                )
+                given = playing.send(event)
+            else:
+                yield from given
+                given = next(playing)
+
+
+def _chosen(player: Player, plan: Plan) -> Generator[Choice | Event, int, None]:
+    """Do what `_decided` does, but let whoever runs it draw the ids; see `Player.choices`."""
+    playing = _events(player, plan)
+    with contextlib.suppress(StopIteration):
+        given = next(playing)
+        while True:
+            if isinstance(given, _Wanted):
+                event = yield from player.choices(
+                    ruled_out=given.ruled_out, ending=given.ending, adjust=given.adjust
+                )
+                given = playing.send(event)
             else:
                 yield given
                 given = next(playing)
 
 
-def _events(player: Player, plan: Plan) -> Playing:
+def _events(player: Player, plan: Plan) -> _Playing:
     """Play up to the end of a plan."""
-    decoder = player.decoder
+    decoder, rate = player.decoder, plan.vocabulary.steps_per_second
     end = None if plan.steps is None else decoder.begin + plan.steps
-    close = Close(decoder, end) if plan.ending == "natural" and end is not None else None
+    natural = plan.ending == "natural" and end is not None
+    watched = end - close_steps(decoder, end) if natural and end is not None else None
+    close: Close | None = None
     endless = end is None and plan.events is None and plan.notes is None
-    ending, rate = endless or plan.ending == "own", plan.vocabulary.steps_per_second
+    ending = endless or plan.ending == "own"
     changes = [(decoder.begin + round(s * rate), settings) for s, settings in plan.changes]
-    counts = plan.notes is not None or close is not None  # whether it matters what begins a note
-    events = notes = 0
-    while (end is None or decoder.now < end) and (plan.events is None or events < plan.events):
+    form = Form(plan.form, decoder.begin, rate)
+    played, events, notes = plan.primer.tolist(), 0, 0
+    most = math.inf if plan.events is None else plan.events
+    while (end is None or decoder.now < end) and events < most:
         while changes and decoder.now >= changes[0][0]:
             player.settings = changes.pop(0)[1]
-        if close is not None:
-            close.look(decoder)
-        elif plan.notes is not None and notes == plan.notes:
-            close = Close(decoder, decoder.now)  # the last notes ring
-            close.closed = True
-        if close is not None and close.closed:
-            rings_until = decoder.rings_until
-            if rings_until is not None:
-                yield _passed(decoder, rings_until if end is None else min(rings_until, end))
-            if rings_until is not None or not decoder.sounding:
-                break
-        ruled_out = None if close is None else close.ruled_out
-        event = yield from player.choices(ruled_out=ruled_out, ending=ending)
+        form.look(player)
+        if plan.notes is not None and notes == plan.notes:
+            yield from _last_notes(player)
+            break
+        if watched is None or end is None or decoder.now < watched:
+            event = yield _Wanted(ending=ending)
+        else:
+            close = close or Close(decoder, end, played, player.settings.pitch_weights)
+            event = yield _closing(player, close)
         if event is None:
             return
-        begins = counts and player.mask.begins_note(event)
-        if end is not None and decoder.now + (gap := decoder.gap(event)) >= end:
+        if close is not None and close.over(decoder, event):
             player.drop()
-            yield _passed(decoder, end)
             break
-        if close is not None and begins and not close.closed:
-            close.look(decoder, gap)
-            if close.closed:  # before this note
-                player.drop()
-                continue
+        if end is not None and decoder.now + decoder.gap(event) >= end:
+            player.drop()
+            if close is None:
+                yield passed(decoder, end)
+            break
+        if natural:
+            played += event
         player.play(event)
-        events, notes = events + 1, notes + begins
+        events += 1
+        notes += plan.notes is not None and player.mask.begins_note(event)
         yield event
     if close is not None:
-        yield tuple(decoder.closing())
+        yield from close.ringing(decoder)
 
 
-def _passed(decoder: Decoder, until: int) -> Event:
-    """Let time pass up to a step, and return the ids that say so."""
-    ids = tuple(id_ for event in decoder.passing(until - decoder.now) for id_ in event)
-    for id_ in ids:
-        decoder.feed(id_)
-    return ids
+def _closing(player: Player, close: Close) -> _Wanted:
+    """Want an event of the close of a piece."""
+    decoder = player.decoder
+    if player.mask.start is None and not close.arrived(decoder) and decoder.now < close.latest:
+        player.start_by(close.latest)
+    return _Wanted(close.ruled_out, adjust=close.slower(decoder))
+
+
+def _last_notes(player: Player) -> _Playing:
+    """Let the notes that sound end, and no other begin."""
+    decoder, v = player.decoder, player.vocabulary
+    spans = [range(first, first + count) for first, count in zip(v.first, v.counts, strict=True)]
+    beginnings = [*spans[NOTE_ON], *spans[VELOCITY], *spans[SUSTAIN][1:]]
+    while decoder.sounding:
+        rings_until = decoder.rings_until
+        if rings_until is not None:
+            yield passed(decoder, rings_until)
+            break
+        event = yield _Wanted(lambda _: beginnings)
+        if event is None:
+            return
+        player.play(event)
+        yield event
+    yield tuple(decoder.closing())

@@ -18,15 +18,25 @@ from espressivo.codes import (
     Event,
     Ids,
     Message,
+    Pointers,
     Vocabulary,
     decoder_of,
 )
 from espressivo.engine import Engine, Sampling, State
 from espressivo.errors import GenerationError
 from espressivo.play.loops import LoopDetector
-from espressivo.play.settings import Settings
+from espressivo.play.settings import FOLLOW_GUIDANCE, FOLLOW_S, Settings
 
-__all__ = ["Choice", "Mask", "Player", "Reader", "requested", "supported_controls"]
+__all__ = [
+    "Adjust",
+    "Choice",
+    "Mask",
+    "Player",
+    "Reader",
+    "RuledOut",
+    "requested",
+    "supported_controls",
+]
 
 
 class Reader(Protocol):
@@ -37,6 +47,9 @@ class Reader(Protocol):
 
     returns: float
     """How strongly music comes back."""
+
+    pointers: Pointers | None
+    """What they say now, for a model that reads them."""
 
     def feed(self, ids: ArrayLike) -> None:
         """Read an id or several."""
@@ -58,6 +71,12 @@ class Choice(NamedTuple):
 
 RuledOut = Callable[[Decoder], Sequence[int]]
 """Names ids that cannot come now, unless nothing else can."""
+
+Adjust = Callable[[int], int]
+"""Returns the id that comes instead of one that has been drawn."""
+
+
+_LIFT = 8.0  # nats by which a note becomes likelier that is to come back
 
 
 class Mask:
@@ -178,8 +197,13 @@ class Player:
         self.vocabulary = engine.vocabulary
         self.mask = Mask(self.vocabulary, settings)
         self._free: State | None = None  # reads along, with nothing requested, for guidance
+        self._guidance = 1.0
+        self._returns, self._lift = 1.0, 0.0  # how strongly music comes back, by its form
+        self._follows_until = 0  # the step, after what is requested has changed
         self._adopt(settings)
         self._drafted: Event | None = None  # decided, and all but its last id is read
+        self._complete = False  # whether it is, or is still being decided
+        self._draft = self.mask.decoder  # which knows of what is read
         self._before: tuple[Reader, State | None] | None = None  # the states before that
         self.state: Reader
         if state is None:
@@ -204,7 +228,11 @@ class Player:
     @settings.setter
     def settings(self, settings: Settings) -> None:
         self.drop()
+        before = self._settings.controls
         self._adopt(settings)
+        if settings.controls != before:
+            seconds = FOLLOW_S * self.vocabulary.steps_per_second
+            self._follows_until = self.decoder.now + round(seconds)
         self._steer()
 
     def _adopt(self, settings: Settings) -> None:
@@ -235,6 +263,7 @@ class Player:
         ruled_out: RuledOut | None = None,
         ending: bool = True,
         given: Event = (),
+        adjust: Adjust | None = None,
     ) -> Event | None:
         """Return the next event, which does not happen yet; None after the end.
 
@@ -247,54 +276,67 @@ class Player:
             Whether the piece can end.
         given : tuple of ids
             What the event begins with.
+        adjust : function, optional
+            Given an id that has been drawn, it returns the one that is to come instead.
         """
-        choices = self.choices(ruled_out=ruled_out, ending=ending, given=given)
-        try:
-            choice = next(choices)
-            while True:
-                id_ = choice.sampling.choose(self.logits(), choice.share, choice.allowed)
-                choice = choices.send(int(id_))
-        except StopIteration as decided:
-            event: Event | None = decided.value
-            return event
+        self._open(given)
+        while not self._complete:
+            allowed = self._allowed(ruled_out, ending)
+            id_ = self._sampling.choose_one(self.logits(), self._rng.random(), allowed)
+            if adjust is not None:
+                id_ = adjust(id_)
+            self._append(self.mask.cut(self._draft, id_))
+        return self._drafted
 
     def choices(
         self,
         *,
         ruled_out: RuledOut | None = None,
         ending: bool = True,
-        given: Event = (),
+        adjust: Adjust | None = None,
     ) -> Generator[Choice, int, Event | None]:
         """Do what `decide` does, but let whoever runs it draw the ids, from `logits`."""
+        self._open(())
+        while not self._complete:
+            allowed = self._allowed(ruled_out, ending)
+            id_ = yield Choice(allowed, self._sampling, self._rng.random())
+            if adjust is not None:
+                id_ = adjust(id_)
+            self._append(self.mask.cut(self._draft, id_))
+        return self._drafted
+
+    def _open(self, given: Event) -> None:
+        """Begin to decide an event, which begins with given ids."""
         if self._drafted is not None:
             self.drop()
-        mask = self.mask
-        decoder = mask.decoder
-        if decoder.ended:
-            return None
+        decoder = self._draft = self.mask.decoder
+        if self._follows_until and decoder.now >= self._follows_until:
+            self._follows_until = 0
+            self._steer()
         overdue = None if given else decoder.overdue()
-        if overdue is not None:
-            return (overdue,)
-        event: Event = ()
-        while True:
-            if len(event) < len(given):
-                id_ = given[len(event)]
-            else:
-                named = () if ruled_out is None else ruled_out(decoder)
-                allowed = mask.allowed(decoder, named, ending)
-                id_ = yield Choice(allowed, self._sampling, self._rng.random())
-                id_ = mask.cut(decoder, id_)
-            event = (*event, id_)
-            if decoder.completes(id_):
-                break
-            if self._before is None:
-                decoder = decoder.copy()
-                free = None if self._free is None else self._free.copy()
-                self._before = self.state.copy(), free
-            decoder.feed(id_)
-            self._read(id_)
-        self._drafted = event
-        return event
+        self._complete = decoder.ended or overdue is not None
+        if decoder.ended:
+            return
+        self._drafted = () if overdue is None else (overdue,)
+        for id_ in given:
+            self._append(id_)
+
+    def _allowed(self, ruled_out: RuledOut | None, ending: bool) -> NDArray[np.bool_]:
+        named = () if ruled_out is None else ruled_out(self._draft)
+        return self.mask.allowed(self._draft, named, ending)
+
+    def _append(self, id_: int) -> None:
+        """Go on with the event that is being decided, and read the id unless it is the last."""
+        self._drafted = (*(self._drafted or ()), id_)
+        if self._draft.completes(id_):
+            self._complete = True
+            return
+        if self._before is None:
+            self._draft = self._draft.copy()
+            free = None if self._free is None else self._free.copy()
+            self._before = self.state.copy(), free
+        self._draft.feed(id_)
+        self._read(id_)
 
     def play(self, event: Event) -> list[Message]:
         """Let an event happen, decided here or elsewhere, and return what is heard of it."""
@@ -316,39 +358,76 @@ class Player:
             self.state, self._free = self._before
         self._drafted = self._before = None
 
+    def lead(self, begin: int, end: int) -> None:
+        """Bring back what was played between two steps, from now on.
+
+        How literally is decided by the setting `returns`: what comes next there becomes likelier,
+        its pitches and when they come, while loudness, length and pedal are decided anew.
+        """
+        self.drop()
+        self._returns, self._lift = 2.0, _LIFT
+        self._steer()
+        for pointers in self._pointers:
+            pointers.lead(begin, end)
+
+    def invent(self) -> None:
+        """Bring nothing back from now on."""
+        self.drop()
+        self._returns, self._lift = 0.0, 0.0
+        self._steer()
+        for pointers in self._pointers:
+            pointers.let_go()
+
+    @property
+    def _pointers(self) -> list[Pointers]:
+        """Those of its states."""
+        every = [self.state.pointers, None if self._free is None else self._free.pointers]
+        return [pointers for pointers in every if pointers is not None]
+
     def restart(self, ids: Ids) -> None:
         """Make the model forget everything and read other ids; what sounds goes on."""
+        self._returns, self._lift = 1.0, 0.0
         returns = self._settings.returns
         state = State(self._engine, self._controls, returns)
         state.feed(ids)
         self.state, self._free = state, None
         self._drafted = self._before = None
-        if self._guided:
+        self._guidance = self._wanted_guidance
+        if self._guidance != 1:
             self._free = State(self._engine, returns=returns)
             self._free.feed(ids)
 
     def logits(self) -> NDArray[np.float32]:
         """Return the scores of the next id, moved further towards what is requested if need be."""
         logits = self.state.logits()
-        if self._free is None:
-            return logits
-        free = self._free.logits()
-        return free + np.float32(self._settings.guidance) * (logits - free)
+        if self._free is not None:
+            free = self._free.logits()
+            logits = free + np.float32(self._guidance) * (logits - free)
+        pointers = self.state.pointers
+        if self._lift and pointers is not None and pointers.leading:
+            logits = logits + self._lift * self._settings.returns * pointers.expects()
+        return logits
 
     @property
-    def _guided(self) -> bool:
-        return self._controls is not None and self._settings.guidance != 1
+    def _wanted_guidance(self) -> float:
+        if self._controls is None:
+            return 1.0
+        if self._settings.guidance is not None:
+            return self._settings.guidance
+        return FOLLOW_GUIDANCE if self._follows_until else 1.0
 
     def _steer(self) -> None:
         """Tell the model what is requested of it; nothing is read again."""
-        self.state.controls, self.state.returns = self._controls, self._settings.returns
-        if not self._guided:
+        self.state.controls = self._controls
+        self.state.returns = self._returns * self._settings.returns
+        self._guidance = self._wanted_guidance
+        if self._guidance == 1:
             self._free = None
         elif self._free is None and isinstance(self.state, State):
             self._free = self.state.copy()
             self._free.controls = None
         if self._free is not None:
-            self._free.returns = self._settings.returns
+            self._free.returns = self.state.returns
 
     def _read(self, id_: int) -> None:
         self.state.feed(id_)

@@ -19,7 +19,7 @@ from espressivo.version import __version__
 __all__ = ["arguments_of", "provenance_of"]
 
 _NAMES = Options.__annotations__.keys() | {
-    *("seconds", "events", "notes", "ending", "changes"),
+    *("seconds", "events", "notes", "ending", "form", "changes"),
     *("primer", "primer_chords", "primer_pitches", "include_primer"),
     *("beam", "stochastic", "take"),
 }

@@ -2,9 +2,10 @@
 
 ``messages`` checks what a page sends and writes music as a page reads it, ``controls`` lists what a
 page can steer, ``session`` plays for one listener, ``allowance`` keeps one from disturbing another,
-and ``app`` is HTTP and WebSocket. The page itself is in the folder ``web``. The server does not
-remember what was played: the page does, and sends the latest of it whenever it wants the model to
-go on. So a lost connection loses nothing.
+and ``app`` is HTTP and WebSocket. The page itself is in the folder ``web``; ``site`` writes it as a
+folder that needs no server, since ``web/engine`` does in the browser what is done here, behind the
+same messages. The server does not remember what was played: the page does, and sends the latest of
+it whenever it wants the model to go on. So a lost connection loses nothing.
 
 Messages are JSON over one WebSocket per listener, each with a ``type``. Music is a list of events
 ``[time_s, status, data1, data2]``: seconds, and a MIDI message on channel 1, which is a note-on
@@ -20,6 +21,8 @@ steer         settings                          some of the settings change
 choose_model  name                              the run ends; the next `begin` is with this model
 hear          pitch, velocity                   the model hears a key; velocity 0 releases it
 (binary)      a MIDI file                       its events are sent back
+load_model    name, data                        as `choose_model`, with a model file; understood by
+                                                the engine in the browser only
 ============  ================================  ===================================================
 
 ============  ================================  ===================================================
@@ -46,5 +49,6 @@ from __future__ import annotations
 
 from espressivo.server.app import loopback, make, run
 from espressivo.server.session import Models
+from espressivo.server.site import write_site
 
-__all__ = ["Models", "loopback", "make", "run"]
+__all__ = ["Models", "loopback", "make", "run", "write_site"]

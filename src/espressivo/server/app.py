@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import ctypes
 import functools
 import hmac
 import importlib.resources
@@ -35,9 +36,11 @@ MAX_LISTENERS = 8
 """So many can play at once, unless another number is given."""
 
 _PATIENCE_S = 60.0  # a listener that takes nothing for so long has gone
+_FAREWELL_S = 1.0  # so long an answer is waited for when the server ends
 _IDLE_S = 20.0  # and a connection on which nothing has been asked for so long
 _CONNECTIONS = 256  # most at once: a browser opens about six for a page
 _COOKIE = "espressivo"
+_M_ARENA_MAX = -8  # of malloc.h
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; "
     "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -116,7 +119,9 @@ def make(
     async def play(request: web.Request) -> web.StreamResponse:
         if request.headers.get("Origin") != f"http://{request.host}":
             raise web.HTTPForbidden(text="only the page itself may play")
-        link = web.WebSocketResponse(max_msg_size=MAX_BYTES, heartbeat=_PATIENCE_S)
+        link = web.WebSocketResponse(
+            max_msg_size=MAX_BYTES, heartbeat=_PATIENCE_S, timeout=_FAREWELL_S
+        )
         await link.prepare(request)
         if len(playing) >= listeners:
             busy = f"{listeners} are playing, and no more can: close another page"
@@ -131,8 +136,10 @@ def make(
         return link
 
     async def farewell(_: web.Application) -> None:
-        for link in list(playing):
-            await link.close(code=WSCloseCode.GOING_AWAY, message=b"the server ends")
+        ends = functools.partial(
+            web.WebSocketResponse.close, code=WSCloseCode.GOING_AWAY, message=b"the server ends"
+        )
+        await asyncio.gather(*map(ends, playing), return_exceptions=True)
 
     app = web.Application(middlewares=[checked])
     for path in files:
@@ -156,6 +163,7 @@ def run(app: web.Application, host: str, port: int, ready: Callable[[str], None]
             ready(address)
             await asyncio.Event().wait()
 
+    _share_heaps()
     asyncio.run(forever())
 
 
@@ -187,6 +195,16 @@ async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[s
         await runner.cleanup()
 
 
+def _share_heaps() -> None:
+    """Let all threads take their memory from the same two heaps, with glibc.
+
+    Else it gives threads up to eight heaps for each core, and what a listener's thread has freed
+    in one is of no use to the others.
+    """
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
+
+
 class _Refusal(asyncio.Protocol):
     """What becomes of a connection too many."""
 
@@ -213,7 +231,8 @@ async def _converse(request: web.Request, link: web.WebSocketResponse, models: M
     finally:
         if session is not None:
             session.close()
-        own.shutdown(wait=False, cancel_futures=True)
+            own.submit(session.wait)
+        own.shutdown(wait=False)
 
 
 def _sender(
@@ -236,7 +255,10 @@ def _sender(
             coroutine.close()
             raise ConnectionError from None
         try:
-            future.result(_PATIENCE_S)
+            _waited(future, loop)
+        except ConnectionError:
+            coroutine.close()
+            raise
         except TimeoutError:
             future.cancel()
             with contextlib.suppress(RuntimeError):  # the server has been stopped
@@ -246,6 +268,20 @@ def _sender(
             raise ConnectionError from None
 
     return send
+
+
+def _waited(future: concurrent.futures.Future[None], loop: asyncio.AbstractEventLoop) -> None:
+    """Wait until something is sent; what a loop has not begun when it ends never is."""
+    patience_s = _PATIENCE_S
+    while True:
+        try:
+            return future.result(min(1.0, patience_s))
+        except TimeoutError:
+            patience_s -= 1.0
+            if patience_s <= 0:
+                raise
+            if loop.is_closed():
+                raise ConnectionError from None
 
 
 def _is(token: str | None, given: str | None) -> bool:

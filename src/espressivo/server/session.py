@@ -23,6 +23,7 @@ music, and steering is heard so much later."""
 
 _PRIMER_NOTES = 100  # so many of the latest notes are read: half a second's work
 _LONGEST_MESSAGE = 400  # characters
+_MOMENT_S = 2.0  # a run ends between two ids, or with what it sends
 
 
 class Models:
@@ -64,6 +65,7 @@ class Session:
         self._models, self._send = models, send
         self._model = models.get(models.names[0])
         self._stream: Stream | None = None  # of the run that the page is playing
+        self._thread: threading.Thread | None = None  # of the latest run
 
     def greet(self, version: str) -> None:
         """Tell the page which models there are, and choose the first."""
@@ -94,6 +96,14 @@ class Session:
         if stream is not None:
             stream.stop()
 
+    def wait(self) -> None:
+        """Wait a moment for the run that was ended last.
+
+        A thread that computes when Python ends takes the process down with a crash.
+        """
+        if self._thread is not None:
+            self._thread.join(_MOMENT_S)
+
     def _do(self, message: messages.PageMessage) -> None:
         match message:
             case messages.Begin():
@@ -117,10 +127,15 @@ class Session:
         self.close()
         self._stream = stream
         self._tell("begun", run=begin.run)
-        name = f"run {begin.run}"
-        threading.Thread(target=self._run, args=(stream, begin), name=name, daemon=True).start()
+        self._thread = threading.Thread(
+            target=self._run,
+            args=(stream, begin.run, begin.time_s),  # and not all its events, for an hour perhaps
+            name=f"run {begin.run}",
+            daemon=True,
+        )
+        self._thread.start()
 
-    def _run(self, stream: Stream, begin: messages.Begin) -> None:
+    def _run(self, stream: Stream, run: int, begin_s: float) -> None:
         """Send a run, and tell the page when it ends by itself: by a failure, or the music's end.
 
         The notes of a model that fails have ended by then, since a stream ends them first.
@@ -128,7 +143,7 @@ class Session:
         message = None
         with contextlib.suppress(ConnectionError):  # the listener has gone
             try:
-                self._send_music(stream, begin)
+                self._send_music(stream, run, begin_s)
             except ConnectionError:
                 raise
             except Exception as error:
@@ -136,16 +151,15 @@ class Session:
             if self._stream is not stream:
                 return
             if message is not None:
-                self._tell("error", run=begin.run, message=message)
-            self._tell("ended", run=begin.run)
+                self._tell("error", run=run, message=message)
+            self._tell("ended", run=run)
 
-    def _send_music(self, stream: Stream, begin: messages.Begin) -> None:
+    def _send_music(self, stream: Stream, run: int, begin_s: float) -> None:
         """Send the events of a stream until it ends, or the page plays another run or none."""
         for played in stream:
             if self._stream is not stream:
                 return
-            event = messages.event(played, begin.time_s)
-            self._tell("events", run=begin.run, events=[event])
+            self._tell("events", run=run, events=[messages.event(played, begin_s)])
 
     def _choose(self, name: str) -> None:
         self._model = self._models.get(name)

@@ -18,7 +18,7 @@ from torch import Tensor
 from espressivo.codes import Vocabulary
 from espressivo.data import Dataset
 from espressivo.errors import TrainingError
-from espressivo.files import SEAL, intact, replacing, seal
+from espressivo.files import SEAL, intact, regular, replacing, seal
 from espressivo.networks import Network, build
 from espressivo.training.config import TrainingConfig
 
@@ -87,7 +87,7 @@ class Checkpoint:
             holds weights that are not finite.
         """
         try:
-            with path.open("rb") as file:
+            with regular(path, most=None).open("rb") as file:
                 with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
                     whole = intact(content)
                 plain = {} if whole is False else torch.load(file, "cpu", weights_only=True)
@@ -104,6 +104,8 @@ class Checkpoint:
             return loaded
         except FileNotFoundError:
             raise TrainingError(f"{path}: no such checkpoint") from None
+        except OSError as error:
+            raise TrainingError(f"{path}: cannot be read: {error.strerror}") from None
         except TrainingError:
             raise
         except Exception as error:  # torch.load raises many kinds for a damaged file

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from espressivo.errors import EspressivoError
-from espressivo.files import ending, replacing
+from espressivo.files import ending, regular, replacing
 from espressivo.music import Performance, chord_starts, pedal_moves
 
 if TYPE_CHECKING:
@@ -180,11 +180,13 @@ def training_log(run: str | Path) -> list[dict[str, float]]:
     """
     path = Path(run) / "log.csv"
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with regular(path).open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         log = [{name: float(value) for name, value in row.items() if value} for row in rows]
     except FileNotFoundError:
         raise EspressivoError(f"{run}: a folder, but of no training run: no log.csv") from None
+    except OSError as error:
+        raise EspressivoError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, TypeError, csv.Error):
         log = []
     if not log or any("events" not in row for row in log):

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from espressivo.errors import AudioError
-from espressivo.files import ending, replacing
+from espressivo.files import ending, regular, replacing
 from espressivo.music import Performance, sustained_notes
 from espressivo.views.soundfont import Piano, PianoApart
 
@@ -39,6 +39,7 @@ __all__ = [
     "Audio",
     "bundled",
     "check_path",
+    "check_soundfont",
     "is_sound",
     "render",
     "write_sound",
@@ -160,6 +161,18 @@ def check_path(path: str | os.PathLike[str]) -> str:
     return kind
 
 
+def check_soundfont(path: str | os.PathLike[str]) -> Path:
+    """Return the path of a soundfont; `AudioError` if no file that can be read is there."""
+    try:
+        return regular(path)
+    except FileNotFoundError:
+        raise AudioError(f"{path}: no such soundfont; give an SF2 or SF3 file") from None
+    except OSError as error:
+        raise AudioError(
+            f"{path}: cannot be read: {error.strerror}; give an SF2 or SF3 file"
+        ) from None
+
+
 def render(
     performance: Performance,
     *,
@@ -203,9 +216,7 @@ def render(
         raise AudioError(f"{performance.seconds:.0f} s are too long: at most {LONGEST_S:.0f} s")
     if not _RATES[0] <= sample_rate <= _RATES[1]:
         raise AudioError(f"sample rate {sample_rate} is not within {_RATES[0]}..{_RATES[1]}")
-    path = Path(bundled() if soundfont is None else soundfont)
-    if not path.is_file():
-        raise AudioError(f"{path}: no such soundfont; give an SF2 or SF3 file")
+    path = bundled() if soundfont is None else check_soundfont(soundfont)
     notes = sustained_notes(performance)
     ends_s = notes["offset_s"] + [_damping_s(pitch) for pitch in notes["pitch"].tolist()]
     sound = np.zeros((2, math.ceil((ends_s.max() + _ROOM_S) * sample_rate) + 1), np.float32)

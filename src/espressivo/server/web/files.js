@@ -15,6 +15,10 @@ const FILE_BYTES = 4 << 20; // the back end takes no more
 /** @param {import("./page.js").Page} page */
 export function files({ store, player, takes, sound, backEnd }) {
   const open = async (/** @type {File} */ file) => {
+    const { offers } = store.state, model = file.name.toLowerCase().endsWith(".onnx");
+    if (model && !offers.includes("load_model")) return say(t("A model of your own plays by espressivo serve --model FILE."));
+    if (model) return player.loadModel(file.name, await file.arrayBuffer());
+    if (!offers.includes("file")) return say(t("This page opens models (.onnx), and no other files."));
     if (file.size > FILE_BYTES) return say(t("This file is too large: at most 4 MB are taken."));
     try {
       if (!backEnd.sendBytes(await file.arrayBuffer())) say(t("The server cannot be reached."));
@@ -23,7 +27,12 @@ export function files({ store, player, takes, sound, backEnd }) {
     }
   };
   const chosen = $("file", HTMLInputElement), main = /** @type {HTMLElement} */ (document.querySelector("main"));
-  $("open").onclick = () => chosen.click();
+  for (const [button, accept] of [["open", ".mid,.midi,audio/midi"], ["open-model", ".onnx"]]) {
+    $(button).onclick = () => {
+      chosen.accept = accept;
+      chosen.click();
+    };
+  }
   chosen.onchange = () => {
     if (chosen.files?.[0]) void open(chosen.files[0]);
     chosen.value = "";

@@ -1,7 +1,7 @@
 // Link: the back end that plays, behind messages. Here it is a server, over a WebSocket that comes
 // back by itself when it is lost. A back end of another kind is a class with the same `send`,
-// `sendBytes` and calls; `hello` says which kinds of messages it understands, and the page hides
-// what needs others. What the messages mean is in `espressivo/server/__init__.py`.
+// `sendBytes` and calls, as `Local` is; `hello` says which kinds of messages it understands, and the
+// page hides what needs others. What the messages mean is in `espressivo/server/__init__.py`.
 
 /** @typedef {import("./music.js").Event} Event */
 /** @typedef {import("./settings.js").Control} Control */
@@ -21,7 +21,8 @@
  *   | { type: "stop" }
  *   | { type: "steer", settings: Settings }
  *   | { type: "choose_model", name: string }
- *   | { type: "hear", pitch: number, velocity: number }} ToBackEnd
+ *   | { type: "hear", pitch: number, velocity: number }
+ *   | { type: "load_model", name: string, data: ArrayBuffer }} ToBackEnd
  */
 /**
  * What it tells, a function for each type of message; `lost` when it is out of reach, `full` if

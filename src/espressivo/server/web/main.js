@@ -8,6 +8,7 @@ import { files, VERSION } from "./files.js";
 import { History } from "./history.js";
 import { computerKeyboard, Midi } from "./inputs.js";
 import { Link } from "./link.js";
+import { Local } from "./local.js";
 import { moments } from "./moments.js";
 import { $, say } from "./page.js";
 import { anySeed, Player } from "./player.js";
@@ -23,6 +24,7 @@ import { t } from "./words.js";
 
 const REMEMBERED = /** @type {const} */ (["volume", "muted", "language"]); // from one visit to the next
 
+const alone = "engine" in document.documentElement.dataset; // without a server
 const asked = read(location.hash);
 const store = new Store({ language: navigator.language, ...remembered(), settings: asked.settings, seed: asked.seed ?? anySeed() });
 const undoing = new History((undo, redo) => store.change({ undo, redo }), () => performance.now());
@@ -41,7 +43,7 @@ const calls = player.calls((models) => {
   if (asked.model !== null && !models.includes(asked.model)) say(t("There is no model {name} here.", { name: asked.model }));
   return asked.model;
 });
-const backEnd = (player.backEnd = new Link({
+const backEnd = (player.backEnd = new (alone ? Local : Link)({
   ...calls,
   hello(message) {
     VERSION.text = message.version;
@@ -50,6 +52,7 @@ const backEnd = (player.backEnd = new Link({
 }));
 const page = { store, history: undoing, sound, player, takes, recorder, replay, backEnd };
 
+if (alone) document.querySelector("main")?.setAttribute("data-drop", "Drop a model's .onnx file, and it plays");
 dialogs(page);
 steering(page, say);
 const drawTime = transport(page);
@@ -57,18 +60,20 @@ const drawNotes = moments(page);
 shelf(page, files(page));
 computerKeyboard((pitch, velocity) => player.strike(pitch, velocity), (pitch) => player.release(pitch));
 
-store.watch(["link", "language"], ({ link }) => {
+store.watch(["link", "language", "model"], ({ link, model }) => {
   const words = { connecting: "connecting", connected: "connected", lost: "no server", full: "no server" };
-  $("lamp").textContent = t(words[link]);
-  $("lamp").classList.toggle("on", link === "connected");
+  $("lamp").textContent = t(alone ? (model ? "ready" : "loading") : words[link]);
+  $("lamp").classList.toggle("on", link === "connected" && (!alone || model !== null));
+});
+store.watch(["link", "language"], ({ link }) => {
   if (link === "lost") say(t("The connection is lost. Trying again…"), true);
   if (link === "full") say(t("Too many pages play already: close another one. Trying again…"), true);
   if (link === "connected") say(null);
 });
 store.watch(["offers"], ({ offers }) => {
+  if (!offers.length) return;
   for (const element of document.querySelectorAll("[data-needs]")) {
-    const needed = /** @type {HTMLElement} */ (element).dataset.needs ?? "";
-    element.toggleAttribute("hidden", offers.length > 0 && !offers.includes(needed));
+    element.toggleAttribute("hidden", !offers.includes(/** @type {HTMLElement} */ (element).dataset.needs ?? ""));
   }
 });
 store.watch([...REMEMBERED], (state) => {
@@ -116,7 +121,7 @@ fetch("soundfont").then(async (response) => {
   document.body.classList.add("ready");
   void sound.piano.warm([...Array(25).keys()].map((n) => 36 + 2 * n), [64]); // what is likely to be heard first
 }).catch((error) => say(t("No piano is heard: {reason}. Music goes out by MIDI only.", { reason: error.message })));
-if ("serviceWorker" in navigator) void navigator.serviceWorker.register("offline.js");
+if ("serviceWorker" in navigator) void navigator.serviceWorker.register(alone ? "offline.js?whole" : "offline.js");
 
 // For tests and for the curious.
 Object.assign(window, { espressivo: {

@@ -1,9 +1,15 @@
 // Offline: a service worker that keeps the page and its piano, for when the server is out of reach.
-// What the server has comes first, so that a new version is seen at once.
+// What the server has comes first, so that a new version is seen at once. A page without a server
+// asks for all of its files to be kept, by ?whole.
 
 /** @typedef {{ respondWith(response: Promise<Response>): void, request: Request }} Fetched */
+/** @typedef {{ waitUntil(done: Promise<unknown>): void }} Installed */
 
 const KEPT = "espressivo";
+
+self.addEventListener("install", (event) => {
+  if (location.search === "?whole") /** @type {Installed} */ (/** @type {unknown} */ (event)).waitUntil(whole());
+});
 
 self.addEventListener("fetch", (event) => {
   const { request } = /** @type {Fetched} */ (/** @type {unknown} */ (event));
@@ -23,4 +29,9 @@ async function answered(request) {
     if (kept) return kept;
     throw error;
   }
+}
+
+async function whole() {
+  const { files } = await (await fetch("site.json")).json();
+  await (await caches.open(KEPT)).addAll(files);
 }

@@ -220,6 +220,18 @@ export class Player {
     choose(name)();
   }
 
+  /**
+   * Play with a model of one's own.
+   * @param {string} file its name
+   * @param {ArrayBuffer} data
+   */
+  loadModel(file, data) {
+    const { models } = this.store.state;
+    let name = file;
+    for (let number = 2; models.includes(name); number += 1) name = file.replace(/(\.onnx)?$/, ` ${number}$1`);
+    this.backEnd?.send({ type: "load_model", name, data });
+  }
+
   /** @param {Settings} part */
   steer(part) {
     const { settings, model } = this.store.state;
@@ -321,7 +333,8 @@ export class Player {
     const before = this.store.state.model;
     const { settings, said } = fitted(model.controls, this.store.state.settings);
     if (this.#awaited !== null && model.name !== this.#awaited) return; // it follows
-    this.store.change({ model, settings });
+    const { models } = this.store.state;
+    this.store.change({ model, settings, models: models.includes(model.name) ? models : [...models, model.name] });
     if (said.length) this.say(said.join(". "));
     const on = this.#resume || (before !== null && before.name !== model.name && this.#byModel);
     this.#awaited = null;

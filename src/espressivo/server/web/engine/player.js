@@ -1,0 +1,216 @@
+// Player: decides event by event what a model plays next; a port of `espressivo.play.player`.
+
+import { decoderOf } from "./decoder.js";
+import { END, NOTE_ON, TIME_SHIFT } from "./layout.js";
+import { keys } from "./limits.js";
+import { LoopDetector } from "./loops.js";
+import { limits, requested, sampling } from "./settings.js";
+
+/** @typedef {import("./decoder.js").Decoder} Decoder */
+/** @typedef {import("./followers.js").Heard} Heard */
+/** @typedef {import("./followers.js").Ids} Ids */
+/** @typedef {import("./layout.js").Layout} Layout */
+/** @typedef {import("./sampling.js").Sampling} Sampling */
+/** @typedef {import("./settings.js").Settings} Settings */
+/**
+ * What a model remembers of the ids that it has read.
+ * @typedef {object} Reader
+ * @property {Float32Array | null} controls what is requested of the music to come
+ * @property {Float32Array} logits the scores of the next id
+ * @property {(id: number) => Promise<void>} feed
+ * @property {() => Reader} copy one that goes its own way from here
+ */
+/**
+ * A model.
+ * @typedef {object} Source
+ * @property {Layout} layout
+ * @property {number} controls how many numbers steer it
+ * @property {(controls: Float32Array | null) => Promise<Reader>} state one that has read nothing
+ */
+
+export class Player {
+  layout;
+  decoder;
+  loops = new LoopDetector();
+  /** @type {number | null} */ start = null; // by which step the first note begins, until it has
+  #source;
+  #rng;
+  /** @type {Settings} */ #settings;
+  /** @type {Sampling} */ #sampling;
+  /** @type {Float32Array | null} */ #controls;
+  /** @type {Reader} */ #state;
+  /** @type {Reader | null} */ #free = null; // reads along, with nothing requested, for guidance
+  /** @type {Ids | null} */ #drafted = null; // decided, and all but its last id is read
+  /** @type {{ state: Reader, free: Reader | null } | null} */ #before = null; // the states before that
+
+  /**
+   * One that has not read anything; `prepared` gives one that has.
+   * @param {Source} source
+   * @param {Settings} settings
+   * @param {{ random(): number }} rng each decision of an id takes one number
+   * @param {Reader} state
+   */
+  constructor(source, settings, rng, state) {
+    this.#source = source;
+    this.layout = source.layout;
+    this.#rng = rng;
+    this.decoder = decoderOf(this.layout, limits(settings));
+    this.#settings = settings;
+    this.#controls = requested(settings, source.controls);
+    this.#sampling = sampling(settings, this.layout);
+    this.#state = state;
+  }
+
+  /**
+   * A player whose model has read a primer, in whole events.
+   * @param {Source} source
+   * @param {Settings} settings
+   * @param {{ random(): number }} rng
+   * @param {Ids} primer
+   */
+  static async prepared(source, settings, rng, primer) {
+    const player = new Player(source, settings, rng, await source.state(null));
+    await player.restart(primer);
+    for (const id of primer) player.#happen(id);
+    player.decoder.beginHere();
+    return player;
+  }
+
+  get settings() {
+    return this.#settings;
+  }
+
+  /** Play by other settings from now on; they have passed `check`. */
+  set settings(settings) {
+    this.drop();
+    this.decoder.limits = limits(settings);
+    this.#settings = settings;
+    this.#controls = requested(settings, this.#source.controls);
+    this.#sampling = sampling(settings, this.layout);
+    this.#state.controls = this.#controls;
+    if (!this.#guided) this.#free = null;
+    else if (this.#free === null) {
+      this.#free = this.#state.copy();
+      this.#free.controls = null;
+    }
+  }
+
+  /** Refuse settings that could not be adopted. */
+  check(/** @type {Settings} */ settings) {
+    keys(limits(settings), this.layout);
+  }
+
+  /**
+   * The next event, which does not happen yet; null after the end.
+   * @param {{ ending?: boolean, given?: Ids }} how whether the piece can end, and what the event begins with
+   * @returns {Promise<Ids | null>}
+   */
+  async decide({ ending = true, given = [] } = {}) {
+    this.drop();
+    if (this.decoder.ended) return null;
+    const overdue = given.length ? null : this.decoder.overdue();
+    if (overdue !== null) return [overdue];
+    /** @type {Ids} */
+    const event = [];
+    /** @type {Decoder} */
+    let decoder = this.decoder;
+    for (;;) {
+      const id = event.length < given.length ? given[event.length] : this.#drawn(decoder, ending);
+      event.push(id);
+      if (this.layout.completing[id]) break;
+      if (this.#before === null) {
+        decoder = decoder.copy();
+        this.#before = { state: this.#state.copy(), free: this.#free?.copy() ?? null };
+      }
+      decoder.feed(id);
+      await this.#read(id);
+    }
+    this.#drafted = event;
+    return event;
+  }
+
+  /**
+   * Let an event happen, decided here or elsewhere.
+   * @param {Ids} event
+   * @returns {Promise<Heard[]>} what is heard of it
+   */
+  async play(event) {
+    const drafted = this.#drafted?.join() === event.join();
+    if (!drafted) this.drop();
+    this.#drafted = this.#before = null;
+    const messages = event.flatMap((id) => this.#happen(id));
+    for (const id of drafted ? event.slice(-1) : event) await this.#read(id);
+    return messages;
+  }
+
+  /** Forget an event that has been decided and has not happened. */
+  drop() {
+    if (this.#before !== null) ({ state: this.#state, free: this.#free } = this.#before);
+    this.#drafted = this.#before = null;
+  }
+
+  /** Make the model forget everything and read other ids; what sounds goes on. */
+  async restart(/** @type {Ids} */ ids) {
+    this.#drafted = this.#before = null;
+    this.#state = await this.#source.state(this.#controls);
+    this.#free = this.#guided ? await this.#source.state(null) : null;
+    for (const id of ids) await this.#read(id);
+  }
+
+  /** Whether a note begins with an event. */
+  beginsNote(/** @type {Ids} */ event) {
+    return event.some((id) => this.layout.kinds[id] === NOTE_ON);
+  }
+
+  get #guided() {
+    return this.#controls !== null && this.#settings.guidance !== 1;
+  }
+
+  async #read(/** @type {number} */ id) {
+    await this.#state.feed(id);
+    await this.#free?.feed(id);
+  }
+
+  #happen(/** @type {number} */ id) {
+    const { kinds, values } = this.layout;
+    if (kinds[id] === NOTE_ON) {
+      this.loops.feed(values[id]);
+      this.start = null;
+    }
+    return this.decoder.feed(id);
+  }
+
+  #drawn(/** @type {Decoder} */ decoder, /** @type {boolean} */ ending) {
+    const id = this.#sampling.choose(this.#logits(), this.#rng.random(), this.#allowed(decoder, ending));
+    const begun = this.start === null || decoder.now >= this.start;
+    return decoder.cut(id, begun ? null : this.start);
+  }
+
+  /** The scores of the next id, moved further towards what is requested if need be. */
+  #logits() {
+    if (this.#free === null) return this.#state.logits;
+    const free = this.#free.logits, guidance = Math.fround(this.#settings.guidance);
+    return this.#state.logits.map((logit, id) => free[id] + Math.fround(guidance * Math.fround(logit - free[id])));
+  }
+
+  /** 1 for each id that can come next after what a decoder has been fed. */
+  #allowed(/** @type {Decoder} */ decoder, /** @type {boolean} */ ending) {
+    const { layout, start } = this, [end] = layout.span(END);
+    /** @type {Uint8Array} */
+    let allowed = decoder.allowed();
+    if (layout.counts[END] && !(ending && start === null)) allowed = without(allowed, [end]);
+    if (start !== null && decoder.now >= start) {
+      const [begin, end] = layout.span(TIME_SHIFT);
+      allowed = without(allowed, Array.from({ length: end - begin }, (_, n) => begin + n).filter((id) => layout.values[id] > 0));
+    }
+    const looping = [...this.loops.forbidden].map((pitch) => layout.id(NOTE_ON, pitch - layout.lowest));
+    return looping.length ? without(allowed, looping) : allowed;
+  }
+}
+
+/** What is left without some ids, or everything if nothing would be left. */
+function without(/** @type {Uint8Array} */ allowed, /** @type {Ids} */ ids) {
+  const left = allowed.slice();
+  for (const id of ids) left[id] = 0;
+  return left.includes(1) ? left : allowed;
+}
