@@ -226,5 +226,7 @@ def test_the_command_shows_and_writes_all(tmp_path, monkeypatch, capsys):
     assert "0.750" in printed and "0.125" in printed
     page = (tmp_path / "side" / "compare.html").read_text(encoding="utf-8")
     assert "&lt;other&gt;" in page and "0.750" in page
+    text = (tmp_path / "side" / "compare.md").read_text(encoding="utf-8")
+    assert "## Recall" not in text and "| &lt;other> | seed |" in text and "| 0.750 " in text
     written = json.loads((tmp_path / "side" / "compare.json").read_text())
     assert written["columns"][1]["more"]["event"]["value"] == pytest.approx(0.25)

@@ -419,7 +419,7 @@ def test_reports_are_written_before_anything_is_printed(tmp_path, folder, monkey
         with pytest.raises(BrokenPipeError):
             cli.main()
     names = sorted(path.name for path in out.iterdir())
-    assert names == ["compare.html", "compare.json", "report.html", "report.json"]
+    assert names == ["compare.html", "compare.json", "compare.md", "report.html", "report.json"]
 
 
 @pytest.mark.slow

@@ -69,6 +69,7 @@ _LISTED = 20  # files that are named; the report names all
     "--csv, those of a folder that it has in the split train.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, help="Of samples and human clips.")
+@click.option("--events", type=_COUNT, help="Score only so many events of each piece.")
 @click.option("--quick", is_flag=True, help="First 500 events of each piece, at most 4 samples.")
 @click.option(
     "--judge",
@@ -88,6 +89,7 @@ def evaluate(
     seconds: float,
     train: Path | None,
     seed: int,
+    events: int | None,
     quick: bool,
     judge: bool,
     out: Path | None,
@@ -115,7 +117,7 @@ def evaluate(
 
     if out is not None:
         blank(1, 1)  # so that a missing matplotlib is told now, and not after the work
-        _make_folder(out, "report")
+        _make_folder(out, "report", ".json", ".html")
     console = Console(sys.stderr)
     workers = workers or os.cpu_count() or 1
     with contextlib.ExitStack() as until_written:
@@ -132,6 +134,7 @@ def evaluate(
             seconds=seconds,
             seed=seed,
             train=train,
+            first_events=events,
             quick=quick,
             judged=judge,
             command=_command(),
@@ -154,7 +157,7 @@ def evaluate(
 
 @click.command(cls=Example, epilog="espressivo compare reports/seed reports/lstm reports/4gram")
 @click.argument("reports", type=PATH, nargs=-1, required=True)
-@click.option("--out", type=Folder(), help="Folder for compare.html and compare.json.")
+@click.option("--out", type=Folder(), help="Folder for compare.html, compare.md and compare.json.")
 @JSON
 def compare(reports: Sequence[Path], out: Path | None, as_json: bool) -> None:
     """Put REPORTS of `evaluate` side by side, on the pieces that all of them have.
@@ -166,18 +169,18 @@ def compare(reports: Sequence[Path], out: Path | None, as_json: bool) -> None:
     from espressivo.evaluation import write_comparison
 
     if out is not None:
-        _make_folder(out, "compare")
+        _make_folder(out, "compare", ".json", ".html", ".md")
     found = put_side_by_side(reports)
     if out is not None:
         found.write(out / "compare.json")
-        write_comparison(found, out / "compare.html")
+        write_comparison(found, out)
     click.echo(json.dumps(found.to_dict()) if as_json else "\n".join(found.lines()))
 
 
-def _make_folder(out: Path, stem: str) -> None:
+def _make_folder(out: Path, stem: str, *suffixes: str) -> None:
     """Make a folder for a report, and refuse before the work what cannot be written."""
     out.mkdir(parents=True, exist_ok=True)
-    for suffix in (".json", ".html"):
+    for suffix in suffixes:
         check_writable(out / f"{stem}{suffix}")
 
 

@@ -285,7 +285,9 @@ def compare(paths: Sequence[Path]) -> Side:
     reports = [_read(path) for path in paths]
     lengths = {report.first_events for report in reports}
     if len(lengths) > 1:
-        raise DataError("some reports are quick and others are not: make all of them alike")
+        raise DataError(
+            "some reports are quick, or of more --events, than others: make all of them alike"
+        )
     common = sorted(set.intersection(*(set(report.pieces) for report in reports)))
     if not common:
         raise DataError("the reports have no piece in common: make them on the same files")

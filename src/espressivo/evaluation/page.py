@@ -88,8 +88,8 @@ def write_page(report: Report, path: Path) -> None:
         temporary.write_text(page(f"{report.model['name']}: report", body), encoding="utf-8")
 
 
-def write_comparison(found: Side, path: Path) -> None:
-    """Write reports side by side as a page."""
+def write_comparison(found: Side, folder: Path) -> None:
+    """Write reports side by side as a page, ``compare.html``, and as ``compare.md``."""
     body = "\n".join(
         [
             "<h1>Side by side</h1>",
@@ -100,8 +100,15 @@ def write_comparison(found: Side, path: Path) -> None:
             ),
         ]
     )
-    with replacing(path) as temporary:
+    with replacing(folder / "compare.html") as temporary:
         temporary.write_text(page("Models side by side", body), encoding="utf-8")
+    lines = ["# Side by side", "", found.about()]
+    for part in found.tables():
+        rows = (part.head, ("---",) * len(part.head), *part.rows)
+        lines += ["", f"## {part.title}", ""]
+        lines += ["| " + " | ".join(row).replace("<", "&lt;") + " |" for row in rows]
+    with replacing(folder / "compare.md") as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def page(title: str, body: str) -> str:

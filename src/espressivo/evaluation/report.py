@@ -162,6 +162,7 @@ def evaluate(
     seconds: float = 60.0,
     seed: int = 0,
     train: Path | None = None,
+    first_events: int | None = None,
     quick: bool = False,
     judged: bool = False,
     command: str | None = None,
@@ -191,6 +192,8 @@ def evaluate(
     train : Path, optional
         Prepared dataset, or folder of MIDI files, with the training pieces in which the notes of
         samples are looked for.
+    first_events : int, optional
+        Score only so many events of each piece.
     quick : bool
         Score only the first 500 events of each piece, and play at most 4 samples.
     judged : bool
@@ -218,7 +221,7 @@ def evaluate(
         If there is nothing to measure on.
     """
     began_s = time.monotonic()
-    first_events = QUICK_EVENTS if quick else None
+    first_events = first_events or (QUICK_EVENTS if quick else None)
     samples = min(samples, _QUICK_SAMPLES) if quick else samples
     model = loaded(source)
     try:
