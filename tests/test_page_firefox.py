@@ -11,6 +11,9 @@ import aiohttp
 import pytest
 
 from browsing import PATIENCE_S, Server
+from test_page_alone import host, site
+
+__all__ = ["host", "site"]  # fixtures
 
 pytestmark = pytest.mark.slow
 
@@ -89,7 +92,15 @@ def port(tmp_path):
     running.stderr.close()
 
 
-def test_it_plays_records_and_keeps_the_take_in_firefox(port, tmp_path_factory):
+@pytest.fixture
+def server(tmp_path_factory):
+    running = Server(tmp_path_factory.mktemp("server"))
+    yield running
+    running.stop()
+
+
+@pytest.mark.parametrize("kind", ["server", "host"])  # which has a model of its own, or none
+def test_it_plays_records_and_keeps_the_take_in_firefox(port, kind, request):
     async def visit(server):
         address = f"ws://127.0.0.1:{port}/session"
         async with aiohttp.ClientSession() as client, client.ws_connect(address) as socket:
@@ -113,8 +124,4 @@ def test_it_plays_records_and_keeps_the_take_in_firefox(port, tmp_path_factory):
             assert await firefox.ask("espressivo.state.takes[0].notes") > 3
             await firefox.do("session.end")
 
-    server = Server(tmp_path_factory.mktemp("server"))
-    try:
-        asyncio.run(visit(server))
-    finally:
-        server.stop()
+    asyncio.run(visit(request.getfixturevalue(kind)))

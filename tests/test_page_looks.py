@@ -95,7 +95,20 @@ def test_keys_play_record_go_back_mute_and_open_dialogs(page):
     assert page.find("mute").get_attribute("aria-pressed") == "true"
     page.keys("m", "n")
     assert page.find("shelf").is_displayed()
+    name = "document.querySelector('#list input').value"
+    assert page.ask(name) == "Take 1"
+    page.keys(Keys.END, "!")  # a new name, which writes the list anew
+    for _ in range(2):
+        page.keys(Keys.TAB)
+        if page.ask("document.activeElement.textContent") == "Listen":
+            break
+    page.until("espressivo.state.takes[0].name === 'Take 1!'")
+    page.keys(Keys.ENTER)
+    page.until("espressivo.state.running")
+    page.keys(" ")
+    page.until("!espressivo.state.running")
     page.keys(Keys.ESCAPE)
+    page.until("espressivo.state.replaying === null")
     page.keys("?")
     assert page.find("keys").is_displayed()
     page.keys(Keys.ESCAPE)

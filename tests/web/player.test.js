@@ -205,3 +205,16 @@ test("a refused begin and a failing model end the waiting", async () => {
   assert.equal(mode(), "stopped");
   assert.deepEqual(world.said, ["no", "out of memory"]);
 });
+
+test("models of one's own have names of their own, and stand among the others", () => {
+  const { player, calls, store, world } = made();
+  connect(calls);
+  player.loadModel("two", new ArrayBuffer(1));
+  assert.equal(world.told.at(-1).name, "two 2");
+  player.loadModel("mine.onnx", new ArrayBuffer(1));
+  assert.equal(world.told.at(-1).name, "mine.onnx");
+  calls.model({ name: "mine.onnx", title: "Mine", licence: "", trained_on: "", sha256: "2", controls: CONTROLS });
+  assert.deepEqual(store.state.models, ["one", "two", "mine.onnx"]);
+  player.loadModel("mine.onnx", new ArrayBuffer(1));
+  assert.equal(world.told.at(-1).name, "mine 2.onnx");
+});

@@ -20,7 +20,9 @@ export function shelf({ store, player, takes, recorder, replay, history }, save)
   $("takes").onclick = open;
   addEventListener("keydown", (event) => {
     const modified = event.ctrlKey || event.metaKey || event.altKey || event.repeat;
-    if (event.code === "KeyN" && !modified && !document.querySelector("dialog[open]")) open();
+    if (event.code !== "KeyN" || modified || document.querySelector("dialog[open]")) return;
+    event.preventDefault(); // or it is written into the name that is chosen first
+    open();
   });
   $("keep").onclick = () => {
     if (!player.music.notes.length) return say(t("Nothing has been played yet."));
@@ -58,19 +60,27 @@ export function shelf({ store, player, takes, recorder, replay, history }, save)
       button(t("Listen"), listen, row.name), button("MIDI ↓", () => save(row, "midi"), row.name),
       button("WAV ↓", () => save(row, "wav"), row.name), button(t("Delete"), () => remove(row), row.name),
     );
-    for (const each of buttons.querySelectorAll("button")) each.disabled = recording;
     element.append(name, about, buttons);
+    settle(element);
     return element;
+  };
+  // What is being recorded can only be named.
+  const settle = (/** @type {HTMLLIElement} */ element) => {
+    for (const each of element.querySelectorAll("button")) each.disabled = element.dataset.id === store.state.recording?.id;
   };
   store.watch(["takes", "safe", "recording", "language"], ({ takes, safe }) => {
     $("count").textContent = takes.length ? String(takes.length) : "";
     const text = !takes.length ? "Nothing has been recorded yet: press R while it plays."
       : safe ? "The recordings are kept by this browser." : "This browser keeps no recordings: save them as files before you leave.";
     $("kept").textContent = t(text);
-    if (list.contains(document.activeElement) && document.activeElement instanceof HTMLInputElement) return; // a name is being written
-    const focused = list.contains(document.activeElement) ? document.activeElement?.getAttribute("aria-label") : null;
+    if (list.contains(document.activeElement) && document.activeElement instanceof HTMLInputElement) { // a name is being written
+      for (const element of list.querySelectorAll("li")) settle(element);
+      return;
+    }
+    const focused = document.activeElement, row = list.contains(focused) ? focused?.closest("li") : null;
+    const place = row ? [...row.querySelectorAll("button")].findIndex((each) => each === focused) : -1;
     list.replaceChildren(...takes.map(item));
-    if (focused) for (const each of list.querySelectorAll("button")) if (each.getAttribute("aria-label") === focused) each.focus();
+    if (row) [...list.querySelectorAll("li")].find(({ dataset: { id } }) => id === row.dataset.id)?.querySelectorAll("button")[place]?.focus();
   });
   addEventListener("beforeunload", (event) => {
     const { recording, takes, safe } = store.state;

@@ -58,8 +58,10 @@ export class Session {
   async #do(/** @type {ToBackEnd} */ message) {
     if (message.type === "begin") await this.#begin(message);
     else if (message.type === "stop") this.#close();
-    else if (message.type === "steer") this.#stream?.steer(this.#settings(message.settings));
-    else if (message.type === "hear") this.#stream?.hear(message.pitch, message.velocity);
+    else if (message.type === "steer") {
+      const settings = this.#settings(message.settings); // which are checked, whether anything plays or not
+      this.#stream?.steer(settings);
+    } else if (message.type === "hear") this.#stream?.hear(message.pitch, message.velocity);
     else if (message.type === "choose_model") this.#choose(message.name, await this.#models.get(message.name));
     else this.#choose(message.name, await this.#models.add(message.name, new Uint8Array(message.data)));
   }

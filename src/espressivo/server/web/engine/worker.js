@@ -30,7 +30,7 @@ async function content(/** @type {string} */ file) {
 class Models {
   /** @type {Map<string, Network>} */ #loaded = new Map();
 
-  /** @param {Site["models"]} bundled @param {import("./network.js").Runtime} runtime */
+  /** @param {Site["models"]} bundled @param {Promise<import("./network.js").Runtime>} runtime which may still be on its way */
   constructor(bundled, runtime) {
     this.bundled = bundled;
     this.runtime = runtime;
@@ -48,16 +48,23 @@ class Models {
   }
 
   async add(/** @type {string} */ name, /** @type {Uint8Array<ArrayBuffer>} */ content) {
-    const network = await Network.open(content, name, this.runtime);
+    const network = await Network.open(content, name, await this.runtime);
     this.#loaded.set(name, network);
     return network;
   }
 }
 
-async function begun() {
-  const site = fetch(place("site.json")).then((response) => /** @type {Promise<Site>} */ (response.json()));
-  const [{ version, models, controls }, runtime, wasmBinary] = await Promise.all([site, import(place("onnxruntime/ort.js")), content("onnxruntime/ort.wasm.gz")]);
+async function onnxRuntime() {
+  const [runtime, wasmBinary] = await Promise.all([import(place("onnxruntime/ort.js")), content("onnxruntime/ort.wasm.gz")]);
   Object.assign(runtime.env.wasm, { numThreads: 1, wasmBinary });
+  return runtime;
+}
+
+async function begun() {
+  const runtime = onnxRuntime();
+  runtime.catch(() => {}); // whoever waits for it is told
+  /** @type {Site} */
+  const { version, models, controls } = JSON.parse(new TextDecoder().decode(await content("site.json")));
   const session = new Session(new Models(models, runtime), controls, (message) => postMessage(message));
   await session.greet(version);
   return session;
