@@ -225,7 +225,7 @@ def test_numbers_of_numpy_are_numbers(name):
 
 
 def test_what_always_holds_cannot_be_none():
-    for name in ("temperature", "guidance", "lowest_pitch", "highest_pitch"):
+    for name in ("temperature", "returns", "lowest_pitch", "highest_pitch"):
         with pytest.raises(GenerationError, match=f"{name} must be a number, not None"):
             Settings(**{name: None})
 

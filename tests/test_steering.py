@@ -21,7 +21,7 @@ from espressivo.networks import (
 )
 from espressivo.play.model import load
 from espressivo.play.player import Player, supported_controls
-from espressivo.play.settings import Settings
+from espressivo.play.settings import FOLLOW_GUIDANCE, FOLLOW_S, Settings
 from known import CARD
 
 V = vocabulary("pedal")
@@ -126,7 +126,7 @@ def test_a_change_that_cannot_be_is_refused_before_anything_is_played(model):
             model.generate_ids(**DURATION, changes={second: {"loudness": 50}})
 
 
-@pytest.mark.parametrize("guidance", [1.0, 2.0])
+@pytest.mark.parametrize("guidance", [None, 1.0, 2.0])
 def test_pieces_made_side_by_side_are_steered_alike(model, guidance):
     settings = {"density": 20, "guidance": guidance, "changes": {1.0: {"loudness": 20}}}
     batch = model.generate_batch(3, seconds=3, seed=4, **settings)
@@ -222,6 +222,50 @@ def test_a_player_weighs_both_expectations(model):
     assert (player.logits() == player.state.logits()).all()
     player.play(player.decide())
     assert (player.logits() != player.state.logits()).any()
+
+
+def test_after_a_change_guidance_is_stronger_for_a_while_and_nothing_is_read_again(
+    model, monkeypatch
+):
+    read = []
+    step = model.engine.step
+    monkeypatch.setattr(
+        model.engine, "step", lambda id_, *rest: read.append(id_) or step(id_, *rest)
+    )
+    nothing = np.zeros(0, np.int32)
+    player = Player(model.engine, Settings(density=3.0), np.random.default_rng(0), nothing)
+
+    def played(until):
+        """Play up to a step, and return what was read for each id."""
+        read.clear()
+        ids = []
+        while player.decoder.now < until:
+            event = player.decide()
+            player.play(event)
+            ids += event
+        return len(read) / len(ids)
+
+    played(100)
+    read.clear()
+    player.settings = Settings(density=3.0, temperature=0.8)  # requests the same
+    assert not read and played(200) == 1
+    now = player.decoder.now
+    read.clear()
+    player.settings = Settings(density=20.0)
+    assert not read
+    player.play(player.decide())
+    asked, plain = player.state.logits(), player._free.logits()
+    np.testing.assert_array_equal(
+        player.logits(), plain + np.float32(FOLLOW_GUIDANCE) * (asked - plain)
+    )
+    assert played(now + 100 * FOLLOW_S) == 2
+    assert played(player.decoder.now + 100) == 1
+    np.testing.assert_array_equal(player.logits(), player.state.logits())
+    for guidance, each in ((1.0, 1), (2.0, 2)):  # a number holds always
+        player.settings = Settings(density=5.0 * guidance, guidance=guidance)
+        assert played(player.decoder.now + 50) == each
+    player.settings = Settings()
+    assert played(player.decoder.now + 50) == 1
 
 
 def test_a_batch_obeys_guidance_that_comes_on_the_way(model):

@@ -34,6 +34,8 @@ from espressivo.files import check_writable, is_stream
 from espressivo.music import Performance, parse_key
 from espressivo.play import (
     ENDINGS,
+    FOLLOW_GUIDANCE,
+    FOLLOW_S,
     Model,
     Options,
     Settings,
@@ -152,8 +154,8 @@ Take = tuple[int, Arguments, Performance]
 @click.option(
     "--guidance",
     type=Between(0),
-    default=1.0,
-    help="How strongly what is asked counts: 1 as learned, 2 or 3 for more.",
+    help="How strongly what is asked counts: 1 as learned, 2 or 3 for more. By default 1, and "
+    f"{FOLLOW_GUIDANCE:g} for {FOLLOW_S:g} s after a change by --at.",
 )
 @click.option(
     "--returns",

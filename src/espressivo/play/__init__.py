@@ -30,6 +30,8 @@ from espressivo.play.provenance import (
     provenance_of,
 )
 from espressivo.play.settings import (
+    FOLLOW_GUIDANCE,
+    FOLLOW_S,
     Options,
     Settings,
 )
@@ -42,6 +44,8 @@ from espressivo.play.stream import (
 __all__ = [
     "DEFAULT_MODEL",
     "ENDINGS",
+    "FOLLOW_GUIDANCE",
+    "FOLLOW_S",
     "LONGEST_REST_S",
     "Changes",
     "Model",

@@ -104,7 +104,7 @@ def search(
     """
     if events < 1 or width < 1:
         raise GenerationError(f"events and width must be at least 1, not {events} and {width}")
-    if settings.guidance != 1:
+    if settings.guidance not in (None, 1):
         raise GenerationError("a search follows what is requested as learned: leave guidance at 1")
     sampling, controls = settings.sampling(engine.vocabulary), requested(engine, settings)
     mask = Mask(engine.vocabulary, settings)

@@ -178,7 +178,8 @@ class Model:
             Called first and after some of them with the number that are done, and `count`.
         seconds, events, notes, ending, seed : optional
         primer, primer_chords, primer_pitches, include_primer, changes, **settings : optional
-            As in `generate`. With guidance they are made one after another all the same.
+            As in `generate`. With guidance they are made one after another all the same, also
+            if it comes by itself, as what is requested changes on the way.
         """
         if count < 1:
             raise GenerationError(f"count must be at least 1, not {count}")
@@ -370,7 +371,7 @@ class Model:
         for one in every:
             requested(self.engine, one)
         if all(one.controls == Controls() for one in every) and any(
-            one.guidance != 1 for one in every
+            one.guidance not in (None, 1) for one in every
         ):
             raise GenerationError(
                 f"guidance has nothing to guide: ask for one of {', '.join(CONTROLS)} or a key"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
-from espressivo.codes import NOTE_ON, SUSTAIN, VELOCITY, Event, Ids, Vocabulary
+from espressivo.codes import NOTE_ON, SUSTAIN, VELOCITY, Controls, Event, Ids, Vocabulary
 from espressivo.engine import Engine, generator
 from espressivo.errors import GenerationError
 from espressivo.play.batch import Row, side_by_side
@@ -119,12 +120,20 @@ def generate_batch(engine: Engine, plan: Plan, seeds: Sequence[int]) -> list[lis
 
     With guidance they are played one after another all the same.
     """
-    guided = [settings.guidance for settings in (plan.settings, *(c[1] for c in plan.changes))]
-    if any(guidance != 1 for guidance in guided):
+    if _guided(plan):
         return [list(generate(engine, plan, seed)) for seed in seeds]
     rows = [Row() for _ in seeds]
     players = [_player(engine, plan, seed, row) for seed, row in zip(seeds, rows, strict=True)]
     return side_by_side(engine, plan.primer, rows, [_events(player, plan) for player in players])
+
+
+def _guided(plan: Plan) -> bool:
+    """Tell whether any part of a plan takes guidance."""
+    every = [plan.settings, *(settings for _, settings in plan.changes)]
+    return any(one.guidance not in (None, 1) for one in every) or any(
+        later.guidance is None and later.controls not in (earlier.controls, Controls())
+        for earlier, later in itertools.pairwise(every)
+    )
 
 
 Playing = Generator[Choice | Event, int | None, None]

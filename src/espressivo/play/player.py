@@ -24,7 +24,7 @@ from espressivo.codes import (
 from espressivo.engine import Engine, Sampling, State
 from espressivo.errors import GenerationError
 from espressivo.play.loops import LoopDetector
-from espressivo.play.settings import Settings
+from espressivo.play.settings import FOLLOW_GUIDANCE, FOLLOW_S, Settings
 
 __all__ = ["Choice", "Mask", "Player", "Reader", "requested", "supported_controls"]
 
@@ -178,6 +178,8 @@ class Player:
         self.vocabulary = engine.vocabulary
         self.mask = Mask(self.vocabulary, settings)
         self._free: State | None = None  # reads along, with nothing requested, for guidance
+        self._guidance = 1.0
+        self._follows_until = 0  # the step, after what is requested has changed
         self._adopt(settings)
         self._drafted: Event | None = None  # decided, and all but its last id is read
         self._before: tuple[Reader, State | None] | None = None  # the states before that
@@ -204,7 +206,11 @@ class Player:
     @settings.setter
     def settings(self, settings: Settings) -> None:
         self.drop()
+        before = self._settings.controls
         self._adopt(settings)
+        if settings.controls != before:
+            seconds = FOLLOW_S * self.vocabulary.steps_per_second
+            self._follows_until = self.decoder.now + round(seconds)
         self._steer()
 
     def _adopt(self, settings: Settings) -> None:
@@ -272,6 +278,9 @@ class Player:
         decoder = mask.decoder
         if decoder.ended:
             return None
+        if self._follows_until and decoder.now >= self._follows_until:
+            self._follows_until = 0
+            self._steer()
         overdue = None if given else decoder.overdue()
         if overdue is not None:
             return (overdue,)
@@ -323,7 +332,8 @@ class Player:
         state.feed(ids)
         self.state, self._free = state, None
         self._drafted = self._before = None
-        if self._guided:
+        self._guidance = self._wanted_guidance
+        if self._guidance != 1:
             self._free = State(self._engine, returns=returns)
             self._free.feed(ids)
 
@@ -333,16 +343,21 @@ class Player:
         if self._free is None:
             return logits
         free = self._free.logits()
-        return free + np.float32(self._settings.guidance) * (logits - free)
+        return free + np.float32(self._guidance) * (logits - free)
 
     @property
-    def _guided(self) -> bool:
-        return self._controls is not None and self._settings.guidance != 1
+    def _wanted_guidance(self) -> float:
+        if self._controls is None:
+            return 1.0
+        if self._settings.guidance is not None:
+            return self._settings.guidance
+        return FOLLOW_GUIDANCE if self._follows_until else 1.0
 
     def _steer(self) -> None:
         """Tell the model what is requested of it; nothing is read again."""
         self.state.controls, self.state.returns = self._controls, self._settings.returns
-        if not self._guided:
+        self._guidance = self._wanted_guidance
+        if self._guidance == 1:
             self._free = None
         elif self._free is None and isinstance(self.state, State):
             self._free = self.state.copy()

@@ -24,7 +24,10 @@ from espressivo.engine import Sampling
 from espressivo.errors import GenerationError
 from espressivo.numeric import plain
 
-__all__ = ["Options", "Settings"]
+__all__ = ["FOLLOW_GUIDANCE", "FOLLOW_S", "Options", "Settings"]
+
+FOLLOW_GUIDANCE, FOLLOW_S = 3.0, 4.0
+"""Guidance after a change of what is requested, and for how many seconds."""
 
 _WHOLE = ("top_k", "lowest_pitch", "highest_pitch", "polyphony")
 _REAL = (
@@ -44,6 +47,7 @@ _REAL = (
     "loudness",
     "onset_rate",
     "guidance",
+    "returns",
 )
 
 
@@ -77,7 +81,7 @@ class Options(TypedDict, total=False):
     pitch_weights: tuple[float, ...] | None
     onset_rate: float | None
     composer: str | None
-    guidance: float
+    guidance: float | None
     returns: float
     key: str | None
 
@@ -115,10 +119,11 @@ class Settings:
     density, loudness, pitch_weights, onset_rate, composer : optional
         What is requested of the music; see `Controls`. Only some models support them. In a pitch
         class whose weight is 0 no note begins: that is a rule.
-    guidance : float
+    guidance : float, optional
         How strongly the model follows what is requested: 1 as it has learned, more for more, and 0
         not at all (Ho & Salimans 2021, "Classifier-Free Diffusion Guidance"). Anything but 1
-        takes twice the time.
+        takes twice the time. By default 1, but `FOLLOW_GUIDANCE` for `FOLLOW_S` after what is
+        requested has changed on the way, so that the music follows soon.
     returns : float
         How strongly music comes back that was there before: 1 as the model has learned, more for
         more, and 0 not by its pointers. Only some models have any.
@@ -152,7 +157,7 @@ class Settings:
     pitch_weights: tuple[float, ...] | None = None
     onset_rate: float | None = None
     composer: str | None = None
-    guidance: float = 1.0
+    guidance: float | None = None
     returns: float = 1.0
 
     def __post_init__(self) -> None:
@@ -178,7 +183,7 @@ class Settings:
             problems.append(str(error))
         for name in ("guidance", "returns"):
             value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
+            if value is not None and not (math.isfinite(value) and value >= 0):
                 problems.append(f"{name} must be at least 0 and finite, not {value}")
         if not 0 <= self.lowest_pitch <= self.highest_pitch <= 127:
             problems.append(

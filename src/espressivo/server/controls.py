@@ -110,7 +110,7 @@ PAGE_CONTROLS = (
     Control("temperature", "Boldness", _BOLDNESS, 0.1, 2.0, 0.05, 0.9),
     Control("top_p", "Variety", _VARIETY, 0.5, 1.0, 0.01, 1.0),
     Control("min_p", "Caution", _CAUTION, 0.0, 0.3, 0.01, 0.0),
-    Control("guidance", "Guidance", _GUIDANCE, 0.0, 4.0, 0.25, 1.0),
+    Control("guidance", "Guidance", _GUIDANCE, 0.0, 4.0, 0.25),
     Control("density", "Density", _DENSITY, 1.0, 25.0, 0.5, unit="notes/s"),
     Control("onset_rate", "Onset rate", _ONSET_RATE, 0.5, 13.0, 0.5, unit="onsets/s"),
     Control("loudness", "Loudness", _LOUDNESS, 20, 95, 1),
