@@ -131,6 +131,9 @@ def test_a_piece_is_about_as_long_as_requested(name, seconds):
         decoder = decoder_of(v)
         for id_ in ids:
             decoder.feed(id_)
+        shifts = v.kinds[ids] == TIME_SHIFT
+        partial = shifts & (v.values[ids] < v.max_shift_steps)
+        assert not (partial[:-1] & shifts[1:]).any()  # as the codec would write them
         assert not decoder.closing()  # every note has its note-off, and the pedal is up
         if v.counts[SUSTAIN]:
             assert p.controls["value"][-2:].tolist() == [127, 0]

@@ -51,12 +51,12 @@ def close_steps(decoder: Decoder, end: int) -> int:
 class Close:
     """A natural close: the piece broadens, and its last chord rings under the pedal.
 
-    From `CLOSE_S` before the end of its time on a piece grows slower. The first chord
-    from 4.5 s before the end on whose lowest note is the tonic, at most G3, is the last one. From
-    3 s before the end on no other chord comes, and it begins 1.5 s before the end at the latest.
-    Its other notes are those of the tonic's triad, two at least. It rings for 3 s, so that the
-    piece is no more than `TOLERANCE` shorter or longer than its time. The tonic is that of the
-    pitch classes that are requested, or else of the last 15 s.
+    From `CLOSE_S` before the end of its time on a piece grows slower. The first chord from 4.5 s
+    before the end on whose lowest note is the tonic, at most G3, is the last one. From 3 s before
+    the end on no other chord comes, and it begins 1.5 s before the end at the latest. Its other
+    notes are those of the tonic's triad, two at least. It rings for 3 s, so that the piece is no
+    more than `TOLERANCE` shorter or longer than its time. The tonic is that of the pitch classes
+    that are requested, or else of the last 15 s.
 
     A piece shorter than twice `CLOSE_S` shares its time out in the same proportion. What the limits
     in force leave no key for is done as far as they allow.
@@ -137,7 +137,7 @@ class Close:
         v = self._vocabulary
         ends = [first + count for first, count in zip(v.first, v.counts, strict=True)]
         notes, shifts = v.first[NOTE_ON], v.first[TIME_SHIFT]
-        joining = shifts + decoder.chord_left - (not v.notewise)  # the first shift beyond the chord
+        beyond = shifts + decoder.chord_left - (not v.notewise)  # the first that leaves the chord
         named: list[int] = []
         if self.arrived(decoder):
             chord = decoder.chord
@@ -146,9 +146,9 @@ class Close:
             if v.counts[NOTE_OFF]:
                 named += [v.first[NOTE_OFF] + pitch - v.lowest_pitch for pitch in chord]
             if len(chord) < _FEWEST:
-                named += range(joining, ends[TIME_SHIFT])
+                named += range(beyond, ends[TIME_SHIFT])
         elif decoder.now >= self._forced and decoder.chord:  # the chord before it is over
-            named += [*range(notes, ends[NOTE_ON]), *range(shifts, joining)]
+            named += [*range(notes, ends[NOTE_ON]), *range(shifts, beyond)]
         elif decoder.now >= self._forced:
             named += self._not_bass
         if named and not v.notewise and decoder.onset is not None:
@@ -181,19 +181,19 @@ class Close:
         """Let go what is not of the last chord, and press the pedal."""
         v, chord = self._vocabulary, decoder.chord
         lift = decoder.now + max(1, self._steps(_LIFT_S))
-        press = decoder.now + max(1, self._steps(_PRESS_S))
+        press = lift + max(1, self._steps(_PRESS_S - _LIFT_S))
         if self._held and press < until:
-            yield passed(decoder, lift)
-            if decoder.pedal_down:
-                yield _fed(decoder, decoder.pedal(False))
-            if v.counts[NOTE_OFF]:
-                low = v.first[NOTE_OFF] - v.lowest_pitch
-                others = [pitch for pitch in decoder.sounding if pitch not in chord]
+            low = v.first[NOTE_OFF] - v.lowest_pitch
+            others = [p for p in decoder.sounding if p not in chord] if v.counts[NOTE_OFF] else []
+            if decoder.pedal_down or others:
+                yield passed(decoder, lift)
+                if decoder.pedal_down:
+                    yield _fed(decoder, decoder.pedal(False))
                 yield _fed(decoder, tuple(low + pitch for pitch in others))
+        else:
+            press = decoder.now + 1
+        if v.counts[SUSTAIN] and not decoder.pedal_down and press < until:
             yield passed(decoder, press)
-        elif decoder.now + 1 < until:
-            yield passed(decoder, decoder.now + 1)
-        if v.counts[SUSTAIN] and not decoder.pedal_down and decoder.now < until:
             yield _fed(decoder, decoder.pedal(True))
 
     def _steps(self, seconds: float) -> int:
