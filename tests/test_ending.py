@@ -105,15 +105,8 @@ def test_a_piece_grows_slower():
     lengths = []
     for now in (2390, 2400, 2500, 2600, 2850):
         decoder, close = begun(V, now)
-
-        def choices():
-            return (yield None)
-
-        slower = close.slower(choices(), decoder)
-        next(slower)
-        with pytest.raises(StopIteration) as decided:
-            slower.send(V.first[TIME_SHIFT] + 29)
-        lengths.append(V.values[decided.value.value])
+        adjust = close.slower(decoder)
+        lengths.append(V.values[adjust(V.first[TIME_SHIFT] + 29)])
     assert lengths[:2] == [30, 30] and lengths[-1] == 54
     assert (np.diff(lengths[1:]) > 0).all()
 

@@ -4,7 +4,7 @@ import { decoderOf } from "./decoder.js";
 import { END, NOTE_ON, TIME_SHIFT } from "./layout.js";
 import { keys } from "./limits.js";
 import { LoopDetector } from "./loops.js";
-import { limits, requested, sampling } from "./settings.js";
+import { FOLLOW_GUIDANCE, FOLLOW_S, LEARNED, limits, requested, sampling } from "./settings.js";
 
 /** @typedef {import("./decoder.js").Decoder} Decoder */
 /** @typedef {import("./followers.js").Heard} Heard */
@@ -40,6 +40,8 @@ export class Player {
   /** @type {Float32Array | null} */ #controls;
   /** @type {Reader} */ #state;
   /** @type {Reader | null} */ #free = null; // reads along, with nothing requested, for guidance
+  #guidance = 1;
+  #followsUntil = 0; // the step, after what is requested has changed
   /** @type {Ids | null} */ #drafted = null; // decided, and all but its last id is read
   /** @type {{ state: Reader, free: Reader | null } | null} */ #before = null; // the states before that
 
@@ -83,16 +85,31 @@ export class Player {
   /** Play by other settings from now on; they have passed `check`. */
   set settings(settings) {
     this.drop();
+    const before = this.#settings;
     this.decoder.limits = limits(settings);
     this.#settings = settings;
     this.#controls = requested(settings, this.#source.controls);
     this.#sampling = sampling(settings, this.layout);
+    if (LEARNED.some((name) => String(settings[name]) !== String(before[name]))) {
+      this.#followsUntil = this.decoder.now + Math.round(FOLLOW_S * this.layout.rate);
+    }
+    this.#steer();
+  }
+
+  /** Tell the model what is requested of it; nothing is read again. */
+  #steer() {
     this.#state.controls = this.#controls;
-    if (!this.#guided) this.#free = null;
+    this.#guidance = this.#wantedGuidance;
+    if (this.#guidance === 1) this.#free = null;
     else if (this.#free === null) {
       this.#free = this.#state.copy();
       this.#free.controls = null;
     }
+  }
+
+  get #wantedGuidance() {
+    if (this.#controls === null) return 1;
+    return this.#settings.guidance ?? (this.#followsUntil ? FOLLOW_GUIDANCE : 1);
   }
 
   /** Refuse settings that could not be adopted. */
@@ -108,6 +125,10 @@ export class Player {
   async decide({ ending = true, given = [] } = {}) {
     this.drop();
     if (this.decoder.ended) return null;
+    if (this.#followsUntil && this.decoder.now >= this.#followsUntil) {
+      this.#followsUntil = 0;
+      this.#steer();
+    }
     const overdue = given.length ? null : this.decoder.overdue();
     if (overdue !== null) return [overdue];
     /** @type {Ids} */
@@ -153,17 +174,14 @@ export class Player {
   async restart(/** @type {Ids} */ ids) {
     this.#drafted = this.#before = null;
     this.#state = await this.#source.state(this.#controls);
-    this.#free = this.#guided ? await this.#source.state(null) : null;
+    this.#guidance = this.#wantedGuidance;
+    this.#free = this.#guidance === 1 ? null : await this.#source.state(null);
     for (const id of ids) await this.#read(id);
   }
 
   /** Whether a note begins with an event. */
   beginsNote(/** @type {Ids} */ event) {
     return event.some((id) => this.layout.kinds[id] === NOTE_ON);
-  }
-
-  get #guided() {
-    return this.#controls !== null && this.#settings.guidance !== 1;
   }
 
   async #read(/** @type {number} */ id) {
@@ -189,7 +207,7 @@ export class Player {
   /** The scores of the next id, moved further towards what is requested if need be. */
   #logits() {
     if (this.#free === null) return this.#state.logits;
-    const free = this.#free.logits, guidance = Math.fround(this.#settings.guidance);
+    const free = this.#free.logits, guidance = Math.fround(this.#guidance);
     return this.#state.logits.map((logit, id) => free[id] + Math.fround(guidance * Math.fround(logit - free[id])));
   }
 

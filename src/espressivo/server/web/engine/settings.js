@@ -18,13 +18,13 @@ import { Sampling } from "./sampling.js";
  * @property {number[] | null} pitch_weights
  * @property {number | null} onset_rate
  * @property {string | null} composer
- * @property {number} guidance
+ * @property {number | null} guidance
  */
 
 /** How a stream plays if nothing else is said. @type {Settings} */
 export const USUAL = {
   temperature: 0.9, top_p: null, min_p: null, lowest_pitch: 0, highest_pitch: 127, polyphony: null,
-  density: null, loudness: null, pitch_weights: null, onset_rate: null, composer: null, guidance: 1,
+  density: null, loudness: null, pitch_weights: null, onset_rate: null, composer: null, guidance: null,
 };
 const LONGEST_REST_S = 3; // a stream is never silent for longer
 const DENSITIES = [0, 2, 4, 6, 9, 13, 18, 25]; // notes begun per second
@@ -36,6 +36,9 @@ const COMPOSERS = [
 ];
 /** The controls that a network learns, in the order of their numbers, and how many each has. */
 const PARTS = /** @type {const} */ ([["density", 8], ["loudness", 8], ["pitch_weights", 12], ["onset_rate", 8], ["composer", 14]]);
+
+/** Guidance after a change of what is requested, and for how many seconds. */
+export const FOLLOW_GUIDANCE = 3, FOLLOW_S = 4;
 
 /** The names of all controls that a network can learn. */
 export const LEARNED = PARTS.map(([name]) => name);
