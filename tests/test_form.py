@@ -1,11 +1,14 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 import espressivo
 from espressivo.codes import Pointers, vocabulary
 from espressivo.codes.layout import DURATION, NOTE_ON, TIME_SHIFT, VELOCITY
+from espressivo.engine import generator
 from espressivo.errors import GenerationError
-from espressivo.play.form import sections
+from espressivo.play.form import Habit, sections
 
 NOTES = vocabulary("notes")
 
@@ -29,7 +32,7 @@ def test_pointers_lead_through_a_passage_at_its_own_pitch_and_pace():
     for pitch in [*tune, 50, 49, 45]:
         for id_ in note(20, pitch):
             pointers.feed(id_)
-    pointers.lead(20, 101)  # the tune alone; its first note is at step 20
+    pointers.lead(140, 81)  # the tune alone, from step 20 of 160 on
     assert pointers.leading
     for n, pitch in enumerate(tune):
         assert expected(pointers) == (20 if n else 0, pitch)
@@ -46,7 +49,7 @@ def test_notes_left_out_added_or_late_do_not_lead_astray():
     for pitch in (60, 67, 64, 72, 71, 50):
         for id_ in note(20, pitch):
             pointers.feed(id_)
-    pointers.lead(20, 101)
+    pointers.lead(100, 81)
     for id_ in [*note(0, 60), *note(10, 40), *note(30, 64)]:  # one added, 67 left out
         pointers.feed(id_)
     assert expected(pointers) == (20, 72)
@@ -60,7 +63,7 @@ def test_a_copy_is_led_no_further_than_it_goes_itself():
     for pitch in (60, 67, 64):
         for id_ in note(20, pitch):
             pointers.feed(id_)
-    pointers.lead(20, 61)
+    pointers.lead(40, 41)
     copy = pointers.copy()
     for id_ in note(0, 60):
         pointers.feed(id_)
@@ -127,3 +130,42 @@ def test_what_cannot_have_a_form_is_refused():
         model.generate(form="A B A", notes=30)
     with pytest.raises(GenerationError, match="nothing comes back"):
         model.generate(form="A B A", returns=0)
+
+
+class Recorded:
+    """What a habit needs of a player; it keeps what it is led to."""
+
+    def __init__(self):
+        self.decoder, self.led, self.leads = SimpleNamespace(now=0), False, []
+
+    def lead(self, back, length):
+        self.led = True
+        self.leads.append((self.decoder.now, back, length))
+
+    def let_go(self):
+        self.led = False
+
+
+def test_short_passages_come_back_as_often_as_with_people():
+    player, begin = Recorded(), 500
+    habit = Habit(generator(3), begin, 100)
+    for now in range(begin, begin + 6000 * 100, 20):  # 100 minutes
+        player.decoder.now = now
+        habit.look(player)
+    times, lags, lengths = np.array(player.leads).T
+    assert (times - lags >= begin).all()
+    assert (lengths <= lags).all()
+    assert 4 < len(times) / 100 < 7
+    shares = np.histogram(lags / 100, [2, 4, 8, 16, 32, 60])[0] / len(lags)
+    assert np.abs(shares - [0.31, 0.24, 0.21, 0.18, 0.06]).max() < 0.06
+    assert lengths.min() >= 100
+    assert lengths.max() <= 600
+
+
+def test_long_pieces_have_the_habit_and_free_ones_do_not():
+    model = espressivo.load()
+    short = [model.generate(seconds=25, seed=9, form=form) for form in (None, "free")]
+    assert short[0] == short[1]
+    long = [model.generate(seconds=31, seed=9, form=form) for form in (None, "free")]
+    assert long[0] != long[1]
+    assert list(model.generate_batch(1, seconds=31, seed=9)) == [long[0]]

@@ -92,7 +92,8 @@ Take = tuple[int, Arguments, Performance]
 )
 @click.option(
     "--form",
-    help="What comes back: 'A B A', or with seconds 'A:12 B:20 A:12'; how literally, by --returns.",
+    help="What comes back: 'A B A', or with seconds 'A:12 B:20 A:12'; how literally, by --returns. "
+    "Beyond 30 s short passages come back by themselves; not if it is 'free'.",
 )
 @click.option(
     "--temperature",

@@ -204,8 +204,8 @@ class Pointers:
         self._passages: list[Passage] | None = None  # of each line, while it is led through one
         self.said: list[int] = [0] * POINTER_NUMBERS
 
-    def lead(self, begin: int, end: int) -> None:
-        """Point at the passage between two steps, as if it came again from now on.
+    def lead(self, back: int, length: int) -> None:
+        """Point at a passage that began so many steps ago, as if it came again from now on.
 
         Each view points at its next note, at its own pitch, whatever is played; notes that are
         left out, added or played at other times are allowed for. It ends with the passage's last
@@ -213,9 +213,10 @@ class Pointers:
 
         Parameters
         ----------
-        begin, end : int
-            Steps since the beginning, in the past. Without a note between them nothing happens.
+        back, length : int
+            Steps, at most `back` of them. Without a note in it nothing happens.
         """
+        begin, end = self._now - back, self._now - back + length
         passages = []
         for line in self._lines:
             every = [line.view.note(at) for at in range(max(line.length - _REACH, 0), line.length)]

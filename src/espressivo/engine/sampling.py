@@ -31,12 +31,13 @@ _RANGES: dict[str, Range] = {
 _Floats = NDArray[np.float64]
 
 
-def generator(seed: int | None) -> np.random.Generator:
+def generator(seed: int | None, stream: int = 0) -> np.random.Generator:
     """Return a generator of random numbers, another one each time if there is no seed.
 
     It is Philox-4x64 (Salmon et al. 2011, "Parallel Random Numbers: As Easy as 1, 2, 3") with the
     seed as its key and a counter from 0, and each decision takes one number of it. So the n-th
-    decision of a piece depends on the seed and n alone, in whatever order pieces are played.
+    decision of a piece depends on the seed and n alone, in whatever order pieces are played. The
+    same seed gives other numbers for each `stream`, which begins at its own place of the counter.
 
     Raises
     ------
@@ -46,7 +47,7 @@ def generator(seed: int | None) -> np.random.Generator:
     if seed is None:
         return np.random.Generator(np.random.Philox())
     key = within("seed", seed, least=0, most=MAX_SEED, whole=True)
-    return np.random.Generator(np.random.Philox(key=key))
+    return np.random.Generator(np.random.Philox(counter=[0, 0, 0, stream], key=key))
 
 
 @dataclass(frozen=True)

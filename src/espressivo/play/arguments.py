@@ -8,12 +8,14 @@ from typing import TypedDict
 import numpy as np
 
 from espressivo.codes import NOTE_ON, TIME_SHIFT, following
+from espressivo.engine import Engine
 from espressivo.errors import GenerationError
 from espressivo.numeric import plain
+from espressivo.play.form import FREE, Section, sections
 from espressivo.play.pieces import DEFAULT_SECONDS, LONGEST_PIECE_S, Plan
 from espressivo.play.settings import Options
 
-__all__ = ["Changes", "Length", "ProgressCallback", "length_of", "told"]
+__all__ = ["Changes", "Length", "ProgressCallback", "length_of", "sections_of", "told"]
 
 Changes = Mapping[float, Options]
 """Settings that change on the way, by the second from which they count."""
@@ -48,6 +50,24 @@ def length_of(
     if seconds is None and not counted and not endless:
         seconds = LONGEST_PIECE_S if ending == "own" else DEFAULT_SECONDS
     return {"seconds": seconds, "events": events, "notes": notes, "ending": ending or "natural"}
+
+
+def sections_of(
+    engine: Engine,
+    form: str | None,
+    seconds: float | None,
+    events: int | None,
+    notes: int | None,
+) -> tuple[Section, ...]:
+    """Return the sections of a form, none of a free one; GenerationError if it cannot be had."""
+    if form is None or form == FREE:
+        return ()
+    if not engine.pointers:
+        name = engine.card["name"]
+        raise GenerationError(f"the model {name!r} does not support a form: leave it out")
+    if events is not None or notes is not None:
+        raise GenerationError("a form goes with a length in seconds")
+    return sections(form, seconds)
 
 
 def told(ids: Iterator[int], plan: Plan, progress: ProgressCallback | None) -> Iterator[int]:

@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
+import math
 import re
+from bisect import bisect
 from typing import NamedTuple
+
+import numpy as np
 
 from espressivo.errors import GenerationError
 from espressivo.play.player import Player
 
-__all__ = ["LONGEST_SECTION_S", "SHORTEST_SECTION_S", "Form", "Section", "sections"]
+__all__ = [
+    "FREE",
+    "LONGEST_SECTION_S",
+    "RETURNS_FROM_S",
+    "SHORTEST_SECTION_S",
+    "Form",
+    "Habit",
+    "Section",
+    "sections",
+]
 
 SHORTEST_SECTION_S, LONGEST_SECTION_S = 6.0, 20.0
 """Lengths within which sections share out the time of a piece."""
 
+FREE = "free"
+"""The form of a piece in which nothing is brought back."""
+
+RETURNS_FROM_S = 30.0
+"""In longer pieces something comes back, unless it is told otherwise."""
+
 _SECTION_S = 10.0
 _LENGTHS_S = 3.0, 60.0  # of a section whose length is requested
+_LAGS_S = (2, 4, 8, 16, 32, 60)
+_LAG_RUNS = (1.29, 1.00, 0.88, 0.75, 0.24)  # returns a minute with lags between these
+_WAIT_S = 8.0  # on average, until something comes back
+_LENGTHS_LED_S = (1.0, 1.4, 2.0, 3.0, 6.0)  # quartiles of how long
 _SECTION = re.compile(r"([A-Z])(?::([0-9]+(?:\.[0-9]+)?))?")
 
 
@@ -106,7 +129,61 @@ class Form:
         while self._left and player.decoder.now >= self._left[0][1]:
             name, begin, end = self._left.pop(0)
             if name in self._first:
-                player.lead(*self._first[name])
+                first, over = self._first[name]
+                player.lead(player.decoder.now - first, over - first)
             else:
                 self._first[name] = begin, end
                 player.let_go(invent=True)
+
+
+class Habit:
+    """Brings short passages back every now and then, as people do.
+
+    How often, from how long ago and for how long is drawn as it was found in people's playing:
+    in 1,668 minutes of it a turn of the melody comes back 4.2 times a minute after 2 s or more.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Draws what is brought back.
+    begin : int
+        The step at which the piece begins.
+    rate : int
+        Steps a second.
+    """
+
+    def __init__(self, rng: np.random.Generator, begin: int, rate: int) -> None:
+        self._rng, self._begin, self._rate = rng, begin, rate
+        self._until: int | None = None  # the step up to which a passage is brought back
+        self._due = self._later(begin)
+
+    def look(self, player: Player) -> None:
+        """Begin or end what its time has come for."""
+        now = player.decoder.now
+        if self._until is not None:
+            if player.led and now < self._until:
+                return
+            player.let_go()
+            self._until, self._due = None, self._later(now)
+        elif now >= self._due:
+            lag = round(self._rate * self._lag_s())
+            length = round(self._rate * self._length_s())
+            self._due = self._later(now)
+            if now - lag >= self._begin:
+                length = min(length, lag)
+                self._until = now + length + self._rate
+                player.lead(lag, length)
+
+    def _later(self, now: int) -> int:
+        return now - round(self._rate * _WAIT_S * math.log(1 - self._rng.random()))
+
+    def _lag_s(self) -> float:
+        at = self._rng.random() * sum(_LAG_RUNS)
+        which = bisect([sum(_LAG_RUNS[: n + 1]) for n in range(len(_LAG_RUNS) - 1)], at)
+        least, most = _LAGS_S[which : which + 2]
+        return float(least * (most / least) ** self._rng.random())
+
+    def _length_s(self) -> float:
+        at = self._rng.random() * (len(_LENGTHS_LED_S) - 1)
+        least, most = _LENGTHS_LED_S[int(at) : int(at) + 2]
+        return float(least + (most - least) * (at % 1))

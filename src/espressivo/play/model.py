@@ -25,9 +25,16 @@ from espressivo.engine import MAX_SEED, Engine, State, generator
 from espressivo.errors import GenerationError, ModelError
 from espressivo.music import Performance
 from espressivo.numeric import within
-from espressivo.play.arguments import Changes, Length, ProgressCallback, length_of, told
+from espressivo.play.arguments import (
+    Changes,
+    Length,
+    ProgressCallback,
+    length_of,
+    sections_of,
+    told,
+)
 from espressivo.play.beam import BeamResult, search
-from espressivo.play.form import Section, sections
+from espressivo.play.form import RETURNS_FROM_S, Habit, Section
 from espressivo.play.pieces import (
     LONGEST_START_S,
     Plan,
@@ -107,7 +114,9 @@ class Model:
         form : str, optional
             What comes back, as in ``"A B A"`` or ``"A:12 B:20 A:12"`` (seconds); the model must
             have pointers. How literally is decided by `returns`. Without `seconds` it also says
-            how long the piece is. See `espressivo.play.sections`.
+            how long the piece is. See `espressivo.play.sections`. By default, in pieces longer
+            than `RETURNS_FROM_S`, short passages come back as often as with people; not with
+            ``"free"``.
         seed : int, optional
             The same seed, model and arguments give the same performance. By default another one
             each time.
@@ -149,9 +158,9 @@ class Model:
             If a primer cannot be read from its file.
         """
         begin = _opened(primer, primer_chords, primer_pitches, include_primer)
-        parts = self._sections(form, seconds, events, notes)
+        parts = sections_of(self.engine, form, seconds, events, notes)
         length = length_of(parts[-1].end_s if parts else seconds, events, notes, ending)
-        plan = self._plan(length, self._primer(begin), changes, settings, parts)
+        plan = self._plan(length, self._primer(begin), changes, settings, parts, form is None)
         ids = told(generate(self.engine, plan, seed), plan, progress)
         return self.decode(list(ids), begin, include_primer)
 
@@ -193,9 +202,9 @@ class Model:
         count = within("count", count, least=1, whole=True)
         seed = within("seed", seed, least=0, most=MAX_SEED, whole=True, optional=True)
         begin = _opened(primer, primer_chords, primer_pitches, include_primer)
-        parts = self._sections(form, seconds, events, notes)
+        parts = sections_of(self.engine, form, seconds, events, notes)
         length = length_of(parts[-1].end_s if parts else seconds, events, notes, ending)
-        plan = self._plan(length, self._primer(begin), changes, settings, parts)
+        plan = self._plan(length, self._primer(begin), changes, settings, parts, form is None)
         if seed is None:
             seed = int(generator(None).integers(2**31))
         performances: list[Performance] = []
@@ -272,10 +281,16 @@ class Model:
         usual = Settings(avoid_loops=True, longest_rest_s=LONGEST_REST_S)
         chosen = usual.changed(**settings)
         begin = self._primer(_opened(primer, primer_chords, primer_pitches))
+        if seed is None:
+            seed = int(generator(None).integers(2**31))
         player = Player(self.engine, chosen, generator(seed), begin)
         rate = self.vocabulary.steps_per_second
         player.start_by(player.decoder.begin + round(LONGEST_START_S * rate))
-        return Stream(player, lead_s=lead_s, clock=clock, sleep=sleep)
+        rate = self.vocabulary.steps_per_second
+        habit = Habit(generator(seed, 1), player.decoder.begin, rate)
+        return Stream(
+            player, habit if self.engine.pointers else None, lead_s=lead_s, clock=clock, sleep=sleep
+        )
 
     def beam_search(
         self,
@@ -371,18 +386,6 @@ class Model:
         p = state.probabilities()
         return [(int(id_), float(p[id_])) for id_ in np.argsort(-p, kind="stable")[:top]]
 
-    def _sections(
-        self, form: str | None, seconds: float | None, events: int | None, notes: int | None
-    ) -> tuple[Section, ...]:
-        if form is None:
-            return ()
-        if not self.engine.pointers:
-            name = self.engine.card["name"]
-            raise GenerationError(f"the model {name!r} does not support a form: leave it out")
-        if events is not None or notes is not None:
-            raise GenerationError("a form goes with a length in seconds")
-        return sections(form, seconds)
-
     def _plan(
         self,
         length: Length,
@@ -390,6 +393,7 @@ class Model:
         changes: Changes,
         settings: Options,
         form: tuple[Section, ...] = (),
+        habit: bool = False,
     ) -> Plan:
         """Return the plan that arguments ask for."""
         every = [Settings().changed(**settings)]
@@ -407,7 +411,11 @@ class Model:
         planned = tuple(zip(seconds, every[1:], strict=True))
         if form and all(one.returns == 0 for one in every):
             raise GenerationError("with returns 0 nothing comes back: leave the form out")
-        return Plan(self.vocabulary, every[0], primer, form=form, changes=planned, **length)
+        long = length["seconds"] is not None and length["seconds"] > RETURNS_FROM_S
+        habit = habit and long and self.engine.pointers > 0
+        return Plan(
+            self.vocabulary, every[0], primer, form=form, habit=habit, changes=planned, **length
+        )
 
     def _ids(self, primer: Primer) -> Ids:
         begin = opened(primer)

@@ -15,7 +15,7 @@ from espressivo.errors import GenerationError
 from espressivo.numeric import within
 from espressivo.play.batch import Row, side_by_side
 from espressivo.play.endings import ENDINGS, Close, close_steps, passed
-from espressivo.play.form import Form, Section
+from espressivo.play.form import Form, Habit, Section
 from espressivo.play.player import Adjust, Choice, Player, Reader, RuledOut
 from espressivo.play.settings import Settings
 
@@ -55,6 +55,8 @@ class Plan:
         See `espressivo.play.Model.generate`.
     form : tuple of Section
         What comes back; see `espressivo.play.form.sections`.
+    habit : bool
+        Whether short passages come back; see `espressivo.play.form.Habit`.
     changes : tuple of (float, Settings)
         Settings that replace those before from a second on, at least 0.
 
@@ -72,6 +74,7 @@ class Plan:
     notes: int | None = None
     ending: str = "natural"
     form: tuple[Section, ...] = ()
+    habit: bool = False
     changes: tuple[tuple[float, Settings], ...] = ()
 
     def __post_init__(self) -> None:
@@ -117,7 +120,7 @@ class Plan:
 def generate(engine: Engine, plan: Plan, seed: int | None) -> Iterator[int]:
     """Play by a plan; return ids one by one, as they are decided."""
     player = _player(engine, plan, seed, None)
-    return _decided(player, plan)
+    return _decided(player, plan, _form(player, plan, seed))
 
 
 def generate_batch(engine: Engine, plan: Plan, seeds: Sequence[int]) -> list[list[int]]:
@@ -129,7 +132,17 @@ def generate_batch(engine: Engine, plan: Plan, seeds: Sequence[int]) -> list[lis
         return [list(generate(engine, plan, seed)) for seed in seeds]
     rows = [Row() for _ in seeds]
     players = [_player(engine, plan, seed, row) for seed, row in zip(seeds, rows, strict=True)]
-    return side_by_side(engine, plan.primer, rows, [_chosen(player, plan) for player in players])
+    forms = [_form(player, plan, seed) for player, seed in zip(players, seeds, strict=True)]
+    pieces = [_chosen(player, plan, form) for player, form in zip(players, forms, strict=True)]
+    return side_by_side(engine, plan.primer, rows, pieces)
+
+
+def _form(player: Player, plan: Plan, seed: int | None) -> Form | Habit | None:
+    """Return what brings something back as a piece is played."""
+    begin, rate = player.decoder.begin, plan.vocabulary.steps_per_second
+    if plan.form:
+        return Form(plan.form, begin, rate)
+    return Habit(generator(seed, 1), begin, rate) if plan.habit else None
 
 
 def _guided(plan: Plan) -> bool:
@@ -164,9 +177,9 @@ def _player(engine: Engine, plan: Plan, seed: int | None, state: Reader | None) 
     return player
 
 
-def _decided(player: Player, plan: Plan) -> Iterator[int]:
+def _decided(player: Player, plan: Plan, form: Form | Habit | None) -> Iterator[int]:
     """Play by a plan; return the ids of events as they happen."""
-    playing = _events(player, plan)
+    playing = _events(player, plan, form)
     with contextlib.suppress(StopIteration):
         given = next(playing)
         while True:
@@ -180,9 +193,11 @@ def _decided(player: Player, plan: Plan) -> Iterator[int]:
                 given = next(playing)
 
 
-def _chosen(player: Player, plan: Plan) -> Generator[Choice | Event, int, None]:
+def _chosen(
+    player: Player, plan: Plan, form: Form | Habit | None
+) -> Generator[Choice | Event, int, None]:
     """Do what `_decided` does, but let whoever runs it draw the ids; see `Player.choices`."""
-    playing = _events(player, plan)
+    playing = _events(player, plan, form)
     with contextlib.suppress(StopIteration):
         given = next(playing)
         while True:
@@ -196,7 +211,7 @@ def _chosen(player: Player, plan: Plan) -> Generator[Choice | Event, int, None]:
                 given = next(playing)
 
 
-def _events(player: Player, plan: Plan) -> _Playing:
+def _events(player: Player, plan: Plan, form: Form | Habit | None) -> _Playing:
     """Play up to the end of a plan."""
     decoder, rate = player.decoder, plan.vocabulary.steps_per_second
     end = None if plan.steps is None else decoder.begin + plan.steps
@@ -206,13 +221,13 @@ def _events(player: Player, plan: Plan) -> _Playing:
     endless = end is None and plan.events is None and plan.notes is None
     ending = endless or plan.ending == "own"
     changes = [(decoder.begin + round(s * rate), settings) for s, settings in plan.changes]
-    form = Form(plan.form, decoder.begin, rate)
     played, events, notes = plan.primer.tolist(), 0, 0
     most = math.inf if plan.events is None else plan.events
     while (end is None or decoder.now < end) and events < most:
         while changes and decoder.now >= changes[0][0]:
             player.settings = changes.pop(0)[1]
-        form.look(player)
+        if form is not None:
+            form.look(player)
         if plan.notes is not None and notes == plan.notes:
             yield from _last_notes(player)
             break

@@ -361,8 +361,8 @@ class Player:
             self.state, self._free = self._before
         self._drafted = self._before = None
 
-    def lead(self, begin: int, end: int) -> None:
-        """Bring back what was played between two steps, from now on.
+    def lead(self, back: int, length: int) -> None:
+        """Bring back what was played from so many steps ago on, for a length in steps.
 
         How literally is decided by the setting `returns`: what comes next there becomes likelier,
         its pitches and when they come, while loudness, length and pedal are decided anew.
@@ -370,7 +370,7 @@ class Player:
         self._follow(2.0, _LIFT)
         for state in self._states:
             if state.pointers is not None:
-                state.pointers.lead(begin, end)
+                state.pointers.lead(back, length)
 
     def let_go(self, *, invent: bool = False) -> None:
         """Bring no passage back from now on, or if it is to `invent`, not even a turn."""

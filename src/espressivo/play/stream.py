@@ -14,6 +14,7 @@ import numpy as np
 
 from espressivo.codes import Event, Message
 from espressivo.numeric import within
+from espressivo.play.form import Habit
 from espressivo.play.player import Player
 from espressivo.play.settings import Options, Settings
 
@@ -74,6 +75,8 @@ class Stream(Iterator[TimedEvent]):
     ----------
     player : Player
         Its time so far becomes the time 0 of the stream.
+    habit : Habit, optional
+        What brings something back now and then.
     lead_s : float
         At least 0. The longer, the safer from gaps; the shorter, the sooner it can be steered.
     clock : function
@@ -85,6 +88,7 @@ class Stream(Iterator[TimedEvent]):
     def __init__(
         self,
         player: Player,
+        habit: Habit | None = None,
         *,
         lead_s: float = 0.5,
         clock: Callable[[], float] = time.monotonic,
@@ -92,6 +96,7 @@ class Stream(Iterator[TimedEvent]):
     ) -> None:
         self._lead_s: float = within("lead_s", lead_s, least=0)
         self._player, self._clock, self._sleep = player, clock, sleep
+        self._habit = habit
         self._decoder, self._rate = player.decoder, player.vocabulary.steps_per_second
         self._steering = threading.Lock()
         self._settings = player.settings  # as last requested
@@ -197,6 +202,8 @@ class Stream(Iterator[TimedEvent]):
             self._begin_s = self._clock()
         if self._event is None:
             self._notice_loops()
+            if self._habit is not None:
+                self._habit.look(self._player)
             self._event = self._player.decide(ending=False)
             if self._event is None:  # nothing can follow
                 self._end()
