@@ -169,7 +169,7 @@ def say(path: Path, folder: Path) -> str:
     """Give a bad file to the command line."""
     status, out, err = _command("events", path)
     line = err.removesuffix("\n")
-    if status not in (0, 1) or bool(out) == bool(status) or "\n" in line or path.name not in line:
+    if status not in (0, 1) or (status and out) or "\n" in line or path.name not in line:
         raise Fault(f"status {status}: {err[:200]}")
     picture = folder / "old.png"
     picture.write_bytes(b"old")

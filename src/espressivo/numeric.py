@@ -102,7 +102,9 @@ def plain(name: str, value: Any, *, whole: bool = False, largest: float = _LARGE
             except OverflowError:
                 return float("inf") if value > 0 else float("-inf")
             return value
-        if abs(value) <= largest and value == int(value):
+        exact = isinstance(value, int) or math.isfinite(value)
+        if exact and abs(value) <= largest and value == int(value):
             return int(value)
-    kind = f"whole number within -{largest}..{largest}" if whole else "number"
+    limits = f" within -{largest}..{largest}" if math.isfinite(largest) else ""
+    kind = f"whole number{limits}" if whole else "number"
     raise GenerationError(f"{name} must be a {kind}, not {brief(value)}")
