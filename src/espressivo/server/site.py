@@ -15,10 +15,9 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import distribution
 from pathlib import Path, PurePosixPath
 
-from espressivo.engine import Engine
 from espressivo.errors import ServerError
 from espressivo.files import replacing
-from espressivo.play import bundled
+from espressivo.play import bundled, load
 from espressivo.server.controls import PAGE_CONTROLS
 from espressivo.version import __version__
 
@@ -75,12 +74,14 @@ def write_site(
     read = [name for name in contents if Path(name).name not in _UNREAD]
     described = {
         "version": __version__,
-        "models": [{"name": name, "file": _model_file(name)} for name in chosen],
+        "models": [
+            {"name": name, "file": _model_file(name, path)} for name, path in chosen.items()
+        ],
         "controls": [vars(control) for control in PAGE_CONTROLS],
         "files": ["./", _SITE, *sorted(read)],
     }
-    contents[_SITE] = json.dumps(described).encode()
-    for name, content in contents.items():
+    # What says that the folder is a page's comes first.
+    for name, content in {_SITE: json.dumps(described).encode(), **contents}.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
@@ -105,14 +106,14 @@ def _chosen(models: Sequence[str]) -> dict[str, Path]:
         name = model if known else path.name
         if name in chosen:
             raise ServerError(f"{path}: {chosen[name]} has the same name: rename one of the two")
-        Engine(path)  # a file that is none is an error now
+        load(model)  # a file that is none is an error now
         chosen[name] = path
     return chosen
 
 
-def _model_file(name: str) -> str:
-    folder = "models" if name in bundled() else "own"
-    return f"{folder}/{name.removesuffix('.onnx')}.onnx.gz"
+def _model_file(name: str, path: Path) -> str:
+    ours = path.parent == _package() / "models"
+    return f"models/{name}.onnx.gz" if ours else f"own/{name}.gz"
 
 
 def _contents(soundfont: Path | None, models: dict[str, Path]) -> Iterator[tuple[str, bytes]]:
@@ -129,7 +130,7 @@ def _contents(soundfont: Path | None, models: dict[str, Path]) -> Iterator[tuple
     page = page.replace(_ROOT, _ALONE, 1).replace(_CHARSET, f"{_CHARSET}\n{policy}", 1)
     yield "index.html", page.encode()
     for name, path in models.items():
-        yield _model_file(name), _compressed(path)
+        yield _model_file(name, path), _compressed(path)
     yield "soundfont", (soundfont or package / "sounds" / "piano.sf3").read_bytes()
     yield "LICENSE", (distribution("espressivo").read_text("licenses/LICENSE") or "").encode()
     if set(models) & set(bundled()):
