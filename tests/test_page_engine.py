@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from espressivo.codes import CONTROLS, SIZE, presets, vocabulary
+from espressivo.codes import CONTROLS, POINTER_NUMBERS, SIZE, presets, vocabulary
 from espressivo.codes.layout import DURATION, NOTE_ON, SUSTAIN, TIME_SHIFT
 from espressivo.play import Model
 from espressivo.server import messages
@@ -39,6 +39,7 @@ class Table(Mock):
         else:
             table *= chance.choice([0.5, 3.0, 30.0, 900.0], (ROWS, 1), p=[0.4, 0.4, 0.1, 0.1])
         self.table = table.astype(np.float32)
+        self.pointers = POINTER_NUMBERS + 1 if v.notewise else 0  # so that passages come back
 
     def step(self, id_, state, controls=None, pointers=None):
         (memory,) = state

@@ -13,21 +13,29 @@ import { Stream } from "../../src/espressivo/server/web/engine/stream.js";
 
 const { vocabularies, cases } = JSON.parse(readFileSync(process.argv[2], "utf8"));
 
+import { Habit } from "../../src/espressivo/server/web/engine/habit.js";
+import { Pointers } from "../../src/espressivo/server/web/engine/pointers.js";
+
 // A model whose scores are rows of a table, chosen by all that it has read, and steered.
 class Reader {
   mixed = 0;
 
-  constructor(table, controls) {
-    Object.assign(this, { table, controls });
+  constructor(table, controls, layout) {
+    Object.assign(this, { table, controls, layout, pointers: layout?.notewise ? new Pointers(layout) : null });
+  }
+
+  get logits() {
+    return this.pointers?.lifted(this.expected, this.lift) ?? this.expected;
   }
 
   async feed(id) {
     this.mixed = (this.mixed * 31 + id + 1) % 1009;
-    this.logits = this.table[(this.mixed + 7 * (this.controls !== null)) % this.table.length];
+    if (id < this.layout.size) this.pointers?.feed(id);
+    this.expected = this.table[(this.mixed + 7 * (this.controls !== null)) % this.table.length];
   }
 
   copy() {
-    return Object.assign(new Reader(), this);
+    return Object.assign(new Reader(), this, { pointers: this.pointers?.copy() ?? null });
   }
 }
 
@@ -37,7 +45,7 @@ async function played({ vocabulary, stubborn, seed, primer, settings, lead, coun
   const source = {
     layout, controls: 50,
     async state(controls) {
-      const reader = new Reader(table, controls);
+      const reader = new Reader(table, controls, layout);
       await reader.feed(layout.size);
       return reader;
     },
@@ -46,7 +54,8 @@ async function played({ vocabulary, stubborn, seed, primer, settings, lead, coun
   let now = 0;
   const sleep = async (seconds) => void (now += seconds);
   const player = await Player.prepared(source, changed(USUAL, settings), new Philox(seed), ids);
-  const stream = new Stream(player, { leadS: lead, clock: () => now, sleep });
+  const habit = layout.notewise ? new Habit(new Philox(seed, 1), player.decoder.begin, layout.rate) : null;
+  const stream = new Stream(player, { habit, leadS: lead, clock: () => now, sleep });
   const events = [];
   for (let n = 0; n < count; n += 1) {
     for (const [at, what, ...given] of actions) {

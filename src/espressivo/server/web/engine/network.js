@@ -148,7 +148,9 @@ function gained(before, given) {
  * @implements {Reader}
  */
 class State {
-  /** @type {Float32Array} */ logits = new Float32Array();
+  /** @type {Float32Array} */ #logits = new Float32Array();
+  returns = 1;
+  lift = 0;
 
   /**
    * @param {Network} network
@@ -163,6 +165,11 @@ class State {
     this.controls = controls;
   }
 
+  /** The scores of the next id. */
+  get logits() {
+    return this.pointers?.lifted(this.#logits, this.lift) ?? this.#logits;
+  }
+
   begin() {
     return this.#read(this.network.layout.size);
   }
@@ -174,13 +181,15 @@ class State {
 
   copy() {
     const other = new State(this.network, this.arrays, this.pointers?.copy() ?? null, this.controls);
-    other.logits = this.logits;
+    other.#logits = this.#logits;
+    other.returns = this.returns;
+    other.lift = this.lift;
     return other;
   }
 
   async #read(/** @type {number} */ id) {
-    const { logits, arrays } = await this.network.step(id, this.arrays, this.controls, this.pointers?.numbers() ?? null);
-    this.logits = logits;
+    const { logits, arrays } = await this.network.step(id, this.arrays, this.controls, this.pointers?.numbers(this.returns) ?? null);
+    this.#logits = logits;
     this.arrays = arrays;
   }
 }

@@ -17,6 +17,9 @@ import { FOLLOW_GUIDANCE, FOLLOW_S, LEARNED, limits, requested, sampling } from 
  * @typedef {object} Reader
  * @property {Float32Array | null} controls what is requested of the music to come
  * @property {Float32Array} logits the scores of the next id
+ * @property {import("./pointers.js").Pointers | null} pointers what they say now, for a model that reads them
+ * @property {number} returns how strongly music comes back
+ * @property {number} lift by how much in `logits` a note is raised that pointers lead to
  * @property {(id: number) => Promise<void>} feed
  * @property {() => Reader} copy one that goes its own way from here
  */
@@ -27,6 +30,8 @@ import { FOLLOW_GUIDANCE, FOLLOW_S, LEARNED, limits, requested, sampling } from 
  * @property {number} controls how many numbers steer it
  * @property {(controls: Float32Array | null) => Promise<Reader>} state one that has read nothing
  */
+
+const LED = 2, LIFT = 8; // how strongly a passage comes back, and the nats by which its notes are raised
 
 export class Player {
   layout;
@@ -41,6 +46,8 @@ export class Player {
   /** @type {Reader} */ #state;
   /** @type {Reader | null} */ #free = null; // reads along, with nothing requested, for guidance
   #guidance = 1;
+  #returns = 1;
+  #lift = 0;
   #followsUntil = 0; // the step, after what is requested has changed
   /** @type {Ids | null} */ #drafted = null; // decided, and all but its last id is read
   /** @type {{ state: Reader, free: Reader | null } | null} */ #before = null; // the states before that
@@ -99,12 +106,42 @@ export class Player {
   /** Tell the model what is requested of it; nothing is read again. */
   #steer() {
     this.#state.controls = this.#controls;
+    this.#state.returns = this.#returns;
+    this.#state.lift = this.#lift;
     this.#guidance = this.#wantedGuidance;
     if (this.#guidance === 1) this.#free = null;
     else if (this.#free === null) {
       this.#free = this.#state.copy();
       this.#free.controls = null;
     }
+    if (this.#free !== null) {
+      this.#free.returns = this.#returns;
+      this.#free.lift = this.#lift;
+    }
+  }
+
+  /** Bring back what was played from so many steps ago on, for a length in steps. */
+  lead(/** @type {number} */ back, /** @type {number} */ length) {
+    this.#follow(LED, LIFT);
+    for (const state of [this.#state, this.#free]) state?.pointers?.lead(back, length);
+  }
+
+  /** Bring no passage back from now on. */
+  letGo() {
+    this.#follow(1, 0);
+    for (const state of [this.#state, this.#free]) state?.pointers?.letGo();
+  }
+
+  /** Whether a passage is being brought back. */
+  get led() {
+    return this.#state.pointers?.leading ?? false;
+  }
+
+  #follow(/** @type {number} */ returns, /** @type {number} */ lift) {
+    this.drop();
+    this.#returns = returns;
+    this.#lift = lift;
+    this.#steer();
   }
 
   get #wantedGuidance() {
@@ -173,6 +210,8 @@ export class Player {
   /** Make the model forget everything and read other ids; what sounds goes on. */
   async restart(/** @type {Ids} */ ids) {
     this.#drafted = this.#before = null;
+    this.#returns = 1;
+    this.#lift = 0;
     this.#state = await this.#source.state(this.#controls);
     this.#guidance = this.#wantedGuidance;
     this.#free = this.#guidance === 1 ? null : await this.#source.state(null);

@@ -3,7 +3,8 @@
 
 import { DURATION, NOTE_ON, TIME_SHIFT, VELOCITY } from "./layout.js";
 import { atMost, round } from "./numbers.js";
-import { View } from "./view.js";
+import { LATE_S, Passage } from "./passages.js";
+import { REACH, View } from "./view.js";
 
 /** @typedef {import("./view.js").Note} Note */
 /** @typedef {import("./view.js").Found} Found */
@@ -20,12 +21,14 @@ const [TIME, PITCH, ON_TIME, SAME] = [0, 1, 7, 8]; // of what a view says
 const COLUMNS = new Map([[TIME_SHIFT, TIME], [NOTE_ON, PITCH], [VELOCITY, 2], [DURATION, 3]]);
 const NO_EVENT = [-1, -1, -1, -1];
 const SIGNS = [0, 1, -1]; // of each view: a chord's best note is the highest, or the lowest
+const BESIDE = [0.8, 0.9, 1, 0.9, 0.8]; // of a time that is expected, those 2 steps around it
 const NOTHING = Array(FIELDS).fill(0);
 
 export class Pointers {
   #now = 0;
   #event = NO_EVENT; // its time-shift, pitch, velocity and duration so far
   /** @type {Line[]} */ #lines;
+  /** @type {Passage[] | null} */ #passages = null; // of each line, while it is led through one
   /** @type {number[]} */ said = Array(POINTER_NUMBERS).fill(0);
 
   /** @param {import("./layout.js").Layout} layout a note-wise one @param {Line[]} [lines] */
@@ -46,8 +49,43 @@ export class Pointers {
     return Float32Array.from([...this.said, strength]);
   }
 
+  /** Point at a passage that began so many steps ago, as if it came again from now on. */
+  lead(/** @type {number} */ back, /** @type {number} */ length) {
+    const begin = this.#now - back, within = (/** @type {Note} */ note) => note.step >= begin && note.step < begin + length;
+    const passages = this.#lines.map((line) => {
+      const every = line.notes();
+      return new Passage(every.filter(within), every.length, back);
+    });
+    this.#passages = passages[0].notes.length ? passages : null;
+    this.#say();
+  }
+
+  /** Point at what each view finds, and no longer at a passage. */
+  letGo() {
+    this.#passages = null;
+    this.#say();
+  }
+
+  /** Whether it points at a passage. */
+  get leading() {
+    return this.#passages !== null;
+  }
+
+  /** Scores in which ids are raised by so much that pointers lead to, if they lead. */
+  lifted(/** @type {Float32Array} */ logits, /** @type {number} */ lift) {
+    if (!lift || !this.leading) return logits;
+    const { first, longestShift } = this.layout, [time, pitch] = this.said, raised = logits.slice();
+    if (pitch) raised[first[NOTE_ON] + pitch - 1] += lift;
+    BESIDE.forEach((part, n) => {
+      const at = time - 3 + n;
+      if (time && at >= 0 && at <= longestShift) raised[first[TIME_SHIFT] + at] += Math.fround(Math.fround(lift) * Math.fround(part));
+    });
+    return raised;
+  }
+
   copy() {
     const other = new Pointers(this.layout, this.#lines); // nothing in it is ever written to
+    other.#passages = this.#passages;
     other.#now = this.#now;
     other.#event = this.#event;
     other.said = this.said;
@@ -56,9 +94,18 @@ export class Pointers {
 
   #complete() {
     const [, pitch, velocity, duration] = this.#event, group = round(GROUP_S * this.layout.rate);
-    if (pitch >= 0) this.#lines = this.#lines.map((line) => line.after({ step: this.#now, pitch, velocity, duration }, group));
+    if (pitch >= 0) {
+      const note = { step: this.#now, pitch, velocity, duration }, late = round(LATE_S * this.layout.rate);
+      this.#lines = this.#lines.map((line) => line.after(note, group));
+      this.#passages = this.#passages?.map((passage) => passage.after(note, late)) ?? null;
+      if (!this.#passages?.[0].notes.length) this.#passages = null;
+    }
     this.#event = NO_EVENT;
-    this.said = this.#lines.flatMap((line) => this.#says(line));
+    this.#say();
+  }
+
+  #say() {
+    this.said = (this.#passages ?? this.#lines).flatMap((each) => this.#says(each.pointed()));
   }
 
   #read(/** @type {number} */ column, /** @type {number} */ number) {
@@ -74,8 +121,8 @@ export class Pointers {
   }
 
   /** What a view says. */
-  #says(/** @type {Line} */ line) {
-    const at = line.pointed(), { counts, longestShift, rate } = this.layout;
+  #says(/** @type {ReturnType<Line["pointed"]>} */ at) {
+    const { counts, longestShift, rate } = this.layout;
     if (at === null || at.note.pitch < 0 || at.note.pitch >= counts[NOTE_ON]) return NOTHING;
     const { note, backSteps, backNotes, length } = at;
     return [
@@ -122,6 +169,13 @@ class Line {
       before = this.now;
     }
     return new Line(view, sign, view.length, note, view.find(note.pitch, before), before);
+  }
+
+  /** All that are known of, in order. */
+  notes() {
+    const first = Math.max(this.length - REACH, 0);
+    const every = Array.from({ length: this.length - first }, (_, n) => this.view.note(first + n));
+    return this.open === null ? every : [...every, this.open];
   }
 
   /**

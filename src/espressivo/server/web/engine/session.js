@@ -2,6 +2,7 @@
 // `espressivo.server.session`.
 
 import { primerIds } from "./codec.js";
+import { Habit } from "./habit.js";
 import { Philox } from "./philox.js";
 import { Player } from "./player.js";
 import { latest, performance } from "./primer.js";
@@ -76,8 +77,10 @@ export class Session {
     if (this.#network === null) throw new Error("no model has been loaded");
     const settings = changed(USUAL, this.#settings(begin.settings));
     const ids = primerIds(performance(latest(begin.events, PRIMER_NOTES)), this.#network.layout);
-    const player = await Player.prepared(this.#network, settings, new Philox(begin.seed), ids);
-    const stream = new Stream(player, { leadS: LEAD_S, clock: () => globalThis.performance.now() / 1000, sleep: wait });
+    const seed = begin.seed ?? crypto.getRandomValues(new BigUint64Array(1))[0];
+    const player = await Player.prepared(this.#network, settings, new Philox(seed), ids);
+    const habit = this.#network.pointers ? new Habit(new Philox(seed, 1), player.decoder.begin, player.layout.rate) : null;
+    const stream = new Stream(player, { habit, leadS: LEAD_S, clock: () => globalThis.performance.now() / 1000, sleep: wait });
     this.#close();
     this.#stream = stream;
     this.#send({ type: "begun", run: begin.run });

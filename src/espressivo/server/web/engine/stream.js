@@ -25,6 +25,7 @@ export class Stream {
   #rate;
   #leadS;
   #clock;
+  #habit; // what brings something back now and then
   #sleep;
   /** @type {Settings} */ #settings; // as last requested
   /** @type {(() => void | Promise<void>)[]} */ #commands = [];
@@ -43,9 +44,10 @@ export class Stream {
 
   /**
    * @param {import("./player.js").Player} player
-   * @param {{ leadS: number, clock: () => number, sleep: (seconds: number) => Promise<void> }} time
+   * @param {{ leadS: number, clock: () => number, sleep: (seconds: number) => Promise<void>, habit?: import("./habit.js").Habit | null }} time
    */
-  constructor(player, { leadS, clock, sleep }) {
+  constructor(player, { leadS, clock, sleep, habit = null }) {
+    this.#habit = habit;
     this.#player = player;
     this.#decoder = player.decoder;
     this.#rate = player.layout.rate;
@@ -116,6 +118,7 @@ export class Stream {
     this.#beginS ??= this.#clock();
     if (this.#event === null) {
       await this.#noticeLoops();
+      this.#habit?.look(this.#player);
       this.#event = await this.#player.decide({ ending: false });
       if (this.#event === null) this.#end(); // nothing can follow
       else await this.#noticeRests(this.#event);

@@ -5,7 +5,7 @@
 /** @typedef {{ place: number, length: number }} Found of the note that is like the latest; intervals before it that are the same */
 
 const ORDERS = [3, 4, 5, 6, 8, 12]; // intervals that are looked up
-const REACH = 1 << 15; // notes back: an hour at nine a second
+export const REACH = 1 << 15; // notes back: an hour at nine a second
 const SIZE = 2 * REACH; // of a ring, so that the latest notes can be taken back
 const SLOTS = 1 << 18;
 const LONGEST = 64; // intervals that are compared at once
