@@ -517,6 +517,12 @@ def test_the_page_is_told_of_the_controls_that_there_are():
     steered = Mock(V)
     steered.controls, steered.reads = SIZE, CONTROLS
     assert set(available_controls(Model(steered))) - set(found) == {*CONTROLS, "guidance"}
+    steered.pointers = 28
+    assert set(available_controls(Model(steered))) - set(found) == {
+        *CONTROLS,
+        "guidance",
+        "returns",
+    }
     composer = next(control for control in PAGE_CONTROLS if control.name == "composer")
     assert composer.checked("Bach") == "Bach"
     assert composer.checked(None) is None

@@ -101,6 +101,7 @@ _BOLDNESS = "low plays it safe, high is wild (temperature)"
 _VARIETY = "how many of the less likely notes may come (top-p)"
 _CAUTION = "leaves out what is far less likely than the likeliest (min-p)"
 _GUIDANCE = "how closely it follows what you request; other than 1 takes twice the work"
+_RETURNS = "how much of what it has played comes back, and how literally"
 _DENSITY, _ONSET_RATE = "notes a second", "moments a second at which notes begin"
 _LOUDNESS, _POLYPHONY = "how hard the keys are struck", "notes that sound at once, at most"
 _LOWEST, _HIGHEST = "the lowest key that it strikes", "the highest key that it strikes"
@@ -111,6 +112,7 @@ PAGE_CONTROLS = (
     Control("top_p", "Variety", _VARIETY, 0.5, 1.0, 0.01, 1.0),
     Control("min_p", "Caution", _CAUTION, 0.0, 0.3, 0.01, 0.0),
     Control("guidance", "Guidance", _GUIDANCE, 0.0, 4.0, 0.25),
+    Control("returns", "Returns", _RETURNS, 0.0, 1.0, 0.05, 1.0),
     Control("density", "Density", _DENSITY, 1.0, 25.0, 0.5, unit="notes/s"),
     Control("onset_rate", "Onset rate", _ONSET_RATE, 0.5, 13.0, 0.5, unit="onsets/s"),
     Control("loudness", "Loudness", _LOUDNESS, 20, 95, 1),
@@ -127,4 +129,5 @@ def available_controls(model: Model) -> dict[str, Control | WordControl]:
     """Return the controls that a page can steer this model with, by name."""
     supported = supported_controls(model.engine)
     unsupported = set(CONTROLS) - set(supported) | (set() if supported else {"guidance"})
+    unsupported |= set() if model.engine.pointers else {"returns"}
     return {control.name: control for control in PAGE_CONTROLS if control.name not in unsupported}

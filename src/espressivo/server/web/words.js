@@ -120,6 +120,8 @@ export const GERMAN = {
   "Caution": "Vorsicht",
   "leaves out what is far less likely than the likeliest (min-p)": "lässt weg, was viel unwahrscheinlicher ist als das Wahrscheinlichste (min-p)",
   "Guidance": "Führung",
+  "Returns": "Wiederkehr",
+  "how much of what it has played comes back, and how literally": "wie viel von Gespieltem wiederkehrt, und wie wörtlich",
   "how closely it follows what you request; other than 1 takes twice the work": "wie genau es deinen Wünschen folgt; anders als 1 kostet doppelte Arbeit",
   "Density": "Dichte", "notes a second": "Töne in der Sekunde",
   "Onset rate": "Anschläge", "moments a second at which notes begin": "Momente in der Sekunde, in denen Töne beginnen",

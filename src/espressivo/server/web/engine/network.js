@@ -76,7 +76,8 @@ export class Network {
   /** The names of the controls that it does not follow; guidance too, if there are none. */
   get unsupported() {
     const supported = this.supported;
-    return [...LEARNED.filter((name) => !supported.includes(name)), ...(supported.length ? [] : ["guidance"])];
+    const unled = LEARNED.filter((name) => !supported.includes(name)), idle = supported.length ? [] : ["guidance"];
+    return [...unled, ...idle, ...(this.pointers ? [] : ["returns"])];
   }
 
   /** One that has read nothing. */

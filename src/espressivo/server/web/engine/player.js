@@ -106,8 +106,9 @@ export class Player {
   /** Tell the model what is requested of it; nothing is read again. */
   #steer() {
     this.#state.controls = this.#controls;
-    this.#state.returns = this.#returns;
-    this.#state.lift = this.#lift;
+    const { returns } = this.#settings;
+    this.#state.returns = this.#returns * returns;
+    this.#state.lift = this.#lift * returns;
     this.#guidance = this.#wantedGuidance;
     if (this.#guidance === 1) this.#free = null;
     else if (this.#free === null) {
@@ -115,8 +116,8 @@ export class Player {
       this.#free.controls = null;
     }
     if (this.#free !== null) {
-      this.#free.returns = this.#returns;
-      this.#free.lift = this.#lift;
+      this.#free.returns = this.#state.returns;
+      this.#free.lift = this.#state.lift;
     }
   }
 

@@ -19,12 +19,14 @@ import { Sampling } from "./sampling.js";
  * @property {number | null} onset_rate
  * @property {string | null} composer
  * @property {number | null} guidance
+ * @property {number} returns
  */
 
 /** How a stream plays if nothing else is said. @type {Settings} */
 export const USUAL = {
   temperature: 0.9, top_p: null, min_p: null, lowest_pitch: 0, highest_pitch: 127, polyphony: null,
   density: null, loudness: null, pitch_weights: null, onset_rate: null, composer: null, guidance: null,
+  returns: 1,
 };
 const LONGEST_REST_S = 3; // a stream is never silent for longer
 const DENSITIES = [0, 2, 4, 6, 9, 13, 18, 25]; // notes begun per second
