@@ -96,7 +96,9 @@ lint: $(VENV)/.developer types-web
 bench: $(VENV)/.everything
 	$(BIN)/python bench/codec.py
 	$(BIN)/python -W ignore bench/note_seq_equality.py
-	$(BIN)/python bench/bad_inputs.py
+	$(BIN)/python bench/bad_inputs.py --only "command line"
+	$(BIN)/python bench/bad_inputs.py --share 0.01
+	$(BIN)/python bench/kills.py --moments 40
 	$(BIN)/espressivo evaluate seed "$$ESPRESSIVO_DATA/maestro" --samples 0 \
 		--csv "$$ESPRESSIVO_DATA/maestro/maestro-v3.0.0.csv" --split validation
 	$(BIN)/python bench/generate.py

@@ -23,7 +23,7 @@ music, and steering is heard so much later."""
 
 _PRIMER_NOTES = 100  # so many of the latest notes are read: half a second's work
 _LONGEST_MESSAGE = 400  # characters
-_MOMENT_S = 2.0  # a run ends between two ids, or with what it sends
+_MOMENT_S = 10.0  # a run ends between two ids, or with what it sends
 
 
 class Models:
@@ -65,7 +65,7 @@ class Session:
         self._models, self._send = models, send
         self._model = models.get(models.names[0])
         self._stream: Stream | None = None  # of the run that the page is playing
-        self._thread: threading.Thread | None = None  # of the latest run
+        self._runs: list[threading.Thread] = []  # those that go on, or may not have ended yet
 
     def greet(self, version: str) -> None:
         """Tell the page which models there are, and choose the first."""
@@ -97,12 +97,12 @@ class Session:
             stream.stop()
 
     def wait(self) -> None:
-        """Wait a moment for the run that was ended last.
+        """Wait a moment for the runs that were ended.
 
         A thread that computes when Python ends takes the process down with a crash.
         """
-        if self._thread is not None:
-            self._thread.join(_MOMENT_S)
+        for run in self._runs:
+            run.join(_MOMENT_S)
 
     def _do(self, message: messages.PageMessage) -> None:
         match message:
@@ -127,13 +127,14 @@ class Session:
         self.close()
         self._stream = stream
         self._tell("begun", run=begin.run)
-        self._thread = threading.Thread(
+        thread = threading.Thread(
             target=self._run,
             args=(stream, begin.run, begin.time_s),  # and not all its events, for an hour perhaps
             name=f"run {begin.run}",
             daemon=True,
         )
-        self._thread.start()
+        thread.start()
+        self._runs = [run for run in self._runs if run.is_alive()] + [thread]
 
     def _run(self, stream: Stream, run: int, begin_s: float) -> None:
         """Send a run, and tell the page when it ends by itself: by a failure, or the music's end.
