@@ -18,7 +18,7 @@ from espressivo.networks import (
     Stack,
     StackConfig,
 )
-from espressivo.play.model import load
+from espressivo.play import load
 from espressivo.play.player import Player, supported_controls
 from espressivo.play.settings import Settings
 from known import CARD

@@ -9,6 +9,7 @@ codec would write.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from operator import and_
 from typing import NamedTuple, Protocol, Self
 
@@ -59,6 +60,9 @@ class Decoder(Protocol):
         Step of the latest note-on.
     held : set of int
         Pitches of keys that a person holds; see `hold`.
+    ends_by : function, optional
+        Given a pitch that is struck now, the step by which the note must end. It counts where a
+        note is given its length as it begins. Can be set at any time.
     """
 
     vocabulary: Layout
@@ -66,6 +70,7 @@ class Decoder(Protocol):
     begin: int
     onset: int | None
     held: set[int]
+    ends_by: Callable[[int], int] | None
 
     @property
     def limits(self) -> Limits:
@@ -201,6 +206,7 @@ class Followers:
         self._chord: tuple[int, ...] = ()  # pitches of the latest, ascending
         self._chord_gap = math.floor(CHORD_GAP_S * v.steps_per_second)
         self.held: set[int] = set()
+        self.ends_by: Callable[[int], int] | None = None
         self.limits = limits
 
     @property

@@ -37,6 +37,7 @@ from espressivo.midi.reading import (
 from espressivo.midi.smf import (
     MAX_BYTES,
     MAX_SECONDS,
+    TEXT,
     load,
 )
 from espressivo.midi.song import (
@@ -54,6 +55,7 @@ from espressivo.midi.writing import (
 __all__ = [
     "MAX_BYTES",
     "MAX_SECONDS",
+    "TEXT",
     "TICKS_PER_SECOND",
     "ChannelInfo",
     "FileInfo",

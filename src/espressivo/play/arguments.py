@@ -13,7 +13,7 @@ from espressivo.numeric import plain
 from espressivo.play.pieces import DEFAULT_SECONDS, LONGEST_PIECE_S, Plan
 from espressivo.play.settings import Options
 
-__all__ = ["Changes", "Length", "ProgressCallback", "length_of", "told"]
+__all__ = ["Changes", "Length", "ProgressCallback", "counting", "length_of", "told"]
 
 Changes = Mapping[float, Options]
 """Settings that change on the way, by the second from which they count."""
@@ -70,3 +70,17 @@ def told(ids: Iterator[int], plan: Plan, progress: ProgressCallback | None) -> I
         done += float(parts[id_])
         progress(min(done, total), total)
     progress(total, total)
+
+
+def counting(progress: ProgressCallback | None, total: int) -> Callable[[int], None]:
+    """Return what is told how many more of a number are done, and passes the sum on."""
+    done = 0
+
+    def more(count: int) -> None:
+        nonlocal done
+        done += count
+        if progress is not None:
+            progress(done, total)
+
+    more(0)
+    return more

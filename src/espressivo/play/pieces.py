@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from espressivo.codes import Decoder, Event, Ids, Vocabulary
 from espressivo.engine import Engine, generator
 from espressivo.errors import GenerationError
-from espressivo.play.batch import Row, side_by_side
+from espressivo.play.batch import Row, begun, side_by_side
 from espressivo.play.endings import ENDINGS, Close
 from espressivo.play.player import Choice, Player, Reader
 from espressivo.play.settings import Settings
@@ -124,7 +124,10 @@ def generate_batch(engine: Engine, plan: Plan, seeds: Sequence[int]) -> list[lis
         return [list(generate(engine, plan, seed)) for seed in seeds]
     rows = [Row() for _ in seeds]
     players = [_player(engine, plan, seed, row) for seed, row in zip(seeds, rows, strict=True)]
-    return side_by_side(engine, plan.primer, rows, [_events(player, plan) for player in players])
+    controls, returns = rows[0].controls, rows[0].returns  # as their players have set them
+    memory = begun(engine, plan.primer, controls=controls, returns=returns)
+    playing = [_events(player, plan) for player in players]
+    return side_by_side(engine, [memory] * len(rows), rows, playing)
 
 
 Playing = Generator[Choice | Event, int | None, None]

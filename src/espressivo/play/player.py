@@ -264,8 +264,13 @@ class Player:
         ruled_out: RuledOut | None = None,
         ending: bool = True,
         given: Event = (),
+        until: int | None = None,
     ) -> Generator[Choice, int, Event | None]:
-        """Do what `decide` does, but let whoever runs it draw the ids, from `logits`."""
+        """Do what `decide` does, but let whoever runs it draw the ids, from `logits`.
+
+        With a step `until`, which is later than now, an event that would come then or later is not
+        decided, and the result is ``()``.
+        """
         if self._drafted is not None:
             self.drop()
         mask = self.mask
@@ -284,6 +289,9 @@ class Player:
                 allowed = mask.allowed(decoder, named, ending)
                 id_ = yield Choice(allowed, self._sampling, self._rng.random())
                 id_ = mask.cut(decoder, id_)
+                late = until is not None and decoder.now + decoder.gap((id_,)) >= until
+                if late and not event:
+                    return ()
             event = (*event, id_)
             if decoder.completes(id_):
                 break
