@@ -22,6 +22,7 @@ from espressivo.midi.info import (
 from espressivo.midi.parts import (
     Part,
     SongNote,
+    main_part,
     notes_of,
     part_performance,
     piano,
@@ -72,6 +73,7 @@ __all__ = [
     "from_pretty_midi",
     "from_symusic",
     "load",
+    "main_part",
     "notes_of",
     "parsed_song",
     "part_performance",
