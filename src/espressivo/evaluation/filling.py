@@ -15,12 +15,14 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from espressivo import midi
 from espressivo.codes import grid_steps
+from espressivo.errors import DataError
 from espressivo.evaluation.intervals import Estimate, estimate, ratios, resamples, share
 from espressivo.evaluation.likelihood import predicted
 from espressivo.evaluation.pieces import Piece
@@ -28,7 +30,10 @@ from espressivo.music import Performance, longest_shared
 from espressivo.play import CANDIDATES, Model, load
 from espressivo.progress import Progress, Silent
 
-__all__ = ["FILLS", "MEASURED", "Filling", "filling"]
+__all__ = ["FILLS", "FILL_JUDGE", "MEASURED", "Filling", "filling"]
+
+FILL_JUDGE = "seed"
+"""Name of the model that judges, unless another is named."""
 
 FILLS = ("truth", "plain", "chosen")
 """What is in a gap."""
@@ -75,6 +80,11 @@ class Filling:
     shared: _Numbers
     cpu_s: _Numbers
     measured: _Numbers
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain values and arrays."""
+        figures = {name: [one.value, one.low, one.high] for name, one in self.figures().items()}
+        return {**vars(self), "figures": [[name, *of] for name, of in figures.items()]}
 
     def figures(self) -> dict[str, Estimate]:
         """Return S of each of `FILLS`, and what choosing closes, over pieces."""
@@ -146,7 +156,14 @@ def filling(
         See `espressivo.play.Model.fill`.
     seed : int
         Of the places and the fills.
+
+    Raises
+    ------
+    DataError
+        If the judge is the model that fills, or no piece is long enough.
     """
+    if _model(source).engine.sha256 == _model(judge).engine.sha256:
+        raise DataError(f"{judge}: who fills cannot judge its own fills: name another model")
     progress = progress or Silent()
     order = sorted(pieces, key=lambda piece: piece.sha256)
     tasks = [(order[n % len(order)], n) for n in range(gaps)]
@@ -161,6 +178,11 @@ def filling(
             progress.advance()
     finally:
         progress.close()
+    if not rows:
+        raise DataError(
+            f"none of {len(pieces)} pieces is long enough for gaps of {seconds:g} s: they last "
+            f"less than {_EARLIEST_S + seconds + FOLLOWS_S:g} s"
+        )
     names, *columns = zip(*rows, strict=True)
     return Filling(seconds, judge, names, *(np.array(column, float) for column in columns))
 
