@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 import espressivo
+import midi_bytes as mb
+import songs
 from conftest import Run
 from espressivo import midi
 from espressivo.music import Performance
@@ -248,3 +250,27 @@ def test_provenance_leaves_out_what_is_usual() -> None:
     assert provenance_of(model, 1, {**usual, "temperature": 0.9, "changes": {}}).settings == {}
     with pytest.raises(espressivo.EspressivoError, match="'tempo' is not an argument"):
         provenance_of(model, 1, {"tempo": 90})
+
+
+def test_a_file_that_is_gone_on_from_stays_as_it_is(run: Run, tmp_path: Path) -> None:
+    """No message changes: only what is new is there, after it, and the end of the track."""
+    song, out = tmp_path / "song.mid", tmp_path / "out.mid"
+    hands = [(0, mb.meta(3, b"hands")), (0, mb.on(60)), (480, mb.off(60)), (0, mb.on(64))]
+    hands += [(480, mb.off(64))]
+    words = [(0, mb.tempo(400_000)), (240, mb.meta(5, b"la")), (240, mb.tempo(600_000))]
+    violin = [(0, mb.program(40, 1)), (0, mb.on(70, 64, 1)), (960, mb.off(70, 1))]
+    song.write_bytes(mb.midi_file(*map(mb.track, (words, hands, violin))))
+    line = ("generate", "--model", "seed", "--seed", "1", "--seconds", "3", "--primer", song)
+    run(*line, "--include-primer", "-o", out)
+    before, after = (songs.read(path.read_bytes()) for path in (song, out))
+    assert (after.kind, after.division) == (before.kind, before.division)
+    assert [after.tracks[n] for n in (0, 2)] == [before.tracks[n] for n in (0, 2)]
+    assert after.tracks[1][: len(hands)] == before.tracks[1][:-1]
+    new = after.tracks[1][len(hands) :]
+    assert any(raw[0] == 0x90 for _, raw in new) and min(tick for tick, _ in new) >= 960
+    again, more = tmp_path / "again.mid", tmp_path / "more.mid"
+    run("generate", "--again", out, "--primer", song, "-o", again)
+    assert again.read_bytes() == out.read_bytes()
+    run(*line[:-1], out, "--include-primer", "-o", more)
+    assert midi.read_provenance(out).primer_sha256
+    assert songs.read(more.read_bytes()).tracks[1][: len(new)] == after.tracks[1][: len(new)]

@@ -174,3 +174,16 @@ def test_chunks_of_other_kinds_and_bytes_at_the_end_stay() -> None:
         mb.chunk(b"XFIH", b"abc"), mb.track([(0, mb.on(60)), (9, mb.off(60))]), count=1
     )
     assert parsed_song(data + b"rest").to_bytes() == data + b"rest"
+
+
+def test_what_is_appended_has_its_own_key_and_moves_only_the_end() -> None:
+    data = mb.one_track((0, mb.on(60)), (480, mb.off(60)))
+    song = parsed_song(data)
+    more = Performance.from_arrays(onset_s=[2.0], offset_s=[3.0], pitch=[72], velocity=[50])
+    part = midi.main_part(song)
+    longer = midi.appended(song, part, more.notes, more.controls, key_signature=(3, False))
+    messages = [(m.tick, m.raw) for m in longer.tracks[0].messages]
+    assert messages == [
+        (0, mb.on(60)), (480, mb.off(60)), (480, mb.meta(0x59, b"\3\0")), (1920, mb.on(72, 50)),
+        (2880, mb.off(72)), (2880, mb.END),
+    ]  # fmt: skip

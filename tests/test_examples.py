@@ -36,6 +36,8 @@ SHORTER = {  # what is added to those that begin so: all that is changed of an e
     "train data --network": _TRAINING,
     "train data --out runs/gru --carry": _TRAINING,
     "train data --out runs/gru --resume": "--accelerator cpu",
+    "fill": "--candidates 2",
+    "vary": "--candidates 2",
     "evaluate": "--quick --samples 1 --seconds 5 --workers 1",
     "prepare": "--workers 1",
 }

@@ -29,7 +29,8 @@ from espressivo.errors import GenerationError
 from espressivo.export import export
 from espressivo.networks import StackConfig, build
 from espressivo.play import Settings, load
-from espressivo.play.player import Mask, Player
+from espressivo.play.mask import Mask
+from espressivo.play.player import Player
 from known import CARD
 
 V = vocabulary("notes")

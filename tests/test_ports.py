@@ -19,7 +19,7 @@ from espressivo.cli import main
 from espressivo.errors import PortError
 from espressivo.live import ports
 from espressivo.live.turns import Live
-from espressivo.play.model import load
+from espressivo.play import load
 
 PORTS = ("--in", "digital", "--out", "synth one")
 

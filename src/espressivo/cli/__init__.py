@@ -15,6 +15,7 @@ import click
 
 from espressivo.cli import (
     export,
+    fill,
     generate,
     learn,
     live,
@@ -36,7 +37,7 @@ def cli() -> None:
     """Learn how people play the piano from MIDI performances, and play."""
 
 
-_MODULES = (generate, play, show, serve, live, learn, export, measure)
+_MODULES = (generate, fill, play, show, serve, live, learn, export, measure)
 
 for command in (command for module in _MODULES for command in module.COMMANDS):
     cli.add_command(command)

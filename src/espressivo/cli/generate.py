@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import secrets
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
+from numpy.typing import NDArray
 
 from espressivo import midi
 from espressivo.cli.options import (
@@ -260,7 +263,7 @@ def generate(
             seed = secrets.randbelow(2**31) if seed is None else seed
             takes = _takes(model, count, seed, arguments, tell)
         for path, take in zip(outputs, takes, strict=False):  # a search may find fewer
-            rows.append(_write(path, model, take))
+            rows.append(_write(path, model, take, primer))
     if as_json:
         report(json.dumps({"model": model.card["name"], "takes": rows}), output)
         return
@@ -358,21 +361,28 @@ def _again(file: Path, model_name: str | None, primer: Path | None) -> tuple[Mod
     return model, [(provenance.seed, arguments, performance)]
 
 
-def _write(path: Path, model: Model, take: Take) -> dict[str, Any]:
-    """Write a take, and return what is said of it."""
+def _write(path: Path, model: Model, take: Take, primer: Path | None) -> dict[str, Any]:
+    """Write a take, and return what is said of it; of the file of the primer nothing changes."""
     seed, arguments, performance = take
+    begin = opened(*(arguments.get(name) for name in _PRIMERS))
+    included = arguments.get("include_primer", False)
     if is_sound(path):
         performance.write(path)
     else:
         key = None if arguments.get("key") is None else parse_key(arguments["key"])
-        performance.write(
-            path,
-            provenance=provenance_of(model, seed, arguments),
-            key_signature=None if key is None else (key.sharps, key.mode == "minor"),
-        )
-    begin = opened(*(arguments.get(name) for name in _PRIMERS))
+        signature = None if key is None else (key.sharps, key.mode == "minor")
+        provenance = provenance_of(model, seed, arguments)
+        if included and primer is not None and isinstance(begin, Performance):
+            song = midi.parsed_song(midi.load(primer), str(primer))
+            new = _new(performance.notes, begin.notes), _new(performance.controls, begin.controls)
+            part = midi.main_part(song)
+            midi.appended(song, part, *new, provenance=provenance, key_signature=signature).write(
+                path
+            )
+        else:
+            performance.write(path, provenance=provenance, key_signature=signature)
     ended_s = performance.seconds
-    if arguments.get("include_primer") and isinstance(begin, Performance):
+    if included and isinstance(begin, Performance):
         ended_s -= begin.seconds
     for second in arguments.get("changes", {}):
         if second >= ended_s:
@@ -381,6 +391,16 @@ def _write(path: Path, model: Model, take: Take) -> dict[str, Any]:
             )
     seconds = round(performance.seconds, 3)
     return {"file": str(path), "seed": seed, "notes": len(performance), "seconds": seconds}
+
+
+def _new(whole: NDArray[np.void], part: NDArray[np.void]) -> NDArray[np.void]:
+    """Return what a whole has beside a part of it."""
+    left = Counter(map(tuple, part.tolist()))
+    new = []
+    for row in map(tuple, whole.tolist()):
+        new.append(left[row] == 0)
+        left[row] -= left[row] > 0
+    return np.asarray(whole[np.array(new, bool)])
 
 
 COMMANDS = (generate,)

@@ -76,6 +76,18 @@ _LISTED = 20  # files that are named; the report names all
     is_flag=True,
     help="Let a forest tell 200 clips of 30 s from as many of people; espressivo[train].",
 )
+@click.option(
+    "--fill",
+    "fills",
+    type=click.IntRange(0),
+    default=0,
+    help="Gaps of 4 s, at random places of the pieces, that are filled, and half as many of 10 s.",
+)
+@click.option(
+    "--fill-judge",
+    default="seed",
+    help="Model that tells how likely what follows a fill is; not the MODEL that fills.",
+)
 @click.option("--out", type=Folder(), help="Folder for report.html and report.json.")
 @click.option("--workers", type=_COUNT, help="Processes; one for each core if not given.")
 @JSON
@@ -92,6 +104,8 @@ def evaluate(
     events: int | None,
     quick: bool,
     judge: bool,
+    fills: int,
+    fill_judge: str,
     out: Path | None,
     workers: int | None,
     as_json: bool,
@@ -137,6 +151,8 @@ def evaluate(
             first_events=events,
             quick=quick,
             judged=judge,
+            fills=fills,
+            fill_judge=fill_judge,
             command=_command(),
             resume=None if out is None else out / "unfinished.jsonl",
             executor=executor if workers > 1 else None,

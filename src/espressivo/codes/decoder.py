@@ -9,6 +9,7 @@ codec would write.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple, Protocol, Self
 
 import numpy as np
@@ -60,6 +61,9 @@ class Decoder(Protocol):
         Pitches of keys that a person holds; see `hold`.
     pedal_down : bool
         Whether the sustain pedal is down.
+    ends_by : function, optional
+        Given a pitch that is struck now, the step by which the note must end. It counts where a
+        note is given its length as it begins. Can be set at any time.
     """
 
     vocabulary: Layout
@@ -68,6 +72,7 @@ class Decoder(Protocol):
     onset: int | None
     held: set[int]
     pedal_down: bool
+    ends_by: Callable[[int], int] | None
 
     @property
     def limits(self) -> Limits:
@@ -211,6 +216,7 @@ class Followers:
         self._chord_gap = math.floor(CHORD_GAP_S * v.steps_per_second)
         self.pedal_down = False
         self.held: set[int] = set()
+        self.ends_by: Callable[[int], int] | None = None
         self.limits = limits
 
     @property

@@ -223,13 +223,22 @@ class NoteDecoder(Followers):
         mask[self._slices[VELOCITY]] = self._every[VELOCITY]
 
     def _durations(self, mask: bytearray) -> None:
-        at = self._slices[DURATION]
-        mask[at.start : at.start + self._classes] = b"\1" * self._classes
+        at, left = self._slices[DURATION], self._left()
+        classes = self._classes
+        if left < self._longest_note:
+            classes = sum(shortest <= left for shortest in self._shortest)
+        mask[at.start : at.start + classes] = b"\1" * classes
 
     def _fine(self, mask: bytearray) -> None:
         at, number = self._slices[FINE_DURATION], self._class
-        fit = min(self._positions[number], max(self._longest_note - self._shortest[number], 0) + 1)
+        fit = min(self._positions[number], max(self._left() - self._shortest[number], 0) + 1)
         mask[at.start : at.start + fit] = b"\1" * fit
+
+    def _left(self) -> int:
+        """Return how long the latest note may last, at least 1."""
+        if self.ends_by is None:
+            return self._longest_note
+        return max(1, min(self._longest_note, self.ends_by(self._notes[-1][1]) - self.now))
 
     def _keys(self, lowest: int) -> bytearray:
         """Return which keys can be struck now, from a pitch on."""

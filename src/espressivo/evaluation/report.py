@@ -22,6 +22,7 @@ from typing import Any
 from espressivo.data import Half
 from espressivo.errors import DataError
 from espressivo.evaluation.baselines import NGram
+from espressivo.evaluation.filling import FILL_JUDGE, Filling, filling
 from espressivo.evaluation.judge import Verdict, tried
 from espressivo.evaluation.kept import Kept
 from espressivo.evaluation.likelihood import (
@@ -87,6 +88,8 @@ class Report:
         Where samples were requested.
     verdict : Verdict, optional
         Where the judge was asked.
+    filled : tuple of Filling
+        Where fills were requested, of each length of gaps.
     """
 
     model: dict[str, Any]
@@ -97,6 +100,7 @@ class Report:
     recall: Recall
     music: Music | None = None
     verdict: Verdict | None = None
+    filled: tuple[Filling, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the performances as plain values, for JSON."""
@@ -112,6 +116,10 @@ class Report:
             },
             "music": None if self.music is None else _music(self.music),
             "judge": self.verdict and dataclasses.asdict(self.verdict),
+            "filling": [
+                {name: _short(value) for name, value in one.to_dict().items()}
+                for one in self.filled
+            ],
             "pieces": [
                 {
                     "name": one.name,
@@ -148,6 +156,7 @@ class Report:
         if self.verdict is not None:
             lines.append(f"a judge tells the model from people: AUC {self.verdict.auc.text(3)}")
             lines += [f"  {share:.3f}  {name}" for name, share in self.verdict.gives_away]
+        lines += [line for one in self.filled for line in one.lines()]
         return [*lines, f"{self.made['taken_s']:.0f} s"]
 
 
@@ -165,6 +174,8 @@ def evaluate(
     first_events: int | None = None,
     quick: bool = False,
     judged: bool = False,
+    fills: int = 0,
+    fill_judge: str = FILL_JUDGE,
     command: str | None = None,
     resume: Path | None = None,
     executor: Executor | None = None,
@@ -198,6 +209,10 @@ def evaluate(
         Score only the first 500 events of each piece, and play at most 4 samples.
     judged : bool
         Let a forest tell 200 clips of 30 s of the model from as many of people; needs scikit-learn.
+    fills : int
+        Gaps of 4 s that are filled, and half as many of 10 s; see `filling`.
+    fill_judge : str
+        The model that judges fills, another one.
     command : str, optional
         What the user typed, to be kept in the report.
     resume : Path, optional
@@ -291,6 +306,14 @@ def evaluate(
                 executor=executor,
                 progress=progress,
             )
+        filled = tuple(
+            filling(
+                source, fill_judge, pieces.found, gaps, seconds=long_s, seed=seed,
+                executor=modelled, progress=progress,
+            )
+            for long_s, gaps in ((4.0, fills), (10.0, fills // 2))
+            if gaps
+        )  # fmt: skip
         verdict = None
         if judged:
             verdict = tried(
@@ -310,6 +333,7 @@ def evaluate(
         recalled,
         music,
         verdict,
+        filled,
     )
     kept.done()
     return report
@@ -411,7 +435,9 @@ def _music(music: Music) -> dict[str, Any]:
 
 def _short(numbers: Any) -> Any:
     """Return an array as lists, with the digits that count; None for what is not a number."""
-    if isinstance(numbers, list):
+    if isinstance(numbers, str):
+        return numbers
+    if isinstance(numbers, list | tuple):
         return [_short(number) for number in numbers]
     if isinstance(numbers, float):
         return None if math.isnan(numbers) else float(f"{numbers:.7g}")

@@ -22,6 +22,7 @@ from espressivo.midi.info import (
 from espressivo.midi.parts import (
     Part,
     SongNote,
+    main_part,
     notes_of,
     part_performance,
     piano,
@@ -37,6 +38,7 @@ from espressivo.midi.reading import (
 from espressivo.midi.smf import (
     MAX_BYTES,
     MAX_SECONDS,
+    TEXT,
     load,
 )
 from espressivo.midi.song import (
@@ -54,6 +56,7 @@ from espressivo.midi.writing import (
 __all__ = [
     "MAX_BYTES",
     "MAX_SECONDS",
+    "TEXT",
     "TICKS_PER_SECOND",
     "ChannelInfo",
     "FileInfo",
@@ -70,6 +73,7 @@ __all__ = [
     "from_pretty_midi",
     "from_symusic",
     "load",
+    "main_part",
     "notes_of",
     "parsed_song",
     "part_performance",

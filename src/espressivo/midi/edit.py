@@ -24,8 +24,10 @@ from numpy.typing import NDArray
 from espressivo.errors import MidiError
 from espressivo.midi import smf
 from espressivo.midi.parts import Part, SongNote, notes_of, pedal_moves_of
+from espressivo.midi.provenance import Provenance
 from espressivo.midi.reading import Segments, tempo_map
 from espressivo.midi.song import Message, Song, Track, ticks_at
+from espressivo.midi.writing import key_signature_data
 from espressivo.music import SUSTAIN, Performance
 
 __all__ = ["appended", "replaced"]
@@ -135,11 +137,13 @@ def appended(
     notes: NDArray[np.void],
     controls: NDArray[np.void],
     *,
-    texts: Sequence[tuple[int, bytes]] = (),
+    provenance: Provenance | None = None,
+    key_signature: tuple[int, bool] | None = None,
 ) -> Song:
     """Put notes and movements of pedals after what a part plays; no message of the song changes.
 
-    Only the end of its track moves, if it would come too early.
+    Only the end of its track moves, if it would come too early. Provenance and key signature stand
+    where the new music begins.
 
     Parameters
     ----------
@@ -148,13 +152,16 @@ def appended(
     part : Part
     notes, controls : arrays of `NOTE_DTYPE` and `CONTROL_DTYPE`
         In seconds of the song.
-    texts : sequence of (int, bytes)
-        Meta events (status as in `smf`, and data) to be put before them.
+    provenance, key_signature : optional
+        Of what is new; see `espressivo.midi.to_bytes`.
     """
     on, off = _note_ticks(notes, song.tempo_map)
     moves = ticks_at(controls["time_s"], song.tempo_map)
     begin = int(min(np.min(on, initial=song.end), np.min(moves, initial=song.end)))
-    added = [_Added(begin, _EARLY, *text) for text in texts]
+    texts = [] if provenance is None else provenance.texts()
+    if key_signature is not None:
+        texts.append((smf.KEY_SIGNATURE, key_signature_data(*key_signature)))
+    added = [_Added(begin, _LATE, *text) for text in texts]
     status = 0xB0 | part.channel - 1
     for tick, number, value in zip(
         moves.tolist(), controls["number"].tolist(), controls["value"].tolist(), strict=True

@@ -17,6 +17,7 @@ from espressivo.music import CONTROL_DTYPE, NOTE_DTYPE, PEDALS, Performance
 __all__ = [
     "Part",
     "SongNote",
+    "main_part",
     "notes_of",
     "part_performance",
     "parts_of",
@@ -146,6 +147,20 @@ def piano(song: Song, tracks: Collection[int] = (), channel: int | None = None) 
         if all(len({part.channel for part in parts}) == 1 for parts in by_track.values()):
             return [part for parts in by_track.values() for part in parts]
     raise MidiError(f"which piano is meant? Choose by --track or --channel: {_named(pianos)}")
+
+
+def main_part(song: Song) -> Part:
+    """Return the part in which music goes on: the piano's first or, if none is meant, the longest.
+
+    Without any notes it is channel 1 of the first track.
+    """
+    playing = [part for part in parts_of(song) if part.channel != _DRUMS + 1]
+    if not playing:
+        return Part(1, 1, 0, "", 0)
+    try:
+        return piano(song)[0]
+    except MidiError:
+        return max(playing, key=lambda part: part.notes)
 
 
 def notes_of(song: Song, parts: Sequence[Part]) -> list[SongNote]:

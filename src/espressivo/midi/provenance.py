@@ -155,8 +155,8 @@ def read_provenance(source: bytes | str | os.PathLike[str]) -> Provenance | None
     ------
     MidiError
         If the file cannot be read, is not a MIDI file or is damaged; if its provenance is damaged;
-        or if it holds several that differ, as when two performances were joined. The message is
-        one line and begins with the path, or with ``<bytes>``.
+        or if it holds several that differ, as when two performances were joined, unless only one of
+        them names a primer. The message is one line and begins with the path, or with ``<bytes>``.
     """
     name, content = (
         ("<bytes>", source) if isinstance(source, bytes) else (str(source), smf.load(source))
@@ -171,6 +171,9 @@ def read_provenance(source: bytes | str | os.PathLike[str]) -> Provenance | None
 def find(events: Iterable[tuple[int, bytes]]) -> Provenance | None:
     """Return the provenance among events of a file, each a status (see `smf.events`) and data.
 
+    A file that goes on from another one keeps what that says of itself, so of several the only one
+    that names a primer counts.
+
     Raises
     ------
     MidiError
@@ -182,6 +185,9 @@ def find(events: Iterable[tuple[int, bytes]]) -> Provenance | None:
             one = _parsed(data.strip(b" \t\r\n\0"))
             if one not in found:
                 found.append(one)
+    continuing = [one for one in found if one.primer_sha256 is not None]
+    if len(found) > 1 and len(continuing) == 1:
+        return continuing[0]
     if len(found) > 1:
         raise MidiError(f"provenance: the file holds {len(found)} that differ, where one is needed")
     return found[0] if found else None

@@ -7,6 +7,7 @@ and for running status where it went on after a meta or system event. What is od
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from espressivo.errors import MidiError
+from espressivo.files import replacing
 from espressivo.midi import smf
 from espressivo.midi.reading import Segments, seconds_at, tempo_map
 
@@ -100,6 +102,21 @@ class Song:
             data = _written(content) if isinstance(content, Track) else content
             parts += name, len(data).to_bytes(4, "big"), data
         return b"".join((*parts, self.rest))
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the file; an older one at `path` is replaced only when done.
+
+        Raises
+        ------
+        MidiError
+            If it cannot be written. The message begins with the path.
+        """
+        try:
+            with replacing(path) as temporary:
+                temporary.write_bytes(self.to_bytes())
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise MidiError(f"{path}: cannot be written: {reason}") from None
 
     @cached_property
     def tempos(self) -> list[smf.Tempo]:

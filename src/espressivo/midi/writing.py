@@ -25,7 +25,7 @@ from espressivo.midi import smf
 from espressivo.midi.provenance import Provenance
 from espressivo.music import Performance
 
-__all__ = ["TICKS_PER_SECOND", "to_bytes", "write"]
+__all__ = ["TICKS_PER_SECOND", "key_signature_data", "to_bytes", "write"]
 
 _TICKS_PER_QUARTER = 480
 _TEMPO_US = 480_000  # microseconds per quarter note
@@ -114,7 +114,7 @@ def to_bytes(
         smf.meta(smf.TIME_SIGNATURE, _FOUR_FOUR),
     ]
     if key_signature is not None:
-        conductor.append(smf.meta(smf.KEY_SIGNATURE, _key_signature(*key_signature)))
+        conductor.append(smf.meta(smf.KEY_SIGNATURE, key_signature_data(*key_signature)))
     beginning = [smf.meta(smf.TRACK_NAME, name.encode()), bytes((0xC0, 0))]
     tracks = (
         ((0, message) for message in conductor),
@@ -123,7 +123,8 @@ def to_bytes(
     return smf.file([_track(events) for events in tracks], _TICKS_PER_QUARTER)
 
 
-def _key_signature(sharps: int, minor: bool) -> bytes:
+def key_signature_data(sharps: int, minor: bool) -> bytes:
+    """Return the data of the meta event; `MidiError` for what is no key signature."""
     if not -7 <= sharps <= 7:
         raise MidiError(f"a key signature has -7..7 sharps (flats are negative), not {sharps}")
     return sharps.to_bytes(1, "big", signed=True) + bytes((bool(minor),))

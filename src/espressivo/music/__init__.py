@@ -16,11 +16,13 @@ from espressivo.music.features import (
     window_starts,
     windows,
 )
+from espressivo.music.hands import right_hand
 from espressivo.music.harmony import (
     Chord,
     Key,
     parse_chord,
     parse_key,
+    parse_pitch,
 )
 from espressivo.music.measures import MEASURES, Amount, Measure, Take, measured
 from espressivo.music.performance import (
@@ -35,7 +37,13 @@ from espressivo.music.performance import (
     sustained_notes,
 )
 from espressivo.music.playing import within_reach
-from espressivo.music.recall import longest_loop, recalled, shared_patterns, top_line
+from espressivo.music.recall import (
+    longest_loop,
+    longest_shared,
+    recalled,
+    shared_patterns,
+    top_line,
+)
 from espressivo.music.tonality import (
     clashes,
     in_scale,
@@ -69,13 +77,16 @@ __all__ = [
     "in_scale",
     "likeliest_key",
     "longest_loop",
+    "longest_shared",
     "measure",
     "measured",
     "parse_chord",
     "parse_key",
+    "parse_pitch",
     "pedal_moves",
     "pitch_class_entropy",
     "recalled",
+    "right_hand",
     "shared_patterns",
     "sounding",
     "sustained_notes",

@@ -11,7 +11,7 @@ from typing import Literal
 
 from espressivo.errors import GenerationError
 
-__all__ = ["QUALITIES", "Chord", "Key", "parse_chord", "parse_key"]
+__all__ = ["QUALITIES", "Chord", "Key", "parse_chord", "parse_key", "parse_pitch"]
 
 _LETTERS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}  # semitones above C
 _ACCIDENTALS = {"": 0, "#": 1, "b": -1}
@@ -210,6 +210,24 @@ def parse_chord(name: str) -> Chord:
         raise _refused(name, "chord", _nearest(plain, known))
     bass = None if found["bass"] is None else _pitch_class(found["bass"])
     return Chord(_pitch_class(found["root"]), QUALITIES[found["quality"]], bass)
+
+
+def parse_pitch(name: str) -> int:
+    """Return the MIDI pitch, 0..127, of a name such as ``"F#3"`` or ``"Bb-1"``; ``"C4"`` is 60.
+
+    Raises
+    ------
+    GenerationError
+        If it is not the name of a pitch.
+    """
+    plain = _plain(name, "pitch")
+    found = re.fullmatch(r"([A-Ga-g])([#b]?)(-?\d)", plain)
+    pitch = -1
+    if found is not None:
+        pitch = 12 * (int(found[3]) + 1) + _LETTERS[found[1].upper()] + _ACCIDENTALS[found[2]]
+    if not 0 <= pitch <= 127:
+        raise _refused(name, "pitch", "C4")
+    return pitch
 
 
 def _plain(name: str, what: str) -> str:

@@ -16,10 +16,10 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from espressivo.music.features import chord_starts
+from espressivo.music.features import chord_starts, in_order
 from espressivo.music.performance import Performance
 
-__all__ = ["longest_loop", "recalled", "shared_patterns", "top_line"]
+__all__ = ["longest_loop", "longest_shared", "recalled", "shared_patterns", "top_line"]
 
 _LOOPS = range(3, 25)  # notes of a loop
 
@@ -99,3 +99,20 @@ def _patterns(performance: Performance, notes: int) -> Iterator[tuple[int, bytes
     windows = np.lib.stride_tricks.sliding_window_view(intervals, notes - 1)
     for place in np.flatnonzero(windows.any(axis=1)).tolist():
         yield place, windows[place].tobytes()
+
+
+def longest_shared(performance: Performance, source: Performance) -> int:
+    """Return how many successive notes a performance shares with another one at most.
+
+    The notes of each chord (`CHORD_GAP_S`) are put in the order of pitch first. A run is the same
+    up to one transposition; times do not matter. Two notes are a run of one interval.
+    """
+    one, other = (
+        np.diff(in_order(p.notes["onset_s"], p.notes["pitch"])[1].astype(np.int64))
+        for p in (performance, source)
+    )
+    longest, runs = 0, np.zeros(len(other) + 1, np.int64)  # that end at each place of the other
+    for interval in one:
+        runs[1:] = np.where(other == interval, runs[:-1] + 1, 0)
+        longest = max(longest, int(runs.max()))
+    return longest + 1 if longest else 0

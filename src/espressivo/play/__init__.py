@@ -9,11 +9,19 @@ from espressivo.play.arguments import (
 from espressivo.play.endings import (
     ENDINGS,
 )
-from espressivo.play.model import (
+from espressivo.play.fill import (
+    CANDIDATES,
+)
+from espressivo.play.keeping import (
+    Keep,
+)
+from espressivo.play.loading import (
     DEFAULT_MODEL,
-    Model,
     bundled,
     load,
+)
+from espressivo.play.model import (
+    Model,
 )
 from espressivo.play.player import (
     requested,
@@ -42,12 +50,14 @@ from espressivo.play.stream import (
 )
 
 __all__ = [
+    "CANDIDATES",
     "DEFAULT_MODEL",
     "ENDINGS",
     "FOLLOW_GUIDANCE",
     "FOLLOW_S",
     "LONGEST_REST_S",
     "Changes",
+    "Keep",
     "Model",
     "Options",
     "Primer",

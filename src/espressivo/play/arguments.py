@@ -7,15 +7,26 @@ from typing import TypedDict
 
 import numpy as np
 
-from espressivo.codes import NOTE_ON, TIME_SHIFT, following
-from espressivo.engine import Engine
+from espressivo.codes import CONTROLS, NOTE_ON, TIME_SHIFT, Controls, Ids, following
+from espressivo.engine import Engine, generator
 from espressivo.errors import GenerationError
-from espressivo.numeric import plain
-from espressivo.play.form import FREE, Section, sections
+from espressivo.numeric import plain, within
+from espressivo.play.form import FREE, RETURNS_FROM_S, Section, sections
 from espressivo.play.pieces import DEFAULT_SECONDS, LONGEST_PIECE_S, Plan
-from espressivo.play.settings import Options
+from espressivo.play.player import requested
+from espressivo.play.settings import Options, Settings
 
-__all__ = ["Changes", "Length", "ProgressCallback", "length_of", "sections_of", "told"]
+__all__ = [
+    "Changes",
+    "Length",
+    "ProgressCallback",
+    "counting",
+    "filling_of",
+    "length_of",
+    "plan_of",
+    "sections_of",
+    "told",
+]
 
 Changes = Mapping[float, Options]
 """Settings that change on the way, by the second from which they count."""
@@ -70,6 +81,52 @@ def sections_of(
     return sections(form, seconds)
 
 
+def plan_of(
+    engine: Engine,
+    length: Length,
+    primer: Ids,
+    changes: Changes,
+    settings: Options,
+    form: tuple[Section, ...] = (),
+    *,
+    habit: bool = False,
+) -> Plan:
+    """Return the plan that arguments request; with `habit`, of a long piece, something returns."""
+    every = [Settings().changed(**settings)]
+    seconds = sorted(changes)
+    for second in seconds:
+        every.append(every[-1].changed(**changes[second]))
+    for one in every:
+        requested(engine, one)
+    if all(one.controls == Controls() for one in every) and any(
+        one.guidance not in (None, 1) for one in every
+    ):
+        raise GenerationError(
+            f"guidance has nothing to guide: ask for one of {', '.join(CONTROLS)} or a key"
+        )
+    if form and all(one.returns == 0 for one in every):
+        raise GenerationError("with returns 0 nothing comes back: leave the form out")
+    long = length["seconds"] is not None and length["seconds"] > RETURNS_FROM_S
+    habit = habit and long and engine.pointers > 0
+    planned = tuple(zip(seconds, every[1:], strict=True))
+    return Plan(
+        engine.vocabulary, every[0], primer, form=form, habit=habit, changes=planned, **length
+    )
+
+
+def filling_of(
+    engine: Engine, count: int, candidates: int, seed: int | None, settings: Options
+) -> tuple[Settings, int]:
+    """Return settings and seed of a fill; GenerationError if they, or the counts, cannot be had."""
+    within("count", count, least=1, whole=True)
+    within("candidates", candidates, least=1, whole=True)
+    chosen = Settings().changed(**settings)
+    requested(engine, chosen)
+    if chosen.guidance not in (None, 1):
+        raise GenerationError("a fill follows what is requested as learned: leave guidance at 1")
+    return chosen, int(generator(None).integers(2**31)) if seed is None else seed
+
+
 def told(ids: Iterator[int], plan: Plan, progress: ProgressCallback | None) -> Iterator[int]:
     """Pass ids on, and tell how much is done."""
     if progress is None:
@@ -90,3 +147,17 @@ def told(ids: Iterator[int], plan: Plan, progress: ProgressCallback | None) -> I
         done += float(parts[id_])
         progress(min(done, total), total)
     progress(total, total)
+
+
+def counting(progress: ProgressCallback | None, total: int) -> Callable[[int], None]:
+    """Return what is told how many more of a number are done, and passes the sum on."""
+    done = 0
+
+    def more(count: int) -> None:
+        nonlocal done
+        done += count
+        if progress is not None:
+            progress(done, total)
+
+    more(0)
+    return more

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import Self
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,7 +13,28 @@ from espressivo.codes import Event, Ids, Pointers, lifted
 from espressivo.engine import Arrays, Engine, Sampling
 from espressivo.play.player import Choice
 
-__all__ = ["Row", "side_by_side"]
+__all__ = ["Mark", "Memory", "Row", "begun", "side_by_side"]
+
+
+@dataclass(frozen=True, eq=False)
+class Memory:
+    """What a row remembers at some moment, and what it expects next.
+
+    Parameters
+    ----------
+    arrays : tuple of float32 arrays, each (layers, 1, ...)
+    expected : float32 array, shape (size,)
+        The scores of the next id.
+    pointers : Pointers or None
+    """
+
+    arrays: Arrays
+    expected: NDArray[np.float32]
+    pointers: Pointers | None
+
+
+class Mark:
+    """Asks the batch for the `Memory` of a row, between two events."""
 
 
 class Row:
@@ -43,11 +65,51 @@ class Row:
         return self
 
 
-def side_by_side(
+Piece = Generator[Choice | Event | Mark, Any, None]
+"""A piece in the making: gives choices, and takes the ids drawn; gives events as they happen; and
+for a mark takes what the row remembers."""
+
+
+def begun(
     engine: Engine,
     primer: Ids,
+    *,
+    controls: NDArray[np.float32] | None = None,
+    returns: float = 1.0,
+    earlier: Ids | None = None,
+) -> Memory:
+    """Read a primer, and return what is remembered of it.
+
+    Parameters
+    ----------
+    engine : Engine
+    primer : ids
+    controls : float32 array, shape (engine.controls,), optional
+    returns : float
+    earlier : ids, optional
+        What was before the primer. Only pointers know of it.
+    """
+    before = np.concatenate(([engine.vocabulary.size], primer)).astype(np.int64)
+    pointers = said = None
+    if engine.pointers:
+        pointers = Pointers(engine.vocabulary)
+        for id_ in () if earlier is None else earlier.tolist():
+            pointers.feed(id_)
+        numbers = [pointers.numbers(returns)]
+        for id_ in primer.tolist():
+            pointers.feed(id_)
+            numbers.append(pointers.numbers(returns))
+        said = np.array(numbers)[:, None]
+    steering = None if controls is None else controls[None]
+    logits, arrays = engine.run(before[:, None], engine.initial_state(), steering, said)
+    return Memory(arrays, logits[-1, 0], pointers)
+
+
+def side_by_side(
+    engine: Engine,
+    memories: Sequence[Memory],
     rows: Sequence[Row],
-    pieces: Sequence[Generator[Choice | Event, int, None]],
+    pieces: Sequence[Piece],
 ) -> list[list[int]]:
     """Let pieces play to their ends, and read an id of each at a time.
 
@@ -57,8 +119,8 @@ def side_by_side(
     Parameters
     ----------
     engine : Engine
-    primer : ids
-        What every row has read before.
+    memories : sequence of Memory
+        What each row remembers.
     rows : sequence of Row
         What the players of the pieces feed their ids to.
     pieces : sequence of generators
@@ -69,7 +131,7 @@ def side_by_side(
     list of list of ids
         What each piece gave.
     """
-    batch = _Batch(engine, primer, rows)
+    batch = _Batch(engine, memories, rows)
     played: list[list[int]] = [[] for _ in rows]
     choices: dict[int, Choice | None] = {}  # by row; None goes on without one
 
@@ -78,6 +140,9 @@ def side_by_side(
         try:
             given = next(pieces[row]) if drawn is None else pieces[row].send(drawn)
             while not isinstance(given, Choice):
+                if isinstance(given, Mark):
+                    given = pieces[row].send(batch.memory(row))
+                    continue
                 played[row].extend(given)
                 if rows[row].fed is not None:
                     choices[row] = None
@@ -121,24 +186,21 @@ def _drawn(rows: Sequence[Row], choices: dict[int, Choice]) -> dict[int, int]:
 class _Batch:
     """The states of all rows that play, in arrays that the engine reads at once."""
 
-    def __init__(self, engine: Engine, primer: Ids, rows: Sequence[Row]) -> None:
+    def __init__(self, engine: Engine, memories: Sequence[Memory], rows: Sequence[Row]) -> None:
         self._engine, self._rows = engine, rows
         self._playing = list(range(len(rows)))  # rows in the order of the arrays
-        before = np.concatenate(([engine.vocabulary.size], primer)).astype(np.int64)
-        said = engine.pointed(primer)
-        if said is not None:
-            said[:, -1] = rows[0].returns
-            said = said[:, None]
-        controls = self._controls([0])
-        logits, state = engine.run(before[:, None], engine.initial_state(), controls, said)
-        self._state: Arrays = tuple(array.repeat(len(rows), axis=1) for array in state)
-        pointers = Pointers(engine.vocabulary) if engine.pointers else None
-        if pointers is not None:
-            for id_ in primer.tolist():
-                pointers.feed(id_)
-        for row in rows:
-            row.expected = logits[-1, 0]
-            row.pointers = None if pointers is None else pointers.copy()
+        each = zip(*(memory.arrays for memory in memories), strict=True)
+        self._state: Arrays = tuple(np.concatenate(arrays, axis=1) for arrays in each)
+        for row, memory in zip(rows, memories, strict=True):
+            row.expected = memory.expected
+            row.pointers = None if memory.pointers is None else memory.pointers.copy()
+
+    def memory(self, row: int) -> Memory:
+        """Return what a row remembers now."""
+        position, pointers = self._playing.index(row), self._rows[row].pointers
+        arrays = tuple(array[:, position : position + 1].copy() for array in self._state)
+        kept = None if pointers is None else pointers.copy()
+        return Memory(arrays, self._rows[row].expected, kept)
 
     def leave(self, row: int) -> None:
         """Take a row out that has come to its end."""

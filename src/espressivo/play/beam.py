@@ -12,8 +12,9 @@ from espressivo.codes import TIME_SHIFT, Ids, Pointers
 from espressivo.engine import Engine, Sampling, State
 from espressivo.errors import GenerationError
 from espressivo.numeric import within
+from espressivo.play.mask import Mask
 from espressivo.play.pieces import LONGEST_START_S
-from espressivo.play.player import Mask, requested
+from espressivo.play.player import requested
 from espressivo.play.settings import Settings
 
 __all__ = ["BeamResult", "search"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from types import MappingProxyType
@@ -13,43 +11,40 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from espressivo.codes import (
-    CONTROLS,
     END,
-    Controls,
     Ids,
-    Vocabulary,
     decoder_of,
     following,
 )
 from espressivo.engine import MAX_SEED, Engine, State, generator
-from espressivo.errors import GenerationError, ModelError
 from espressivo.music import Performance
 from espressivo.numeric import within
 from espressivo.play.arguments import (
     Changes,
-    Length,
     ProgressCallback,
+    counting,
+    filling_of,
     length_of,
+    plan_of,
     sections_of,
     told,
 )
 from espressivo.play.beam import BeamResult, search
-from espressivo.play.form import RETURNS_FROM_S, Habit, Section
+from espressivo.play.fill import CANDIDATES, fill, passage_of
+from espressivo.play.form import Habit
+from espressivo.play.keeping import Keep, kept_of
 from espressivo.play.pieces import (
     LONGEST_START_S,
-    Plan,
     generate,
     generate_batch,
 )
-from espressivo.play.player import Player, requested
-from espressivo.play.primers import Primer, continued, opened
+from espressivo.play.player import Player
+from espressivo.play.primers import Primer, continued, opened, sooner
 from espressivo.play.settings import Options, Settings
 from espressivo.play.stream import LONGEST_REST_S, Stream
+from espressivo.play.vary import vary
 
-__all__ = ["DEFAULT_MODEL", "Model", "bundled", "load"]
-
-DEFAULT_MODEL = "espressivo"
-"""Name of the model that is loaded if none is named."""
+__all__ = ["Model"]
 
 _NO_CHANGES: Changes = MappingProxyType({})
 _CHUNK = 1024  # events scored at once
@@ -157,10 +152,12 @@ class Model:
         MidiError
             If a primer cannot be read from its file.
         """
-        begin = _opened(primer, primer_chords, primer_pitches, include_primer)
+        begin = opened(primer, primer_chords, primer_pitches, include=include_primer)
         parts = sections_of(self.engine, form, seconds, events, notes)
         length = length_of(parts[-1].end_s if parts else seconds, events, notes, ending)
-        plan = self._plan(length, self._primer(begin), changes, settings, parts, form is None)
+        plan = plan_of(
+            self.engine, length, self._primer(begin), changes, settings, parts, habit=form is None
+        )
         ids = told(generate(self.engine, plan, seed), plan, progress)
         return self.decode(list(ids), begin, include_primer)
 
@@ -201,10 +198,12 @@ class Model:
         """
         count = within("count", count, least=1, whole=True)
         seed = within("seed", seed, least=0, most=MAX_SEED, whole=True, optional=True)
-        begin = _opened(primer, primer_chords, primer_pitches, include_primer)
+        begin = opened(primer, primer_chords, primer_pitches, include=include_primer)
         parts = sections_of(self.engine, form, seconds, events, notes)
         length = length_of(parts[-1].end_s if parts else seconds, events, notes, ending)
-        plan = self._plan(length, self._primer(begin), changes, settings, parts, form is None)
+        plan = plan_of(
+            self.engine, length, self._primer(begin), changes, settings, parts, habit=form is None
+        )
         if seed is None:
             seed = int(generator(None).integers(2**31))
         performances: list[Performance] = []
@@ -237,9 +236,9 @@ class Model:
         The ids are those that `generate` decodes, without the primer. Arguments and errors are
         its too, but without any length only the model itself can end.
         """
-        begin = _opened(primer, primer_chords, primer_pitches)
+        begin = opened(primer, primer_chords, primer_pitches)
         length = length_of(seconds, events, notes, ending, endless=True)
-        plan = self._plan(length, self._primer(begin), changes, settings)
+        plan = plan_of(self.engine, length, self._primer(begin), changes, settings, habit=True)
         return generate(self.engine, plan, seed)
 
     def stream(
@@ -280,7 +279,7 @@ class Model:
         """
         usual = Settings(avoid_loops=True, longest_rest_s=LONGEST_REST_S)
         chosen = usual.changed(**settings)
-        begin = self._primer(_opened(primer, primer_chords, primer_pitches))
+        begin = self._primer(opened(primer, primer_chords, primer_pitches))
         if seed is None:
             seed = int(generator(None).integers(2**31))
         player = Player(self.engine, chosen, generator(seed), begin)
@@ -320,12 +319,96 @@ class Model:
         return search(
             self.engine,
             chosen,
-            self._primer(_opened(primer, primer_chords, primer_pitches)),
+            self._primer(opened(primer, primer_chords, primer_pitches)),
             events=events,
             width=width,
             length_penalty=length_penalty,
             rng=generator(seed) if stochastic else None,
         )
+
+    def fill(
+        self,
+        performance: Performance,
+        start: float,
+        end: float,
+        *,
+        keep: Keep | None = None,
+        count: int = 1,
+        seconds: float | None = None,
+        candidates: int = CANDIDATES,
+        seed: int | None = None,
+        progress: ProgressCallback | None = None,
+        **settings: Unpack[Options],
+    ) -> list[Performance]:
+        """Invent a passage of a performance anew; return the whole performance with it.
+
+        No note begins before `start` or in what follows, none sounds into what follows unless one
+        did before, and the pedal at the end of the passage is as it was. What is before and after
+        it stays as it is.
+
+        Parameters
+        ----------
+        performance : Performance
+        start, end : float
+            The passage in seconds: ``0 <= start < end <= performance.seconds``.
+        keep : str or bool array, optional
+            What stays of it note for note: ``"left"``, ``"right"``, ``"below C4"``, ``"above C4"``,
+            which notes of the performance, or ``"rhythm"``; see `espressivo.play.keeping`.
+        count : int
+            How many fills; number n, from 0, is that of the seed plus n.
+        seconds : float, optional
+            Length of the new passage, if it is not the old one; what follows moves.
+        candidates : int
+            How many are weighed for each fill; 1 takes the first.
+        seed, progress, **settings : optional
+            As in `generate_batch`. Controls count within the passage; guidance cannot be had.
+
+        Raises
+        ------
+        GenerationError
+            If there is no such passage, nothing to keep, or an argument is out of range.
+        """
+        chosen, seed = filling_of(self.engine, count, candidates, seed, settings)
+        kept, rhythm = kept_of(performance, start, end, keep)
+        passage = passage_of(performance, start, end, kept=kept, rhythm=rhythm, seconds=seconds)
+        told = counting(progress, count * candidates)
+        return [
+            fill(self.engine, passage, settings=chosen, seed=one, candidates=candidates, told=told)
+            for one in range(seed, seed + count)
+        ]
+
+    def vary(
+        self,
+        performance: Performance,
+        start: float,
+        end: float,
+        *,
+        amount: float = 0.3,
+        count: int = 1,
+        candidates: int = CANDIDATES,
+        seed: int | None = None,
+        progress: ProgressCallback | None = None,
+        **settings: Unpack[Options],
+    ) -> list[Performance]:
+        """Change a passage of a performance a little; return the whole performance with it.
+
+        Parameters
+        ----------
+        amount : float
+            The part of its notes that go, 0..1: 0 is the passage as it is, and 1 a fill. The
+            others stay note for note.
+        performance, start, end, count, candidates, seed, progress, **settings : optional
+            As in `fill`.
+        """
+        chosen, seed = filling_of(self.engine, count, candidates, seed, settings)
+        told = counting(progress, count * candidates)
+        return [
+            vary(
+                self.engine, performance, start, end, amount=amount, settings=chosen, seed=one,
+                candidates=candidates, told=told,
+            )
+            for one in range(seed, seed + count)
+        ]  # fmt: skip
 
     def decode(
         self, ids: ArrayLike, primer: Primer | None = None, include_primer: bool = False
@@ -340,7 +423,7 @@ class Model:
             decoder.feed(id_)
         decoder.begin_here()
         standing = self.vocabulary.check(decoder.standing())
-        after = _sooner(after, decoder.begin - decoder.now, self.vocabulary)
+        after = sooner(after, decoder.begin - decoder.now, self.vocabulary)
         alone = self.vocabulary.decode(np.concatenate((standing, after)))
         if include_primer and isinstance(begin, Performance):
             return continued(begin, alone, decoder.begin / self.vocabulary.steps_per_second)
@@ -386,37 +469,6 @@ class Model:
         p = state.probabilities()
         return [(int(id_), float(p[id_])) for id_ in np.argsort(-p, kind="stable")[:top]]
 
-    def _plan(
-        self,
-        length: Length,
-        primer: Ids,
-        changes: Changes,
-        settings: Options,
-        form: tuple[Section, ...] = (),
-        habit: bool = False,
-    ) -> Plan:
-        """Return the plan that arguments ask for."""
-        every = [Settings().changed(**settings)]
-        seconds = sorted(changes)
-        for second in seconds:
-            every.append(every[-1].changed(**changes[second]))
-        for one in every:
-            requested(self.engine, one)
-        if all(one.controls == Controls() for one in every) and any(
-            one.guidance not in (None, 1) for one in every
-        ):
-            raise GenerationError(
-                f"guidance has nothing to guide: ask for one of {', '.join(CONTROLS)} or a key"
-            )
-        planned = tuple(zip(seconds, every[1:], strict=True))
-        if form and all(one.returns == 0 for one in every):
-            raise GenerationError("with returns 0 nothing comes back: leave the form out")
-        long = length["seconds"] is not None and length["seconds"] > RETURNS_FROM_S
-        habit = habit and long and self.engine.pointers > 0
-        return Plan(
-            self.vocabulary, every[0], primer, form=form, habit=habit, changes=planned, **length
-        )
-
     def _ids(self, primer: Primer) -> Ids:
         begin = opened(primer)
         if isinstance(begin, Performance):
@@ -438,61 +490,3 @@ class Model:
         ids = self._ids(primer)
         ends = np.flatnonzero(self.vocabulary.kinds[ids] == END)
         return ids[: ends[0]] if len(ends) else ids
-
-
-def _opened(
-    primer: Primer | None,
-    chord_names: str | None,
-    chord: Iterable[int] | None,
-    include: bool = False,
-) -> Performance | ArrayLike | None:
-    """Return the one primer that is given, and be sure that there is one to include."""
-    begin = opened(primer, chord_names, chord)
-    if include and begin is None:
-        raise GenerationError("there is no primer to include: give one")
-    return begin
-
-
-def _sooner(ids: Ids, steps: int, v: Vocabulary) -> Ids:
-    """Return ids that begin with so many steps of nothing, without these."""
-    ids = ids.copy()
-    for place, id_ in enumerate(ids if steps else ()):
-        taken = min(steps, int(v.values[id_]))
-        ids[place] -= taken
-        steps -= taken
-        if not steps:
-            break
-    return ids
-
-
-def bundled() -> tuple[str, ...]:
-    """Return the names of the models that come with the package, in alphabetical order."""
-    folder = importlib.resources.files("espressivo") / "models"
-    if not folder.is_dir():
-        return ()
-    names = (entry.name for entry in folder.iterdir())
-    return tuple(sorted(name.removesuffix(".onnx") for name in names if name.endswith(".onnx")))
-
-
-def load(model: str | os.PathLike[str] = DEFAULT_MODEL) -> Model:
-    """Load a model: one that comes with the package by its name, any other by its path.
-
-    A model can be pickled, and used from several threads at once.
-
-    Raises
-    ------
-    ModelError
-        If there is no such model, or its file cannot be used.
-    """
-    name = os.fspath(model)
-    if name in bundled():
-        entry = importlib.resources.files("espressivo") / "models" / f"{name}.onnx"
-        with importlib.resources.as_file(entry) as path:
-            return Model(Engine(path))
-    if not os.path.exists(name) and os.path.basename(name) == name and not name.endswith(".onnx"):
-        names = ", ".join(bundled()) or "none"
-        raise ModelError(
-            f"no model is named {name!r}: give the path of a model file, or one that comes with "
-            f"the package: {names}"
-        )
-    return Model(Engine(name))

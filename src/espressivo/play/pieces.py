@@ -13,7 +13,7 @@ from espressivo.codes import NOTE_ON, SUSTAIN, VELOCITY, Controls, Event, Ids, V
 from espressivo.engine import Engine, generator
 from espressivo.errors import GenerationError
 from espressivo.numeric import within
-from espressivo.play.batch import Row, side_by_side
+from espressivo.play.batch import Row, begun, side_by_side
 from espressivo.play.endings import ENDINGS, Close, close_steps, passed
 from espressivo.play.form import Form, Habit, Section
 from espressivo.play.player import Adjust, Choice, Player, Reader, RuledOut
@@ -132,9 +132,11 @@ def generate_batch(engine: Engine, plan: Plan, seeds: Sequence[int]) -> list[lis
         return [list(generate(engine, plan, seed)) for seed in seeds]
     rows = [Row() for _ in seeds]
     players = [_player(engine, plan, seed, row) for seed, row in zip(seeds, rows, strict=True)]
+    controls, returns = rows[0].controls, rows[0].returns  # as their players have set them
+    memory = begun(engine, plan.primer, controls=controls, returns=returns)
     forms = [_form(player, plan, seed) for player, seed in zip(players, seeds, strict=True)]
     pieces = [_chosen(player, plan, form) for player, form in zip(players, forms, strict=True)]
-    return side_by_side(engine, plan.primer, rows, pieces)
+    return side_by_side(engine, [memory] * len(rows), rows, pieces)
 
 
 def _form(player: Player, plan: Plan, seed: int | None) -> Form | Habit | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from typing import NamedTuple, Protocol, Self
 
 import numpy as np
@@ -10,21 +10,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from espressivo.codes import (
     CONTROLS,
-    END,
-    NOTE_ON,
-    TIME_SHIFT,
     Controls,
     Decoder,
     Event,
     Ids,
     Message,
     Pointers,
-    Vocabulary,
-    decoder_of,
 )
 from espressivo.engine import Engine, Sampling, State
 from espressivo.errors import GenerationError
-from espressivo.play.loops import LoopDetector
+from espressivo.play.mask import Mask, RuledOut
 from espressivo.play.settings import FOLLOW_GUIDANCE, FOLLOW_S, Settings
 
 __all__ = [
@@ -72,101 +67,11 @@ class Choice(NamedTuple):
     share: float
 
 
-RuledOut = Callable[[Decoder], Sequence[int]]
-"""Names ids that cannot come now, unless nothing else can."""
-
 Adjust = Callable[[int], int]
 """Returns the id that comes instead of one that has been drawn."""
 
 
 _LIFT = 8.0  # nats by which a note becomes likelier that is to come back
-
-
-class Mask:
-    """Which ids can come next, in a player and in each beam of a search.
-
-    What may follow, within the settings' limits; no pitch that would continue a loop; until a note
-    has begun no end, and no time beyond a given step.
-
-    Parameters
-    ----------
-    vocabulary : Vocabulary
-    settings : Settings
-        Can be replaced at any time by setting `settings`.
-    """
-
-    def __init__(self, vocabulary: Vocabulary, settings: Settings) -> None:
-        self.decoder = decoder_of(vocabulary, settings.limits)
-        self.loop_detector = LoopDetector()
-        self.start: int | None = None
-        """Step by which the first note begins, until it has begun."""
-        v, self._settings = vocabulary, settings
-        self._kinds, self._values = v.kinds.tolist(), v.values.tolist()
-        self._first_key = v.first[NOTE_ON] - v.lowest_pitch
-        self._shifts = np.flatnonzero((v.kinds == TIME_SHIFT) & (v.values > 0)).tolist()
-        self._end = v.first[END] if v.counts[END] else None
-
-    @property
-    def settings(self) -> Settings:
-        """The settings in force."""
-        return self._settings
-
-    @settings.setter
-    def settings(self, settings: Settings) -> None:
-        self.decoder.limits = settings.limits
-        self._settings = settings
-
-    def allowed(
-        self, decoder: Decoder, ruled_out: Sequence[int] = (), ending: bool = True
-    ) -> NDArray[np.bool_]:
-        """Return for each id whether it can come next after what a decoder has been fed.
-
-        Parameters
-        ----------
-        decoder : Decoder
-            The mask's own, or a copy of it in the middle of an event.
-        ruled_out : sequence of ids
-            Left out, unless nothing else can follow.
-        ending : bool
-            Whether the piece can end.
-        """
-        allowed = decoder.allowed()
-        if self._end is not None and allowed[self._end] and not (ending and self.start is None):
-            allowed = _without(allowed, [self._end])
-        if self.start is not None and decoder.now >= self.start:
-            allowed = _without(allowed, self._shifts)
-        if ruled_out:
-            allowed = _without(allowed, ruled_out)
-        if self._settings.avoid_loops and self.loop_detector.forbidden:
-            keys = [self._first_key + pitch for pitch in self.loop_detector.forbidden]
-            allowed = _without(allowed, keys)
-        return allowed
-
-    def cut(self, decoder: Decoder, id_: int) -> int:
-        """Shorten a time-shift that goes past the limits, or the start of the first note."""
-        begun = self.start is None or decoder.now >= self.start
-        return decoder.cut(id_, None if begun else self.start)
-
-    def feed(self, id_: int) -> list[Message]:
-        """Let an id happen, and return what is heard of it."""
-        if self._kinds[id_] == NOTE_ON:
-            self.loop_detector.feed(self._values[id_])
-            self.start = None
-        return self.decoder.feed(id_)
-
-    def begins_note(self, event: Event) -> bool:
-        """Tell whether a note begins with an event."""
-        for id_ in event:  # a loop is faster here than any()
-            if self._kinds[id_] == NOTE_ON:
-                return True
-        return False
-
-    def copy(self) -> Mask:
-        """Return a mask that goes its own way from here."""
-        other = Mask.__new__(Mask)
-        other.__dict__.update(self.__dict__)
-        other.decoder, other.loop_detector = self.decoder.copy(), self.loop_detector.copy()
-        return other
 
 
 class Player:
@@ -296,16 +201,27 @@ class Player:
         *,
         ruled_out: RuledOut | None = None,
         ending: bool = True,
+        given: Event = (),
+        until: int | None = None,
         adjust: Adjust | None = None,
     ) -> Generator[Choice, int, Event | None]:
-        """Do what `decide` does, but let whoever runs it draw the ids, from `logits`."""
-        self._open(())
+        """Do what `decide` does, but let whoever runs it draw the ids, from `logits`.
+
+        With a step `until`, which is later than now, an event that would come then or later is not
+        decided, and the result is ``()``.
+        """
+        self._open(given)
         while not self._complete:
             allowed = self._allowed(ruled_out, ending)
             id_ = yield Choice(allowed, self._sampling, self._rng.random())
             if adjust is not None:
                 id_ = adjust(id_)
-            self._append(self.mask.cut(self._draft, id_))
+            id_ = self.mask.cut(self._draft, id_)
+            late = until is not None and self._draft.now + self._draft.gap((id_,)) >= until
+            if late and not self._drafted:
+                self._drafted = None
+                return ()
+            self._append(id_)
         return self._drafted
 
     def _open(self, given: Event) -> None:
@@ -477,10 +393,3 @@ def supported_controls(engine: Engine) -> tuple[str, ...]:
     not_learned = engine.card.get("not_learned")
     missing = not_learned if isinstance(not_learned, list) else []
     return tuple(name for name in engine.reads if name not in missing)
-
-
-def _without(allowed: NDArray[np.bool_], ids: Sequence[int]) -> NDArray[np.bool_]:
-    """Return what is left without some ids, or everything if nothing would be left."""
-    left = allowed.copy()
-    left[list(ids)] = False
-    return left if left.any() else allowed

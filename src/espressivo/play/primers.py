@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from espressivo import midi
+from espressivo.codes import Ids, Vocabulary
 from espressivo.errors import GenerationError
 from espressivo.music import CONTROL_DTYPE, PEDAL_THRESHOLD, SUSTAIN, Performance, parse_chord
 from espressivo.numeric import within
@@ -23,6 +24,7 @@ __all__ = [
     "digest",
     "opened",
     "pitches",
+    "sooner",
 ]
 
 Primer = Performance | ArrayLike | os.PathLike[str]
@@ -80,13 +82,15 @@ def opened(
     primer: Primer | None = None,
     chord_names: str | None = None,
     chord: Iterable[int] | None = None,
+    *,
+    include: bool = False,
 ) -> Performance | ArrayLike | None:
     """Return the one primer that is given: as it is, read from its file, of `chords` or `pitches`.
 
     Raises
     ------
     GenerationError
-        If there are several, or as in `chords` and `pitches`.
+        If there are several, none to `include`, or as in `chords` and `pitches`.
     MidiError
         If a file cannot be read.
     """
@@ -96,6 +100,8 @@ def opened(
         return chords(chord_names)
     if chord is not None:
         return pitches(chord)
+    if include and primer is None:
+        raise GenerationError("there is no primer to include: give one")
     return midi.read(primer) if isinstance(primer, str | os.PathLike) else primer
 
 
@@ -128,6 +134,18 @@ def continued(primer: Performance, more: Performance, begin_s: float) -> Perform
         np.concatenate((primer.notes, notes)),
         np.concatenate((primer.controls, lifted, controls)),
     )
+
+
+def sooner(ids: Ids, steps: int, v: Vocabulary) -> Ids:
+    """Return ids that begin with so many steps of nothing, without these."""
+    ids = ids.copy()
+    for place, id_ in enumerate(ids if steps else ()):
+        taken = min(steps, int(v.values[id_]))
+        ids[place] -= taken
+        steps -= taken
+        if not steps:
+            break
+    return ids
 
 
 def _chord(name: str) -> list[int]:
