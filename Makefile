@@ -12,7 +12,7 @@ help:
 	@echo "make test      the quick tests; make test-all also the slow ones (ESPRESSIVO_DATA=...)"
 	@echo "make lint      ruff, mypy, and the types of the page's modules"
 	@echo "make bench     the benchmarks against other packages (ESPRESSIVO_DATA=...)"
-	@echo "make report    the README's table and docs/evaluation, and how long it took (ESPRESSIVO_DATA=...)"
+	@echo "make report    docs/evaluation: all measures of all models, and how long it took (ESPRESSIVO_DATA=...)"
 	@echo "make samples   what the default model plays with seeds 0 to 9: docs/samples"
 	@echo "make setup     everything into $(VENV)"
 
@@ -110,7 +110,7 @@ bench: $(VENV)/.everything
 	$(BIN)/python bench/controls.py
 	$(BIN)/python bench/hour.py
 
-# The table of the README, and docs/evaluation: half B of the validation pieces. DATA is a dataset
+# docs/evaluation: half B of the validation pieces. DATA is a dataset
 # prepared from MAESTRO's training split in the vocabulary seed (made if missing), MODELS what is
 # measured, and judged, beside the baselines. Pages but the first model's are left out, to keep docs
 # small. EVENTS=2000 scores only so many events of each piece, for a machine with little time.

@@ -151,8 +151,8 @@ def test_what_tells_a_player_from_people_is_said(tmp_path):
     looping = report(tmp_path / "b", "b", 0.2, music=music(0.9, looping=0.5))
     side = compare([straight, looping])
     table = next(one for one in side.tables() if one.title.startswith("What each sign"))
-    assert table.head == ("", "loop", "a", "b")
-    assert [row[1:] for row in table.rows] == [("1.000 differs", "0.000", "0.500 differs")]
+    assert table.head == ("", "people", "loop", "a", "b")
+    assert [row[1:] for row in table.rows] == [("0.000", "1.000 differs", "0.000", "0.500 differs")]
 
 
 def test_what_is_learned_by_heart_stands_by_the_share_of_training_passed(tmp_path):

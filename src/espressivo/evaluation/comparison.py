@@ -201,9 +201,7 @@ class Side:
 
     def _measures(self, group: str, names: Sequence[str]) -> Table:
         """Return a table of some measures: people, what is made of them, and each model."""
-        people: dict[str, Estimate] = {}
-        for column in self.columns:
-            people = column.people | people
+        people = self._people()
         rows = tuple(
             (
                 f"{ROWS[name].title}, {ROWS[name].unit}" if ROWS[name].unit else ROWS[name].title,
@@ -217,10 +215,18 @@ class Side:
         models = (column.name for column in self.columns)
         return Table(group.capitalize(), ("", "people", *self.references, *models), rows)
 
+    def _people(self) -> dict[str, Estimate]:
+        """Return people's figures, in the vocabulary of the first model that has them."""
+        people: dict[str, Estimate] = {}
+        for column in self.columns:
+            people = column.people | people
+        return people
+
     def _told(self) -> Table:
         """Return which players each sign of going astray tells from people."""
         names = [name for name, row in ROWS.items() if row.group == ASTRAY]
-        players = {
+        players: dict[str, tuple[dict[str, Estimate], dict[str, str]]] = {
+            "people": (self._people(), {}),
             **{name: (of, self.beside_people[name]) for name, of in self.references.items()},
             **{one.name: (one.measures, one.beside_people) for one in self.columns},
         }
