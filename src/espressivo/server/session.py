@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -101,8 +102,9 @@ class Session:
 
         A thread that computes when Python ends takes the process down with a crash.
         """
+        until_s = time.monotonic() + _MOMENT_S
         for run in self._runs:
-            run.join(_MOMENT_S)
+            run.join(max(0.0, until_s - time.monotonic()))
 
     def _do(self, message: messages.PageMessage) -> None:
         match message:
