@@ -527,7 +527,7 @@ def test_a_batch_counts_its_targets(dataset):
     ],
 )
 def test_cuts_are_checked(wrong):
-    with pytest.raises(ValueError, match=r"must be|needs at least"):
+    with pytest.raises(ValueError, match=r"must be|cannot be"):
         Cut(**wrong)
 
 

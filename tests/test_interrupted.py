@@ -30,6 +30,9 @@ Interrupt = Callable[..., None]
 @pytest.fixture(autouse=True)
 def _signals() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in STATUS}
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # what runs in the background ignores it
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
