@@ -6,18 +6,28 @@ the samples that leave the page; and events that come after their time while it 
 beside four more listeners, which take music from the server as the page does but do not draw it.
 
     python bench/page.py [--minutes 10] [--soundfont FILE] [--json]
+    python bench/page.py --alone [--share 0.25] [--minutes 5] [--json]
+
+With --alone the page plays without a server (`espressivo page`), from any web host. The browser,
+its worker with the engine included, then gets that share of one core (by a control group, which
+takes root on Linux). It has been opened once before it is timed.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
+import http.server
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
+import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -57,14 +67,15 @@ const quiet = setInterval(() => {
 """.replace("LEVEL", str(LEVEL))
 
 
-def browser() -> Any:
+def browser(chromedriver: str | None = None) -> Any:
     """Return headless Chromium."""
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or ""
     for argument in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "mute-audio"):
         options.add_argument(f"--{argument}")
     driver = webdriver.Chrome(
-        options=options, service=webdriver.ChromeService(shutil.which("chromedriver"))
+        options=options,
+        service=webdriver.ChromeService(chromedriver or shutil.which("chromedriver")),
     )
     driver.set_script_timeout(120)
     return driver
@@ -144,32 +155,91 @@ def starving(driver: Any, url: str, minutes: float, others: int) -> dict[str, An
     }
 
 
-def main() -> None:
-    """Measure and show."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--soundfont")
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
+class Host(http.server.SimpleHTTPRequestHandler):
+    """Any web host."""
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def bounded(folder: str, share: float) -> str:
+    """Return a chromedriver whose processes have a share of a core in all (as root, on Linux)."""
+    top = Path("/sys/fs/cgroup")
+    second = (top / "cgroup.controllers").exists()
+    group = (top if second else top / "cpu") / f"espressivo-{os.getpid()}"
+    group.mkdir()
+    name, quota = ("cpu.max", "{} 100000") if second else ("cpu.cfs_quota_us", "{}")
+    (group / name).write_text(quota.format(int(share * 100_000)))
+    driver = Path(folder) / "chromedriver"
+    real = shutil.which("chromedriver")
+    driver.write_text(f'#!/bin/sh\necho $$ > {group}/cgroup.procs\nexec {real} "$@"\n')
+    driver.chmod(0o755)
+    return str(driver)
+
+
+def alone(minutes: float, share: float) -> dict[str, Any]:
+    """Measure the page without a server."""
+    with tempfile.TemporaryDirectory() as folder:
+        site = Path(folder) / "site"
+        subprocess.run([sys.executable, "-m", "espressivo", "page", "--out", str(site)], check=True)
+        host = http.server.ThreadingHTTPServer(
+            ("127.0.0.1", 0), functools.partial(Host, directory=site)
+        )
+        threading.Thread(target=host.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{host.server_port}/"
+        driver = browser(bounded(folder, share) if share < 1 else None)
+        try:
+            opened(driver, url)  # so that the next time all is at hand
+            begin = time.monotonic()
+            opened(driver, url)
+            ready_s = time.monotonic() - begin
+            return {
+                "share_of_a_core": share,
+                "open_until_ready_s": round(ready_s, 2),
+                "play_to_first_sound_s": round(first_sound_s(driver, url), 2),
+                **starving(driver, url, minutes, 0),
+            }
+        finally:
+            driver.quit()
+            host.shutdown()
+
+
+def served(minutes: float, soundfont: str | None) -> dict[str, Any]:
+    """Measure the page of a server."""
     command = [sys.executable, "-m", "espressivo", "serve", "--no-browser", "--port", "0"]
-    command += ["--soundfont", arguments.soundfont] if arguments.soundfont else []
+    command += ["--soundfont", soundfont] if soundfont else []
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     driver = browser()
     try:
         url = server.stdout.readline().split()[0]
         sounds = [first_sound_s(driver, url) for _ in range(PRESSES)]
         keys = key_to_sound_ms(driver, url)
-        result: dict[str, Any] = {
+        return {
             "machine": f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
             "play_to_first_sound_s": [round(second, 2) for second in sounds],
             "key_to_sound_ms_p50": round(float(np.percentile(keys, 50)), 1),
             "key_to_sound_ms_p99": round(float(np.percentile(keys, 99)), 1),
-            "starving": [starving(driver, url, arguments.minutes, others) for others in (0, 4)],
+            "starving": [starving(driver, url, minutes, others) for others in (0, 4)],
         }
     finally:
         driver.quit()
         server.terminate()
         server.wait()
+
+
+def main() -> None:
+    """Measure and show."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--alone", action="store_true")
+    parser.add_argument("--share", type=float, default=0.25)
+    parser.add_argument("--soundfont")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.alone:
+        result = alone(arguments.minutes, arguments.share)
+    else:
+        result = served(arguments.minutes, arguments.soundfont)
     if arguments.json:
         print(json.dumps(result))
         return
