@@ -143,7 +143,8 @@ def passage_of(
     after, gone = notes[onset_s >= end_s].copy(), notes[inside & ~staying].copy()
     moved_s = length_s - (end_s - start_s)
     if moved_s:
-        if rhythm or (notes["onset_s"][staying] >= start_s + length_s).any():
+        bound = inside if rhythm else staying
+        if (onset_s[bound] >= start_s + length_s).any():
             what = "the rhythm" if rhythm else "all of the kept notes"
             raise GenerationError(f"{length_s:g} s do not hold {what}: leave out seconds")
         for times_s in (after["onset_s"], after["offset_s"], gone["offset_s"]):
