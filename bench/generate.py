@@ -42,7 +42,7 @@ from espressivo.networks import (
     Stack,
 )
 from espressivo.networks.pretrained import load_pretrained
-from espressivo.play.model import Model, load
+from espressivo.play import Model, load
 from espressivo.training.checkpoint import load_network
 
 BATCH = 32

@@ -8,7 +8,7 @@ from espressivo.errors import CodecError, GenerationError
 from espressivo.export.model_file import export
 from espressivo.music.performance import Performance
 from espressivo.networks import Recurrent, RecurrentConfig
-from espressivo.play.model import Model, load
+from espressivo.play import Model, load
 from known import CARD, Mock
 
 PRIMER = Performance.from_arrays(

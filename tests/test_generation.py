@@ -28,9 +28,7 @@ from espressivo.export.model_file import export
 from espressivo.midi import reading as midi
 from espressivo.music import CONTROL_DTYPE, NOTE_DTYPE, SUSTAIN, Performance
 from espressivo.networks import Recurrent, RecurrentConfig
-from espressivo.play import model as generation
-from espressivo.play import pieces
-from espressivo.play.model import Model, bundled, load
+from espressivo.play import Model, bundled, load, loading, pieces
 from espressivo.play.player import Mask
 from espressivo.play.settings import Settings
 from known import CARD, Mock
@@ -692,7 +690,7 @@ def test_models_are_loaded_by_path_or_name(paths, tmp_path, monkeypatch):
     package = tmp_path / "espressivo"
     (package / "models").mkdir(parents=True)
     (package / "models" / "README.md").write_text("not a model")
-    monkeypatch.setattr(generation.importlib.resources, "files", lambda _: package)
+    monkeypatch.setattr(loading.importlib.resources, "files", lambda _: package)
     assert bundled() == ()
     for name in ("seed", "maestro"):
         (package / "models" / f"{name}.onnx").write_bytes(Path(paths[name]).read_bytes())
