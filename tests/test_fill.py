@@ -104,13 +104,17 @@ def test_what_is_kept_stays_note_for_note(
 def test_candidates_are_weighed_by_what_the_model_expects(
     name: str, models: dict[str, Model], piece: Performance
 ) -> None:
-    engine = models[name].engine
+    engine, v = models[name].engine, models[name].vocabulary
     passage = filling.passage_of(piece, BEGIN, END, kept=piece.notes["pitch"] < 60)
     empty = np.empty(0, CONTROL_DTYPE)
     gap = filling._gap(engine, passage, filling._NO_NOTES, empty, BEGIN, END, True)
     settings = filling.Settings()
     around = Performance(piece.notes)
-    tails = 0
+    tails, rate = 0, v.steps_per_second
+    kept = {
+        (round((start - BEGIN) * rate), round((end - BEGIN) * rate), pitch)
+        for start, end, pitch, _ in passage.kept.tolist()
+    }
     for seed in range(4):
         best = filling._chosen(engine, gap, settings, seed, 16, around, lambda _: None)
         tails += best.head is not None  # read on from the memory of another candidate
@@ -123,6 +127,11 @@ def test_candidates_are_weighed_by_what_the_model_expects(
         x -= x.max(axis=1, keepdims=True)
         log_p = (x - np.log(np.exp(x).sum(axis=1, keepdims=True)))[np.arange(len(ids)), ids]
         assert log_p[-best.scored :].sum() == pytest.approx(best.log_p, rel=1e-3)
+        read = v.decode(best._ids).notes
+        times = [np.rint(read[field] * rate) - gap.wait for field in ("onset_s", "offset_s")]
+        there = zip(*(column.tolist() for column in (*times, read["pitch"])), strict=True)
+        assert kept <= set(there), "what is kept is read as it is"
+        assert filling.heard(best.items, v).seconds <= gap.rings / rate + 1e-9
     assert tails
 
 

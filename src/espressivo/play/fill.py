@@ -39,7 +39,7 @@ from espressivo.music import (
 )
 from espressivo.music import SUSTAIN as SUSTAIN_PEDAL
 from espressivo.play.batch import Memory, begun, side_by_side
-from espressivo.play.gap import Candidate, Gap, Head, Timed, heard, timed
+from espressivo.play.gap import Candidate, Gap, Head, Timed, heard, onsets, timed
 from espressivo.play.player import requested
 from espressivo.play.settings import Settings
 
@@ -55,7 +55,7 @@ _LONGEST_PART_S = 6.0  # of longer gaps the beginning is played without choosing
 _CONTEXT_NOTES = 256  # that the network reads before the gap
 _AROUND_S = 10.0  # surroundings in which runs are looked for
 _LISTEN_S, _LISTEN_NOTES = 5.0, 40  # so much of what follows is read, whichever is less
-_MOST_SHARED = 12  # notes of a run; nine in ten passages of people have no longer one
+_MOST_SHARED = 19  # notes of a run; nine in ten passages of people, of 4 s, have no longer one
 _NO_NOTES = np.empty(0, NOTE_DTYPE)
 
 Notes = NDArray[np.void]
@@ -143,7 +143,8 @@ def passage_of(
     after, gone = notes[onset_s >= end_s].copy(), notes[inside & ~staying].copy()
     moved_s = length_s - (end_s - start_s)
     if moved_s:
-        if rhythm or (notes["onset_s"][staying] >= start_s + length_s).any():
+        bound = inside if rhythm else staying
+        if (onset_s[bound] >= start_s + length_s).any():
             what = "the rhythm" if rhythm else "all of the kept notes"
             raise GenerationError(f"{length_s:g} s do not hold {what}: leave out seconds")
         for times_s in (after["onset_s"], after["offset_s"], gone["offset_s"]):
@@ -228,11 +229,14 @@ def _gap(
     kept = passage.kept
     past = Performance(
         np.concatenate((passage.before, kept[kept["onset_s"] < start_s], new)),
-        np.concatenate((earlier_moves, moves[moves["time_s"] < start_s])),
+        np.concatenate((earlier_moves, moves[moves["time_s"] <= start_s])),
     )
     gap = _context(past, start_s, v)
     within = kept[(kept["onset_s"] >= start_s) & (kept["onset_s"] < end_s)]
-    given = [*gap.given, *_timed(within, controls[:0], start_s, v)]
+    stay = _timed(within, controls[:0], start_s, v)
+    after, pedal = _after(passage, v) if last else ([], None)
+    after = [_at(item, item.step + steps) for item in after]
+    given = [*_still_due(gap.given, [*stay, *after], v), *stay]
     if passage.rhythm:
         onset_s = passage.gone["onset_s"]
         due = onset_s[(onset_s >= start_s) & (onset_s < end_s)] - start_s
@@ -246,12 +250,8 @@ def _gap(
             gap, steps=steps, given=inside, only_given=passage.rhythm, joined=False,
             rings=steps + round(10 * rate),
         )  # fmt: skip
-    after, pedal = _after(passage, v)
     late = [item for item in given if item.step >= steps]
-    after = sorted(
-        (*late, *(_at(item, item.step + steps) for item in after)),
-        key=lambda item: item.step,
-    )
+    after = sorted((*late, *after), key=lambda item: item.step)
     rings_s = float(passage.gone["offset_s"].max(initial=0.0))
     return replace(
         gap,
@@ -262,6 +262,17 @@ def _gap(
         rings=max(steps, math.floor((rings_s - start_s) * rate)),
         pedal=pedal if len(passage.after) and v.counts[SUSTAIN] else None,
     )
+
+
+def _still_due(offs: Sequence[Timed], others: Sequence[Timed], v: Vocabulary) -> list[Timed]:
+    """Return the note-offs whose keys others do not strike again before."""
+    struck = onsets(others, v)
+    pitches = [int(v.values[off.ids[0]]) for off in offs]
+    return [
+        off
+        for off, pitch in zip(offs, pitches, strict=True)
+        if not any(step < off.step for step in struck.get(pitch, ()))
+    ]
 
 
 def _at(item: Timed, step: int) -> Timed:

@@ -35,7 +35,7 @@ from espressivo.play.endings import Close, close_steps
 from espressivo.play.player import Player
 from espressivo.play.settings import Settings
 
-__all__ = ["Candidate", "Gap", "Head", "Timed", "heard", "timed"]
+__all__ = ["Candidate", "Gap", "Head", "Timed", "heard", "onsets", "timed"]
 
 
 class Timed(NamedTuple):
@@ -162,7 +162,7 @@ class Candidate:
         self.heads: list[Head] = []
         self._ids = [] if head is None else list(head.ids)
         self._next = 0 if head is None else head.given
-        self._notes_due = _onsets((*gap.given, *gap.after), v)
+        self._notes_due = onsets((*gap.given, *gap.after), v)
         self._listens = False
         if v.notewise:
             self._decoder.ends_by = self._ends_by
@@ -316,9 +316,9 @@ class Candidate:
 
     def _ends_by(self, pitch: int) -> int:
         """Return the step by which a note that begins now must end."""
-        onsets, now = self._notes_due.get(pitch, []), self._decoder.now - self._start
-        following = bisect_right(onsets, now)
-        ends = [self.gap.rings, *onsets[following : following + 1]]
+        due, now = self._notes_due.get(pitch, []), self._decoder.now - self._start
+        following = bisect_right(due, now)
+        ends = [self.gap.rings, *due[following : following + 1]]
         return self._start + max(min(ends), now + 1)
 
     def _ruled_out(self, _: Decoder) -> Sequence[int]:
@@ -403,7 +403,7 @@ def _passing(gap: int, v: Vocabulary, rest: bool = False) -> Iterator[int]:
         yield full
 
 
-def _onsets(items: Sequence[Timed], v: Vocabulary) -> dict[int, list[int]]:
+def onsets(items: Sequence[Timed], v: Vocabulary) -> dict[int, list[int]]:
     """Return the steps at which each pitch begins, ascending."""
     found: dict[int, list[int]] = {}
     for step, ids in items:
