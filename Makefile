@@ -3,12 +3,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: help setup demo page wheel test test-all test-web types-web lint bench report samples clean
+.PHONY: help setup demo page wheel dist test test-all test-web types-web lint bench report samples clean
 
 help:
 	@echo "make demo      play: a performance by the bundled model, as MIDI, sound and picture, in demo/"
 	@echo "make page      the engine that espressivo page needs to write the page without a server"
 	@echo "make wheel     the package with that engine, in dist/"
+	@echo "make dist      wheel and sdist as they are released: built twice, compared and checked"
 	@echo "make test      the quick tests; make test-all also the slow ones (ESPRESSIVO_DATA=...)"
 	@echo "make lint      ruff, mypy, and the types of the page's modules"
 	@echo "make bench     the benchmarks against other packages (ESPRESSIVO_DATA=...)"
@@ -34,10 +35,7 @@ $(VENV)/.everything: $(VENV)/.developer
 	touch $@
 
 demo: $(VENV)/.player
-	mkdir -p demo
-	$(BIN)/espressivo generate --seconds 30 --seed 7 -o demo/performance.mid
-	$(BIN)/espressivo render demo/performance.mid -o demo/performance.wav
-	$(BIN)/espressivo plot demo/performance.mid -o demo/performance.png
+	$(BIN)/espressivo demo
 
 # A process on each core, and in each one thread: threads of torch would wait for one another.
 test: $(VENV)/.developer test-web
@@ -87,6 +85,17 @@ endif
 wheel: page
 	$(PIP) build
 	$(BIN)/python -m build --wheel
+
+# As released: all files inside have the time of the last commit, so that whoever builds that commit
+# gets the same bytes, which a second build shows.
+EPOCH := $(shell git log -1 --format=%ct 2> /dev/null || echo 315532800)
+dist: page $(VENV)/.developer
+	rm -rf dist build/again
+	SOURCE_DATE_EPOCH=$(EPOCH) $(BIN)/python -m build --outdir dist
+	SOURCE_DATE_EPOCH=$(EPOCH) $(BIN)/python -m build --outdir build/again
+	for file in dist/*; do cmp "$$file" "build/again/$${file##*/}" || exit 1; done
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
 
 lint: $(VENV)/.developer types-web
 	$(BIN)/ruff format --check .

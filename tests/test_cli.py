@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import espressivo
 from conftest import Run
@@ -25,6 +26,13 @@ def test_every_command_explains_itself_with_an_example(run: Run, command: str) -
     assert status == 0
     examples = out.split("Examples:")[1].strip().splitlines()
     assert all(line.strip().startswith(f"espressivo {command}") for line in examples)
+
+
+@pytest.mark.parametrize("command", ["", *sorted(cli.commands)])
+def test_help_fits_eighty_columns(command: str) -> None:
+    arguments = [*command.split(), "--help"]
+    out = CliRunner().invoke(cli, arguments, prog_name="espressivo", terminal_width=80).output
+    assert [line for line in out.splitlines() if len(line) > 80] == []
 
 
 @pytest.mark.parametrize(

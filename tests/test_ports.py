@@ -91,12 +91,17 @@ def test_a_wrong_port_is_one_line_that_lists_them(rtmidi, run, arguments, words)
     assert words in err and len(err.splitlines()) == 1
 
 
-def test_without_rtmidi_it_says_what_to_install(monkeypatch, run):
+@pytest.mark.parametrize(
+    ("python", "words"),
+    [((3, 12), "pip install 'espressivo[live]'"), ((3, 13), "use Python 3.12, or build it")],
+)
+def test_without_rtmidi_it_says_what_to_install(monkeypatch, run, python, words):
+    monkeypatch.setattr("sys.version_info", python)
     monkeypatch.setitem(sys.modules, "rtmidi", None)
     for arguments in (["--ports"], PORTS):
         status, _, err = run(*arguments)
         assert status == 1 and len(err.splitlines()) == 1
-        assert "pip install 'espressivo[live]'" in err
+        assert words in err
 
 
 @pytest.mark.parametrize(

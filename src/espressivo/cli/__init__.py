@@ -1,8 +1,8 @@
 """The command line. The only package that prints or exits.
 
-``generate``, ``play`` and ``show`` hold the commands that need no torch, ``serve`` and ``live``
-those that play for ever, ``learn`` and ``export`` those that need torch, ``measure`` those that say
-how good a model is, and ``options`` what they share.
+``demo``, ``generate``, ``play`` and ``show`` hold the commands that need no torch, ``serve`` and
+``live`` those that play for ever, ``learn`` and ``export`` those that need torch, ``measure`` those
+that say how good a model is, and ``options`` what they share.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 import click
 
 from espressivo.cli import (
+    demo,
     export,
     fill,
     generate,
@@ -37,7 +38,7 @@ def cli() -> None:
     """Learn how people play the piano from MIDI performances, and play."""
 
 
-_MODULES = (generate, fill, play, show, serve, live, learn, export, measure)
+_MODULES = (demo, generate, fill, play, show, serve, live, learn, export, measure)
 
 for command in (command for module in _MODULES for command in module.COMMANDS):
     cli.add_command(command)

@@ -72,8 +72,8 @@ Take = tuple[int, Arguments, Performance]
     epilog="""
     espressivo generate --seconds 30 --temperature 1.0 --seed 7 -o out.mid
     espressivo generate --key "A minor" --notes 200 -o minor.mid
-    espressivo generate --primer mine.mid --seconds 60 --include-primer -o continued.mid
-    espressivo generate --primer-events "60,216,148,62,200,150" --one-based --model seed -o out.mid
+    espressivo generate --primer mine.mid --seconds 60 --include-primer -o all.mid
+    espressivo generate --primer-events "60,216,148" --model seed -o out.mid
     espressivo generate --primer-chords "C Am F G" --seconds 60 -o song.mid
     espressivo generate --form "A B A C A" --seconds 60 -o rondo.mid
     espressivo generate --events 200 --beam 8 -o likeliest.mid

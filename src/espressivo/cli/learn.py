@@ -39,7 +39,7 @@ _POSITIVE = Between(0, min_open=True)
 @click.command(
     cls=Example,
     epilog="""
-    espressivo prepare maestro-v3.0.0 --csv maestro-v3.0.0/maestro-v3.0.0.csv --out data
+    espressivo prepare maestro --csv maestro/maestro-v3.0.0.csv --out data
     espressivo prepare recordings more-recordings --out data --vocabulary magenta
     """,
 )

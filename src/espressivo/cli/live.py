@@ -36,7 +36,7 @@ _KINDS = {0x80: "note_off", 0x90: "note_on", 0xB0: "control"}
     epilog="""
     espressivo live --ports
     espressivo live --in "Digital Piano" --out "Digital Piano" --pause 1
-    espressivo live --in Keystation --out "FLUID Synth" --channel 1 --log sent.csv --json
+    espressivo live --in Keystation --out FLUID --channel 1 --log sent.csv --json
     """,
 )
 @click.option("--in", "in_name", help="MIDI input to listen to, or a part of its name.")

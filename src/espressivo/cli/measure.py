@@ -28,8 +28,9 @@ _LISTED = 20  # files that are named; the report names all
     cls=Example,
     epilog="""
     espressivo evaluate seed recordings
-    espressivo evaluate seed maestro --csv maestro/maestro-v3.0.0.csv --split test --out report
-    espressivo evaluate 4gram:data maestro --csv maestro/maestro-v3.0.0.csv --split validation
+    espressivo evaluate seed recordings --out report
+    espressivo evaluate seed maestro --csv maestro/maestro-v3.0.0.csv --split test
+    espressivo evaluate 4gram:data recordings
     """,
 )
 @click.argument("model")

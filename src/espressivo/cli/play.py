@@ -37,7 +37,7 @@ __all__ = ["COMMANDS"]
     cls=Example,
     epilog="""
     espressivo events performance.mid --vocabulary seed
-    espressivo events --decode "300,60,64,67,226,148,152,155" --one-based -o chord.mid
+    espressivo events --decode "300,60,64,67,226,148,152,155" --one-based -o c.mid
     """,
 )
 @click.argument("file", type=PATH, required=False)

@@ -32,7 +32,8 @@ _PICTURE = click.option(
     cls=Example,
     epilog="""
     espressivo render performance.mid -o performance.wav
-    espressivo render performance.mid --soundfont steinway.sf2 --sample-rate 48000 -o out.flac
+    espressivo render performance.mid --soundfont steinway.sf2 -o out.flac
+    espressivo render performance.mid --sample-rate 48000 -o out.wav
     """,
 )
 @click.argument("file", type=PATH)

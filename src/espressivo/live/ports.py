@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -11,6 +12,8 @@ from typing import Any, Self
 from espressivo.errors import PortError
 
 __all__ = ["Input", "Output", "port_names"]
+
+_NO_WHEELS_FROM = (3, 13)  # of python-rtmidi 1.5.8, as the extra `live` knows too
 
 
 class _Port:
@@ -130,9 +133,18 @@ def _silenced() -> Iterator[None]:
         os.close(kept)
 
 
+def _how_to_install() -> str:
+    if sys.version_info < _NO_WHEELS_FROM:
+        return "pip install 'espressivo[live]'"
+    return (
+        "it has no wheel for this Python: use Python 3.12, or build it by "
+        "pip install python-rtmidi, which needs a C++ compiler and on Linux ALSA's headers"
+    )
+
+
 def _rtmidi() -> Any:
     try:
         import rtmidi
     except ImportError:
-        raise PortError("live MIDI needs python-rtmidi: pip install 'espressivo[live]'") from None
+        raise PortError(f"live MIDI needs python-rtmidi: {_how_to_install()}") from None
     return rtmidi
