@@ -21,7 +21,7 @@ class Mock:
     def initial_state(self, rows=1):
         return (np.zeros((1, rows, 2), np.float32),)
 
-    def run(self, ids, state, controls=None, pointers=None):
+    def run(self, ids, state, controls=None, pointers=None, *, in_place=False):
         (memory,) = (array.copy() for array in state)
         logits = np.empty((*ids.shape, self.vocabulary.size), np.float32)
         for t, row in enumerate(ids):

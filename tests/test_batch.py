@@ -23,7 +23,7 @@ class Counted(Mock):
         super().__init__(v)
         self.rows = []
 
-    def run(self, ids, state, controls=None, pointers=None):
+    def run(self, ids, state, controls=None, pointers=None, *, in_place=False):
         self.rows.append(ids.shape[1])
         return super().run(ids, state, controls)
 

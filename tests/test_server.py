@@ -59,7 +59,7 @@ class Failing(Mock):
         super().__init__(v)
         self.left = left
 
-    def run(self, ids, state, controls=None, pointers=None):
+    def run(self, ids, state, controls=None, pointers=None, *, in_place=False):
         self.left -= ids.size
         if self.left < 0:
             raise RuntimeError("out of memory\nat ids " + "x" * 1000)

@@ -14,11 +14,13 @@ from espressivo.engine.sampling import (
     Sampling,
     generator,
 )
+from espressivo.engine.tapes import TAPE_ROOM
 
 __all__ = [
     "FORMAT",
     "MAX_SEED",
     "METADATA_KEY",
+    "TAPE_ROOM",
     "Arrays",
     "Engine",
     "Sampling",

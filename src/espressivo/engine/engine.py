@@ -30,7 +30,8 @@ from espressivo.codes import (
     lifted,
 )
 from espressivo.engine.sampling import Sampling
-from espressivo.engine.step import Arrays, Step, gained
+from espressivo.engine.step import Step
+from espressivo.engine.tapes import Arrays, Tapes
 from espressivo.errors import ModelError
 from espressivo.files import intact, regular
 
@@ -133,6 +134,8 @@ class Engine:
         state: Arrays,
         controls: NDArray[np.float32] | None = None,
         pointers: NDArray[np.float32] | None = None,
+        *,
+        in_place: bool = False,
     ) -> tuple[NDArray[np.float32], Arrays]:
         """Read sequences and predict after each id.
 
@@ -145,11 +148,13 @@ class Engine:
             Each within ``0 .. size``; the size of the vocabulary stands for "nothing yet", which
             begins every sequence.
         state : tuple of float32 arrays, each (layers, B, ...)
-            As left by earlier ids; not changed.
+            As left by earlier ids; not changed, unless `in_place`.
         controls : float32 array, shape (B, `controls`), optional
             What is requested of all of them; nothing by default, as a model without controls needs.
         pointers : float32 array, shape (T, B, `pointers`), optional
             What pointers say after each id; nothing by default, as a model without them needs.
+        in_place : bool
+            Whether arrays of the given state may be written to, which spares a copy of the largest.
 
         Returns
         -------
@@ -159,18 +164,18 @@ class Engine:
         """
         length, count = ids.shape
         logits = np.empty((length, count, self.vocabulary.size), np.float32)
-        if count == 1:
+        if count == 1 and not in_place:
             asked = None if controls is None else controls[0]
             for t, id_ in enumerate(ids[:, 0].tolist()):
                 said = None if pointers is None else pointers[t, 0]
                 logits[t, 0], state = self.step(id_, state, asked, said)
             return logits, state
-        after, read = list(state), np.zeros(count, np.int64)
+        after = list(state) if in_place or self._tapes is None else self._tapes.own(state)
+        read = np.zeros(count, np.int64)
         while (unread := read < length).any():
             next_ids = ids[np.minimum(read, length - 1), np.arange(count)]
             within = unread & (self._same[next_ids] > 0)
             rows = np.flatnonzero(within if within.any() else unread)
-            kept = int(self._same[next_ids[rows]].min())
             at = read[rows]
             inputs: dict[str, NDArray[Any]] = {"ids": next_ids[rows]}
             if self.controls:
@@ -179,17 +184,36 @@ class Engine:
             if self.pointers:
                 none = np.zeros((len(rows), self.pointers), np.float32)
                 inputs["pointers"] = none if pointers is None else pointers[at, rows]
-            every = len(rows) == count
-            some = [array if every else array[:, rows] for array in after[kept:]]
-            logits[at, rows], new = self._run(inputs, (*self._unread[:kept], *some))
-            for number, array in enumerate(new[kept:], kept):
-                if not every:
-                    whole = after[number].copy()
-                    whole[:, rows] = array
-                    array = whole
-                after[number] = array
+            logits[at, rows] = self._read(inputs, after, rows)
             read[rows] += 1
         return logits, tuple(after)
+
+    def _read(
+        self,
+        inputs: dict[str, NDArray[Any]],
+        state: list[NDArray[np.float32]],
+        rows: NDArray[np.intp],
+    ) -> NDArray[np.float32]:
+        """Read an id in some rows of a state, which is changed; return the scores of the next."""
+        kept = int(self._same[inputs["ids"]].min())
+        tapes = None if kept else self._tapes
+        if tapes is not None:
+            tapes.make_room(state)
+        every = len(rows) == state[-1].shape[1]
+        some = [array if every else array[:, rows] for array in state[kept:]]
+        named = dict(zip(self._shapes, [*self._unread[:kept], *some], strict=True))
+        logits, *given = self._session.run(None, {**inputs, **named})
+        if tapes is not None:
+            tapes.write(state, given, rows)
+        for number, new in enumerate(given[kept:], kept):
+            if tapes is not None and number in tapes.numbers:
+                continue
+            if every:
+                state[number] = new
+            else:
+                state[number] = state[number].copy()
+                state[number][:, rows] = new
+        return np.asarray(logits)
 
     def pointed(self, ids: Ids) -> NDArray[np.float32] | None:
         """Return what pointers say at the beginning of a list and after each id, for `run`.
@@ -237,13 +261,6 @@ class Engine:
         """
         return self._step.own.run(id_, state, controls, pointers)
 
-    def _run(
-        self, inputs: dict[str, NDArray[Any]], state: Arrays
-    ) -> tuple[NDArray[np.float32], Arrays]:
-        named = dict(zip(self._shapes, state, strict=True))
-        logits, *given = self._session.run(None, {**inputs, **named})
-        return logits, gained(state, given)
-
     def _try(self, name: str, notewise: bool) -> None:
         """Read an id, and two side by side, so that a file that does not do what it says fails."""
         try:
@@ -255,6 +272,9 @@ class Engine:
             # No row at all, for the states that an id leaves as they are: copying takes long.
             self._unread = self.initial_state(0)
             given = {node.name: node.shape for node in self._session.get_outputs()}
+            numbers = [n for n, a in enumerate(state) if given[f"next_{n}"][2] != a.shape[2]]
+            counter = next((n for n, a in enumerate(state) if a.shape[2:] == (1,)), 0)
+            self._tapes = Tapes(numbers, counter) if numbers else None
             self._step = Step(
                 self._session,
                 size,
@@ -263,7 +283,7 @@ class Engine:
                 self.pointers,
                 self._unchanged,
                 self._unread,
-                [n for n, a in enumerate(state) if given[f"next_{n}"][2] != a.shape[2]],
+                self._tapes,
             )
             logits, after = self.run(np.array([[size, size]]), self.initial_state(2))
             logits, after = logits[:, :1], tuple(array[:, :1] for array in after)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Arrays", "Step", "gained"]
+from espressivo.engine.tapes import Arrays, Tapes
 
-Arrays = tuple[NDArray[np.float32], ...]
-"""What a network remembers, as many arrays as its kind needs, each (layers, B, ...)."""
+__all__ = ["Step"]
 
-_ROOM = 256  # positions for which a tape has room beyond the window
-_TAPES = 4  # states that can take turns on a thread before their windows are copied
+_ALONE = np.zeros(1, np.intp)
+_TURNS = 4  # states that can take turns on a thread before their tapes are copied
 
 
 class Step(threading.local):
@@ -28,8 +26,7 @@ class Step(threading.local):
 class Buffers:
     """Buffers bound to a session, in which it reads one id of one sequence.
 
-    Some states are windows: a run gives the position that they gain, and they forget their oldest.
-    Each such window is a view of a longer tape, so that to move on is to write one position.
+    What tapes gain is written in place, unless another state has gone on from there before.
 
     Parameters
     ----------
@@ -44,8 +41,8 @@ class Buffers:
         For each id how many of the first states it leaves as they are.
     unread : arrays
         What stands for such states, of no row.
-    windows : sequence of int
-        Numbers of the states that are windows.
+    tapes : Tapes, optional
+        Which states are tapes.
     """
 
     def __init__(
@@ -57,20 +54,22 @@ class Buffers:
         pointers: int,
         same: list[int],
         unread: Arrays,
-        windows: Sequence[int],
+        tapes: Tapes | None,
     ) -> None:
-        self._session, self._same, self._windows = session, same, windows
+        self._session, self._same, self._tapes = session, same, tapes
         self._id = np.zeros(1, np.int64)
         self._logits = np.zeros((1, size), np.float32)
         self._controls = np.zeros((1, controls), np.float32) if controls else None
         self._pointers = np.zeros((1, pointers), np.float32) if pointers else None
         self._before = [np.zeros_like(array) for array in state]
+        numbers = () if tapes is None else tapes.numbers
         self._after = [
-            np.zeros_like(array[:, :, :1] if n in windows else array)
+            np.zeros_like(array[:, :, :1] if n in numbers else array)
             for n, array in enumerate(state)
         ]
-        self._kept = [n for n in range(len(state)) if n not in windows]
-        self._tapes: dict[int, _Tape] = {}  # by the identity of the first window that ends each
+        self._kept = [n for n in range(len(state)) if n not in numbers]
+        # Up to where the tapes of some states are written, by the identity of the first.
+        self._ends: dict[int, tuple[NDArray[np.float32], int]] = {}
         self._bindings = {kept: self._bound(unread[:kept]) for kept in sorted(set(same))}
 
     def _bound(self, unread: Arrays) -> Any:
@@ -105,75 +104,38 @@ class Buffers:
             self._pointers[:] = 0 if pointers is None else pointers
         same = self._same[id_]  # these are neither read nor written, which saves time
         binding = self._bindings[same]
-        if self._windows and not same:
-            return self._moved_on(binding, state)
+        if self._tapes is not None and not same:
+            return self._written(self._tapes, binding, state)
         for buffer, array in zip(self._before[same:], state[same:], strict=True):
             buffer[:] = array
         self._session.run_with_iobinding(binding)
         after = tuple([buffer.copy() for buffer in self._after[same:]])
         return self._logits.flatten(), state[:same] + after
 
-    def _moved_on(self, binding: Any, state: Arrays) -> tuple[NDArray[np.float32], Arrays]:
+    def _written(
+        self, tapes: Tapes, binding: Any, state: Arrays
+    ) -> tuple[NDArray[np.float32], Arrays]:
+        """Read an id that completes an event, and write what tapes gain behind them."""
+        first = tapes.numbers[0]
+        end = int(state[tapes.counter][0, 0, 0])
+        _, written = self._ends.pop(id(state[first]), (None, -1))
+        if written != end or end == state[first].shape[2]:  # it has gone on from here before
+            state = tuple(tapes.own(state))
+            tapes.make_room(state)
+            end = int(state[tapes.counter][0, 0, 0])
         for n in self._kept:
             self._before[n][:] = state[n]
-        first = self._windows[0]
-        tape = self._tapes.pop(id(state[first]), None)
-        if tape is None or tape.full:
-            tape = _Tape([state[n] for n in self._windows])
-        for n, window in zip(self._windows, tape.windows, strict=True):
-            binding.bind_input(f"state_{n}", *_where(window))
+        for n in tapes.numbers:
+            binding.bind_input(f"state_{n}", *_where(state[n]))
         self._session.run_with_iobinding(binding)
-        after = [
-            buffer.copy() if n in self._kept else buffer for n, buffer in enumerate(self._after)
-        ]
-        tape.append([self._after[n] for n in self._windows])
-        for n, window in zip(self._windows, tape.windows, strict=True):
-            after[n] = window
-        self._tapes[id(after[first])] = tape
-        if len(self._tapes) > _TAPES:
-            del self._tapes[next(iter(self._tapes))]
-        return self._logits.flatten(), tuple(after)
-
-
-class _Tape:
-    """Windows onto buffers that are longer than they, each (1, 1, positions, ...)."""
-
-    def __init__(self, windows: list[NDArray[np.float32]]) -> None:
-        self._end = self._length = int(windows[0].shape[2])
-        self._buffers = []
-        for window in windows:
-            layers, rows, length, *rest = window.shape
-            buffer = np.empty((layers, rows, length + _ROOM, *rest), np.float32)
-            buffer[:, :, :length] = window
-            self._buffers.append(buffer)
-        self.windows = self._views()
-
-    @property
-    def full(self) -> bool:
-        """Whether nothing more can be appended."""
-        return self._end == self._length + _ROOM
-
-    def append(self, positions: list[NDArray[np.float32]]) -> None:
-        """Write a position of each after the last, and move the windows on by it."""
-        for buffer, position in zip(self._buffers, positions, strict=True):
-            buffer[:, :, self._end] = position[:, :, 0]
-        self._end += 1
-        self.windows = self._views()
-
-    def _views(self) -> list[NDArray[np.float32]]:
-        return [buffer[:, :, self._end - self._length : self._end] for buffer in self._buffers]
-
-
-def gained(state: Sequence[NDArray[np.float32]], given: Sequence[NDArray[np.float32]]) -> Arrays:
-    """Return a state after a run, of what the run has given of each of its arrays.
-
-    That is an array as it is now, or the position that a window, (layers, B, positions, ...), gains
-    (or no row, of a state that is not read).
-    """
-    return tuple(
-        new if new.shape == before.shape else np.concatenate((before[:, :, 1:], new), axis=2)
-        for before, new in zip(state, given, strict=True)
-    )
+        tapes.write(state, self._after, _ALONE)
+        after = tuple(
+            [state[n] if n in tapes.numbers else a.copy() for n, a in enumerate(self._after)]
+        )
+        self._ends[id(after[first])] = after[first], end + 1
+        if len(self._ends) > _TURNS:
+            del self._ends[next(iter(self._ends))]
+        return self._logits.flatten(), after
 
 
 def _where(array: NDArray[Any]) -> tuple[str, int, type, tuple[int, ...], int]:

@@ -147,7 +147,13 @@ class NGram:
         """Return None: pointers are not read."""
 
     def run(
-        self, ids: NDArray[np.int64], state: Arrays, controls: None = None, pointers: None = None
+        self,
+        ids: NDArray[np.int64],
+        state: Arrays,
+        controls: None = None,
+        pointers: None = None,
+        *,
+        in_place: bool = False,
     ) -> tuple[NDArray[np.float32], Arrays]:
         """Read sequences and predict after each event, as `espressivo.engine.Engine.run` does."""
         read = np.concatenate((state[0][0].T.astype(np.int64), ids))

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from espressivo.codes import FIELDS, POINTER_NUMBERS, Vocabulary, following
+from espressivo.engine import TAPE_ROOM
 from espressivo.export.builder import Arrays, Graph, Shapes, float_value
 from espressivo.export.pointing import add_code, add_lift, pointing_of
 from espressivo.networks import EPSILON, NEVER, TAPS, NetworkConfig, StackConfig, rotation
@@ -127,12 +128,12 @@ def _block_states(c: StackConfig) -> Shapes:
     """Return the shapes of what the blocks remember.
 
     Each block has states of its own, two of them, so that nothing need be cut or put together.
-    After them come the number of real positions of all attention, and the angles of the present
-    place, if there is any.
+    After them come how many positions of the tapes of attention are written, and the angles of the
+    present place, if there is any.
     """
     each = c.width // c.heads
     memory: list[int | str] = [1, "B", c.heads, each, each]
-    cache: list[int | str] = [1, "B", c.window, c.width]
+    cache: list[int | str] = [1, "B", c.window + TAPE_ROOM, c.width]
     taps: list[int | str] = [1, "B", TAPS - 1, c.width]
     kinds = {"d": [memory, taps], "a": [cache, cache]}
     shapes = [shape for kind in c.pattern for shape in kinds[kind]]
@@ -229,26 +230,27 @@ def _attention(
     """Add attention over the window, (B, width), with states of these numbers.
 
     Keys are kept turned by their place in the music (`_place`), so only their places from one
-    another count. A graph gives what a state gains, (1, B, 1, width), and whoever runs it appends
-    that and forgets the oldest: the window is read where it lies, and never copied.
+    another count. The states are tapes, longer than the window: a graph gives the position that a
+    tape gains, (1, B, 1, width), and whoever runs it writes that behind the others, in place.
 
-    `seen` tells which keys of the window are real and that the present one is, (B, window + 1, 1).
+    `seen` tells which positions of a tape are in the window, (B, positions, 1).
     """
-    heads, width, each = c.heads, c.width, c.width // c.heads
+    heads, width, each, length = c.heads, c.width, c.width // c.heads, c.window + TAPE_ROOM
     projected = g.linear(f"{name}_project", x, w["memory.project.weight"].T)
     q, k, v = g.add_many("Split", projected, outputs=3, axis=-1)
     q, k = (_turned(g, g.reshape(part, -1, heads, each), "cos", "sin") for part in (q, k))
     for state, part in zip(states, (k, v), strict=True):
         g.add("Reshape", part, g.shape(1, -1, 1, width), name=g.next_state(state))
-    keys, values = (g.reshape(f"state_{n}", -1, c.window, width) for n in states)
+    keys, values = (g.reshape(f"state_{n}", -1, length, width) for n in states)
     own = g.constant("own_head", np.repeat(np.eye(heads, dtype=np.float32), each, axis=0))
     scaled = g.add("Mul", q, g.constant("scale", np.float32(1 / np.sqrt(each))))
     by_head = g.add("Mul", g.reshape(scaled, -1, width, 1), own)  # (B, width, heads)
     now = g.add("MatMul", g.reshape(k, -1, 1, width), by_head)
-    scores = g.add("Concat", g.add("MatMul", keys, by_head), now, axis=1)  # (B, window + 1, heads)
-    scores = g.add("Where", seen, scores, g.constant("never", np.float32(-np.inf)))
+    before = g.add("MatMul", keys, by_head)
+    before = g.add("Where", seen, before, g.constant("never", np.float32(-np.inf)))
+    scores = g.add("Concat", before, now, axis=1)  # (B, positions + 1, heads)
     shares = g.add("Softmax", g.add("Transpose", scores, perm=[0, 2, 1]), axis=-1)
-    sizes = g.constant("window_and_one", np.array([c.window, 1]))
+    sizes = g.constant("length_and_one", np.array([length, 1]))
     before, now = g.add_many("Split", shares, sizes, outputs=2, axis=-1)
     recalled = g.add(
         "Add",
@@ -261,16 +263,15 @@ def _attention(
 
 
 def _place(g: Graph, real: int, place: int, c: StackConfig) -> str:
-    """Add what all attention shares, and its states of these numbers; return which keys are real.
+    """Add what all attention shares, with states of these numbers; return what is in the window.
 
-    These are the number of real positions, and the angles of the present place, as what their
-    cosines and sines have above 1 and 0: each event turns them on, so that only the angles between
-    places matter, however long the music is.
+    The states are how many positions of each tape are written, and the angles of the present
+    place, as what their cosines and sines have above 1 and 0: each event turns them on, so that
+    only the angles between places matter, however long the music is.
     """
     one = g.constant("one", np.float32(1))
     window = g.constant("window", np.float32(c.window))
-    more = g.add("Add", f"state_{real}", "reads" if g.waits else one)
-    g.add("Min", more, window, name=g.next_state(real))
+    g.add("Add", f"state_{real}", "reads" if g.waits else one, name=g.next_state(real))
     half = c.width // c.heads // 2
     last = g.reshape(f"state_{place}", -1, 1, 2 * half)
     cos, sin = g.add_many("Split", last, outputs=2, axis=-1)
@@ -286,9 +287,10 @@ def _place(g: Graph, real: int, place: int, c: StackConfig) -> str:
         g.add("Where", "reading", after, f"state_{place}", name=g.next_state(place))
     else:
         g.add("Identity", after, name=g.next_state(place))
-    position = np.arange(c.window + 1, dtype=np.float32)[:, None]
-    empty = g.add("Sub", window, g.reshape(f"state_{real}", -1, 1, 1))
-    return g.add("GreaterOrEqual", g.constant("positions", position), empty)
+    every = np.arange(c.window + TAPE_ROOM, dtype=np.float32)[:, None]
+    position, end = g.constant("positions", every), g.reshape(f"state_{real}", -1, 1, 1)
+    begun = g.add("GreaterOrEqual", position, g.add("Sub", end, window))
+    return g.add("And", begun, g.add("Less", position, end))
 
 
 def _forget_first(g: Graph, positions: str, state: int) -> None:

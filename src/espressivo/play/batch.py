@@ -216,7 +216,7 @@ class _Batch:
         within = [n for n in waiting if self._engine.unchanged(fed[n])]
         if within:
             kept = self._engine.unchanged(fed[within[0]])
-            some = self._engine.initial_state()[:kept] + tuple(
+            some = self._engine.initial_state(0)[:kept] + tuple(
                 array[:, within] for array in self._state[kept:]
             )
         else:
@@ -228,7 +228,7 @@ class _Batch:
         ids = np.array([[fed[n] for n in within]])
         reading = [self._playing[n] for n in within]
         controls, said = self._controls(reading), self._said(reading)
-        logits, after = self._engine.run(ids, some, controls, said)
+        logits, after = self._engine.run(ids, some, controls, said, in_place=True)
         if len(within) == len(self._playing):
             self._state = self._state[:kept] + after[kept:]
         else:

@@ -23,6 +23,9 @@ import { controlsWithin, LEARNED } from "./settings.js";
 /** The states of a note-wise network that are of the event that is being read: the last ones. */
 const OF_EVENT = 3;
 const NONE = new Float32Array();
+const TAPE_ROOM = 64; // positions of a tape beyond the window of attention
+/** Up to where each tape is written, by the buffer of the first of a state. @type {WeakMap<ArrayBufferLike, number>} */
+const written = new WeakMap();
 const OPTIONS = { executionProviders: ["wasm"], logSeverityLevel: 4, intraOpNumThreads: 1, interOpNumThreads: 1 };
 
 /** @implements {Source} */
@@ -31,6 +34,9 @@ export class Network {
   #session;
   #shapes;
   #notewise;
+  #length; // positions of a tape
+  #tapes; // which states are tapes, as in `espressivo.engine.tapes`
+  #counter; // which state counts what of them is written
 
   /**
    * @param {Runtime} runtime
@@ -49,6 +55,9 @@ export class Network {
     this.#notewise = Boolean(network.notewise);
     const states = session.inputMetadata.filter(({ name }) => name.startsWith("state_"));
     this.#shapes = states.map(({ shape }) => shape.map((size) => (typeof size === "number" ? size : 1)));
+    this.#length = Number(network.window) + TAPE_ROOM;
+    this.#tapes = this.#shapes.flatMap(([, , length], n) => (length === this.#length ? [n] : []));
+    this.#counter = this.#shapes.findIndex((shape) => shape.length === 3 && shape[2] === 1);
   }
 
   /**
@@ -92,7 +101,7 @@ export class Network {
   /**
    * Read one id; the size of the vocabulary stands for "nothing yet".
    * @param {number} id
-   * @param {Arrays} arrays not changed
+   * @param {Arrays} arrays not changed, but for what of tapes nobody has read
    * @param {Float32Array | null} controls
    * @param {Float32Array | null} pointers
    */
@@ -103,13 +112,30 @@ export class Network {
     if (this.controls) feeds.controls = new Tensor("float32", controls ?? new Float32Array(this.controls), [1, this.controls]);
     if (this.pointers) feeds.pointers = new Tensor("float32", pointers ?? new Float32Array(this.pointers), [1, this.pointers]);
     const same = this.#unchanged(id); // these are neither read nor written, so there are none
+    const tapes = same ? [] : this.#tapes;
+    if (tapes.length) arrays = this.#own(arrays);
     this.#shapes.forEach(([layers, rows, ...rest], n) => {
       const given = n < same ? new Tensor("float32", NONE, [layers, 0, ...rest]) : new Tensor("float32", arrays[n], [layers, rows, ...rest]);
       feeds[`state_${n}`] = given;
     });
     const after = arrays.map((_, n) => `next_${n}`);
     const read = await this.#session.run(feeds, ["logits", ...after.slice(same)]);
-    return { logits: read.logits.data, arrays: arrays.map((array, n) => (n < same ? array : gained(array, read[after[n]].data))) };
+    for (const n of tapes) arrays[n].set(read[after[n]].data, arrays[this.#counter][0] * this.#shapes[n][3]);
+    if (tapes.length) written.set(arrays[tapes[0]].buffer, arrays[this.#counter][0] + 1);
+    return { logits: read.logits.data, arrays: arrays.map((array, n) => (n < same || tapes.includes(n) ? array : read[after[n]].data)) };
+  }
+
+  /** Arrays with tapes that can be written to: others, if a state has gone on from there before, or they are full. */
+  #own(/** @type {Arrays} */ arrays) {
+    const end = arrays[this.#counter][0];
+    if (written.get(arrays[this.#tapes[0]].buffer) === end && end < this.#length) return arrays;
+    const own = [...arrays];
+    for (const n of this.#tapes) own[n] = arrays[n].slice();
+    if (end === this.#length) {
+      for (const n of this.#tapes) own[n].copyWithin(0, TAPE_ROOM * this.#shapes[n][3]);
+      own[this.#counter] = Float32Array.of(end - TAPE_ROOM);
+    }
+    return own;
   }
 
   /** How many of the first states an id leaves as they are. */
@@ -117,31 +143,6 @@ export class Network {
     const goesOn = id < this.layout.size && !this.layout.completing[id];
     return this.#notewise && goesOn ? Math.max(this.#shapes.length - OF_EVENT, 0) : 0;
   }
-}
-
-/** Positions for which a tape has room beyond its window, and how much of each tape is written. */
-const ROOM = 256;
-/** @type {WeakMap<ArrayBufferLike, number>} */
-const written = new WeakMap();
-
-/**
- * What a state is after a run: what the run gave, or a window moved on by the position that it gave.
- * Such a window is a view of a longer tape, so that to move on is to write one position.
- * @param {Float32Array} before
- * @param {Float32Array} given
- */
-function gained(before, given) {
-  if (given.length === before.length) return given;
-  const end = before.byteOffset / before.BYTES_PER_ELEMENT + before.length;
-  let tape = new Float32Array(before.buffer), at = end;
-  if (written.get(before.buffer) !== end || end + given.length > tape.length) {
-    tape = new Float32Array(before.length + ROOM * given.length);
-    tape.set(before);
-    at = before.length;
-  }
-  tape.set(given, at);
-  written.set(tape.buffer, at + given.length);
-  return tape.subarray(at + given.length - before.length, at + given.length);
 }
 
 /**
