@@ -152,6 +152,21 @@ def test_choosing_makes_what_follows_likelier(models: dict[str, Model], piece: P
     assert nats(24) < nats(1)
 
 
+def test_as_many_candidates_are_told_as_are_asked_for(
+    models: dict[str, Model], piece: Performance
+) -> None:
+    told: list[tuple[float, float]] = []
+
+    def tell(done: float, total: float) -> None:
+        told.append((done, total))
+
+    models["notes"].fill(piece, 0.5, 10.0, candidates=2, seed=2, progress=tell)
+    assert {done for done, _ in told} == {0, 2}
+    told.clear()
+    models["notes"].vary(piece, 0, 12, amount=0.3, candidates=2, seed=2, progress=tell)
+    assert max(told) == told[-1] == (2, 2)
+
+
 def test_the_same_seed_fills_the_same(models: dict[str, Model], piece: Performance) -> None:
     model = models["seed"]
     first, second = model.fill(piece, BEGIN, END, candidates=2, count=2, seed=8)

@@ -63,6 +63,10 @@ Told = Callable[[int], object]
 """Is told how many more candidates have been weighed."""
 
 
+def _untold(_: int) -> None:
+    """Do nothing with what is told."""
+
+
 @dataclass(frozen=True, eq=False)
 class Passage:
     """A passage and what is around it, as it will be: what follows has been moved already.
@@ -163,7 +167,7 @@ def fill(
     settings: Settings,
     seed: int,
     candidates: int = CANDIDATES,
-    told: Told = lambda _: None,
+    told: Told = _untold,
 ) -> Performance:
     """Return the whole piece with the passage invented anew; see `espressivo.play.Model.fill`."""
     rate = engine.vocabulary.steps_per_second
@@ -182,8 +186,9 @@ def fill(
         gap = _gap(engine, passage, new, moves, start_s, end_s, last)
         around = _around(passage, start_s, end_s)
         weighed = candidates if last and gap.after else 1
-        chosen = _chosen(engine, gap, settings, seed + number, weighed, around, told)
-        told(candidates - weighed if last else 0)
+        tell = told if last else _untold
+        chosen = _chosen(engine, gap, settings, seed + number, weighed, around, tell)
+        tell(candidates - weighed)
         notes = heard(chosen.items, engine.vocabulary).notes.copy()
         for field in ("onset_s", "offset_s"):
             notes[field] += start_s
