@@ -188,6 +188,15 @@ def test_a_passage_can_be_anywhere(name: str, models: dict[str, Model], piece: P
     assert max(note[0] for note in inside(long, 0.5, 10.0)) > 8
 
 
+def test_a_gap_can_begin_a_rounding_error_after_a_step(
+    models: dict[str, Model], piece: Performance
+) -> None:
+    performance, start_s = piece.shift(-0.1), float(np.nextafter(1.38, 2))
+    assert performance.notes["onset_s"].min() == 0
+    (filled,) = models["notes"].fill(performance, start_s, 2.0, candidates=1, seed=2)
+    assert outside(filled, start_s, 2.0) == outside(performance, start_s, 2.0)
+
+
 def test_a_new_passage_of_other_length_moves_what_follows(
     models: dict[str, Model], piece: Performance
 ) -> None:

@@ -288,7 +288,7 @@ def _at(item: Timed, step: int) -> Timed:
 def _context(past: Performance, start_s: float, v: Vocabulary) -> Gap:
     """Return a gap that knows what is before it: the grid has a step where it begins."""
     begin = math.ceil(start_s * v.steps_per_second)
-    ids = v.encode(past.shift(begin / v.steps_per_second - start_s))
+    ids = v.encode(past.shift(max(0.0, begin / v.steps_per_second - start_s)))
     happening = np.flatnonzero((v.kinds[ids] != END) & (v.kinds[ids] != TIME_SHIFT))
     ids = ids[: int(happening[-1]) + 1 if len(happening) else 0]
     at = grid_steps(ids, v)
