@@ -197,6 +197,19 @@ def test_a_gap_can_begin_a_rounding_error_after_a_step(
     assert outside(filled, start_s, 2.0) == outside(performance, start_s, 2.0)
 
 
+@pytest.mark.parametrize("length_s", [0.7, 1.1, 1.3, 2.3, 3.7])
+def test_what_follows_at_once_follows_at_once_after_another_length(
+    length_s: float, models: dict[str, Model], piece: Performance
+) -> None:
+    for end_s in piece.controls["time_s"][16:20].tolist() + piece.notes["onset_s"][20:30].tolist():
+        passage = filling.passage_of(piece, 1.13, end_s, seconds=length_s)
+        for times_s in (passage.after["onset_s"], passage.controls["time_s"]):
+            there = times_s[times_s > 1.13 + length_s - 1e-9]
+            assert (there >= passage.end_s).all()
+    (filled,) = models["notes"].fill(piece, 1.13, end_s, seconds=length_s, candidates=1, seed=2)
+    assert len(outside(filled, 1.13, 1.13 + length_s)) == len(outside(piece, 1.13, end_s))
+
+
 def test_a_new_passage_of_other_length_moves_what_follows(
     models: dict[str, Model], piece: Performance
 ) -> None:

@@ -146,18 +146,22 @@ def passage_of(
     staying = inside & (np.zeros(len(notes), bool) if kept is None else kept)
     after, gone = notes[onset_s >= end_s].copy(), notes[inside & ~staying].copy()
     moved_s = length_s - (end_s - start_s)
+    until_s = start_s + length_s if moved_s else end_s
     if moved_s:
         bound = inside if rhythm else staying
-        if (onset_s[bound] >= start_s + length_s).any():
+        if (onset_s[bound] >= until_s).any():
             what = "the rhythm" if rhythm else "all of the kept notes"
             raise GenerationError(f"{length_s:g} s do not hold {what}: leave out seconds")
         for times_s in (after["onset_s"], after["offset_s"], gone["offset_s"]):
             times_s += moved_s
+        after["onset_s"] = np.maximum(after["onset_s"], until_s)  # not a rounding error before
         time_s = controls["time_s"]
-        controls = controls[(time_s < min(end_s, start_s + length_s)) | (time_s >= end_s)]
-        controls["time_s"][controls["time_s"] >= end_s] += moved_s
+        controls = controls[(time_s < min(end_s, until_s)) | (time_s >= end_s)]
+        time_s = controls["time_s"]
+        later = time_s >= end_s
+        time_s[later] = np.maximum(time_s[later] + moved_s, until_s)
     before, stay = notes[onset_s < start_s], notes[staying]
-    return Passage(start_s, start_s + length_s, before, stay, gone, after, controls, rhythm)
+    return Passage(start_s, until_s, before, stay, gone, after, controls, rhythm)
 
 
 def fill(
