@@ -249,8 +249,9 @@ def _write(
         for path in outputs:
             check_writable(path)
     model = load(model_name)
+    label = click.get_current_context().info_name or what
     seed = secrets.randbelow(2**31) if seed is None else seed
-    with counted(Console(sys.stderr), "candidates", "fill") as tell:
+    with counted(Console(sys.stderr), "candidates", label) as tell:
         played = play(
             model, count=count, seed=seed, candidates=candidates, progress=tell, **settings
         )
