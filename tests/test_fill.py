@@ -373,6 +373,7 @@ def test_a_variation_by_the_command(tmp_path: Path) -> None:
         ("--from 1 --to 3 --keep 'track 4'", 1, "song.mid: the piano has no notes on track 4"),
         ("--from 1 --to 3 --keep 'above C8'", 2, "finds nothing to keep"),
         ("--from 1 --to 3 --amount 0.3", 2, "No such option"),
+        ("--from 1 --to 3 --count 2 --temperature 0", 2, "the same file each time"),
     ],
 )
 def test_bad_input_of_the_command_is_one_line(

@@ -28,7 +28,7 @@ __all__ = ["FOLLOW_GUIDANCE", "FOLLOW_S", "STRONGEST", "Options", "Settings"]
 FOLLOW_GUIDANCE, FOLLOW_S = 3.0, 4.0
 """Guidance after a change of what is requested, and for how many seconds."""
 
-STRONGEST = 1000.0
+STRONGEST = 1000
 """The most that guidance and returns can be: far more is infinite to a network."""
 
 _WHOLE = ("top_k", "lowest_pitch", "highest_pitch", "polyphony")
