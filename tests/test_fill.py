@@ -152,6 +152,21 @@ def test_choosing_makes_what_follows_likelier(models: dict[str, Model], piece: P
     assert nats(24) < nats(1)
 
 
+def test_as_many_candidates_are_told_as_are_asked_for(
+    models: dict[str, Model], piece: Performance
+) -> None:
+    told: list[tuple[float, float]] = []
+
+    def tell(done: float, total: float) -> None:
+        told.append((done, total))
+
+    models["notes"].fill(piece, 0.5, 10.0, candidates=2, seed=2, progress=tell)
+    assert {done for done, _ in told} == {0, 2}
+    told.clear()
+    models["notes"].vary(piece, 0, 12, amount=0.3, candidates=2, seed=2, progress=tell)
+    assert max(told) == told[-1] == (2, 2)
+
+
 def test_the_same_seed_fills_the_same(models: dict[str, Model], piece: Performance) -> None:
     model = models["seed"]
     first, second = model.fill(piece, BEGIN, END, candidates=2, count=2, seed=8)
@@ -171,6 +186,28 @@ def test_a_passage_can_be_anywhere(name: str, models: dict[str, Model], piece: P
     (long,) = model.fill(piece, 0.5, 10.0, candidates=1, seed=2)
     assert outside(long, 0.5, 10.0) == outside(piece, 0.5, 10.0)
     assert max(note[0] for note in inside(long, 0.5, 10.0)) > 8
+
+
+def test_a_gap_can_begin_a_rounding_error_after_a_step(
+    models: dict[str, Model], piece: Performance
+) -> None:
+    performance, start_s = piece.shift(-0.1), float(np.nextafter(1.38, 2))
+    assert performance.notes["onset_s"].min() == 0
+    (filled,) = models["notes"].fill(performance, start_s, 2.0, candidates=1, seed=2)
+    assert outside(filled, start_s, 2.0) == outside(performance, start_s, 2.0)
+
+
+@pytest.mark.parametrize("length_s", [0.7, 1.1, 1.3, 2.3, 3.7])
+def test_what_follows_at_once_follows_at_once_after_another_length(
+    length_s: float, models: dict[str, Model], piece: Performance
+) -> None:
+    for end_s in piece.controls["time_s"][16:20].tolist() + piece.notes["onset_s"][20:30].tolist():
+        passage = filling.passage_of(piece, 1.13, end_s, seconds=length_s)
+        for times_s in (passage.after["onset_s"], passage.controls["time_s"]):
+            there = times_s[times_s > 1.13 + length_s - 1e-9]
+            assert (there >= passage.end_s).all()
+    (filled,) = models["notes"].fill(piece, 1.13, end_s, seconds=length_s, candidates=1, seed=2)
+    assert len(outside(filled, 1.13, 1.13 + length_s)) == len(outside(piece, 1.13, end_s))
 
 
 def test_a_new_passage_of_other_length_moves_what_follows(
@@ -336,6 +373,7 @@ def test_a_variation_by_the_command(tmp_path: Path) -> None:
         ("--from 1 --to 3 --keep 'track 4'", 1, "song.mid: the piano has no notes on track 4"),
         ("--from 1 --to 3 --keep 'above C8'", 2, "finds nothing to keep"),
         ("--from 1 --to 3 --amount 0.3", 2, "No such option"),
+        ("--from 1 --to 3 --count 2 --temperature 0", 2, "the same file each time"),
     ],
 )
 def test_bad_input_of_the_command_is_one_line(

@@ -344,6 +344,16 @@ def test_rows_are_drawn_as_each_would_be_alone(sampling):
     assert allowed[np.arange(64), together].all()
 
 
+@pytest.mark.parametrize("temperature", [0.3, 1.0, 1e6])
+def test_one_is_chosen_as_in_a_row_where_nothing_allowed_of_a_kind_is_possible(temperature):
+    sampling, rng = Sampling(temperature, kinds=(20, 30)), np.random.default_rng(0)
+    for share in rng.random(50).tolist():
+        logits, allowed = rng.normal(size=50).astype(np.float32), rng.random(50) < 0.3
+        logits[:20][allowed[:20]] = -np.inf
+        chosen = int(sampling.choose(logits, share, allowed))
+        assert sampling.choose_one(logits, share, allowed) == chosen
+
+
 def test_a_seed_gives_its_numbers_whatever_else_is_drawn():
     # The first numbers of Philox-4x64 with the key 7: a counter, and no hidden state.
     bits = np.random.Philox(key=7).random_raw(3)

@@ -68,8 +68,8 @@ BOUNDS = [
     ("density", (0, 1e300), (np.nextafter(0, -1), math.inf, math.nan)),
     ("loudness", (1, 127), (np.nextafter(1, 0), np.nextafter(127, 128), math.nan)),
     ("onset_rate", (0, 1e300), (np.nextafter(0, -1), math.inf, math.nan)),
-    ("guidance", (0, 1e300), (np.nextafter(0, -1), math.inf, math.nan)),
-    ("returns", (0, 1e300), (np.nextafter(0, -1), math.inf, math.nan)),
+    ("guidance", (0, 1000), (np.nextafter(0, -1), np.nextafter(1000, 1001), math.nan)),
+    ("returns", (0, 1000), (np.nextafter(0, -1), np.nextafter(1000, 1001), math.nan)),
 ]
 
 

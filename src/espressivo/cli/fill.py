@@ -109,6 +109,7 @@ def fill(
     Nothing else in the file changes: no message outside the passage, and of the passage only the
     notes and the sustain pedal of the piano.
     """
+    _check_differ(others["temperature"] == 0, others["count"])
     kept_track = None if keep is None else _TRACK.fullmatch(keep.strip())
     if kept_track is not None and tracks:
         tracks = (*tracks, int(kept_track[1]))
@@ -157,6 +158,7 @@ def vary(
 
     Most of its notes stay note for note, and so does all the rest of the file; see `fill`.
     """
+    _check_differ(amount == 0 or (amount == 1 and others["temperature"] == 0), others["count"])
     passage = _opened(file, start, end, tracks, channel)
 
     def play(model: Model, **arguments: Any) -> list[Performance]:
@@ -165,6 +167,12 @@ def vary(
         )
 
     _write(passage, play, None, "Varied", **others)
+
+
+def _check_differ(certain: bool, count: int) -> None:
+    """Refuse several files that would be the same."""
+    if certain and count > 1:
+        raise click.UsageError("--count makes the same file each time: nothing is drawn")
 
 
 @dataclass(frozen=True)
@@ -249,8 +257,9 @@ def _write(
         for path in outputs:
             check_writable(path)
     model = load(model_name)
+    label = click.get_current_context().info_name or what
     seed = secrets.randbelow(2**31) if seed is None else seed
-    with counted(Console(sys.stderr), "candidates", "fill") as tell:
+    with counted(Console(sys.stderr), "candidates", label) as tell:
         played = play(
             model, count=count, seed=seed, candidates=candidates, progress=tell, **settings
         )

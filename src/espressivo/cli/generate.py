@@ -39,6 +39,7 @@ from espressivo.play import (
     ENDINGS,
     FOLLOW_GUIDANCE,
     FOLLOW_S,
+    STRONGEST,
     Model,
     Options,
     Settings,
@@ -162,13 +163,13 @@ Take = tuple[int, Arguments, Performance]
 )
 @click.option(
     "--guidance",
-    type=Between(0),
+    type=Between(0, STRONGEST),
     help="How strongly what is asked counts: 1 as learned, 2 or 3 for more. By default 1, and "
     f"{FOLLOW_GUIDANCE:g} for {FOLLOW_S:g} s after a change by --at.",
 )
 @click.option(
     "--returns",
-    type=Between(0),
+    type=Between(0, STRONGEST),
     default=1.0,
     help="How strongly music comes back that was there before: 1 as learned, 0 hardly.",
 )

@@ -284,6 +284,8 @@ class Pointers:
     def memory(self) -> NDArray[np.float32]:
         """All that is remembered, shape (notes + 1, 4); setting it brings that moment back.
 
+        But not a passage that it is led through: `lead` has to be called again.
+
         A row for each note: its step, counted from now, and the numbers of its ids of pitch,
         velocity and duration. The last one holds those of the event so far, -1 for none yet.
         """

@@ -381,7 +381,8 @@ class State:
     def memory(self) -> dict[str, NDArray[np.float32]]:
         """Everything remembered, as copies: ``state_0``, perhaps more, and ``logits``.
 
-        A model that reads pointers has ``pointers`` too, see `espressivo.codes.Pointers`.
+        A model that reads pointers has ``pointers`` too, see `espressivo.codes.Pointers`: without
+        a passage that they are led through.
 
         ``numpy.savez(path, **state.memory)`` keeps it; setting it brings a state of the same
         model back to that moment. `ModelError` if names, shapes or types do not fit.

@@ -182,8 +182,8 @@ class Sampling:
 
     def _quick_one(self, x: _Floats, share: float, allowed: NDArray[np.bool_]) -> int | None:
         """Find a kind, then an id of it, where exponentials serve; None if they would underflow."""
-        largest = x[x.argmax()]  # faster than max() for so few
-        if not math.isfinite(largest):
+        largest, smallest = x[x.argmax()], x[x.argmin()]  # faster than max() for so few
+        if not (math.isfinite(largest) and math.isfinite(smallest)):  # a kind may be impossible
             return None
         x -= largest
         p = self._exponentials(x, self.temperature)

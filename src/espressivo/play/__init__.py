@@ -40,6 +40,7 @@ from espressivo.play.provenance import (
 from espressivo.play.settings import (
     FOLLOW_GUIDANCE,
     FOLLOW_S,
+    STRONGEST,
     Options,
     Settings,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "FOLLOW_GUIDANCE",
     "FOLLOW_S",
     "LONGEST_REST_S",
+    "STRONGEST",
     "Changes",
     "Keep",
     "Model",

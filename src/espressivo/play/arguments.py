@@ -157,7 +157,7 @@ def counting(progress: ProgressCallback | None, total: int) -> Callable[[int], N
         nonlocal done
         done += count
         if progress is not None:
-            progress(done, total)
+            progress(min(done, total), total)
 
     more(0)
     return more

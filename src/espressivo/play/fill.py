@@ -63,6 +63,10 @@ Told = Callable[[int], object]
 """Is told how many more candidates have been weighed."""
 
 
+def _untold(_: int) -> None:
+    """Do nothing with what is told."""
+
+
 @dataclass(frozen=True, eq=False)
 class Passage:
     """A passage and what is around it, as it will be: what follows has been moved already.
@@ -142,18 +146,22 @@ def passage_of(
     staying = inside & (np.zeros(len(notes), bool) if kept is None else kept)
     after, gone = notes[onset_s >= end_s].copy(), notes[inside & ~staying].copy()
     moved_s = length_s - (end_s - start_s)
+    until_s = start_s + length_s if moved_s else end_s
     if moved_s:
         bound = inside if rhythm else staying
-        if (onset_s[bound] >= start_s + length_s).any():
+        if (onset_s[bound] >= until_s).any():
             what = "the rhythm" if rhythm else "all of the kept notes"
             raise GenerationError(f"{length_s:g} s do not hold {what}: leave out seconds")
         for times_s in (after["onset_s"], after["offset_s"], gone["offset_s"]):
             times_s += moved_s
+        after["onset_s"] = np.maximum(after["onset_s"], until_s)  # not a rounding error before
         time_s = controls["time_s"]
-        controls = controls[(time_s < min(end_s, start_s + length_s)) | (time_s >= end_s)]
-        controls["time_s"][controls["time_s"] >= end_s] += moved_s
+        controls = controls[(time_s < min(end_s, until_s)) | (time_s >= end_s)]
+        time_s = controls["time_s"]
+        later = time_s >= end_s
+        time_s[later] = np.maximum(time_s[later] + moved_s, until_s)
     before, stay = notes[onset_s < start_s], notes[staying]
-    return Passage(start_s, start_s + length_s, before, stay, gone, after, controls, rhythm)
+    return Passage(start_s, until_s, before, stay, gone, after, controls, rhythm)
 
 
 def fill(
@@ -163,7 +171,7 @@ def fill(
     settings: Settings,
     seed: int,
     candidates: int = CANDIDATES,
-    told: Told = lambda _: None,
+    told: Told = _untold,
 ) -> Performance:
     """Return the whole piece with the passage invented anew; see `espressivo.play.Model.fill`."""
     rate = engine.vocabulary.steps_per_second
@@ -182,8 +190,9 @@ def fill(
         gap = _gap(engine, passage, new, moves, start_s, end_s, last)
         around = _around(passage, start_s, end_s)
         weighed = candidates if last and gap.after else 1
-        chosen = _chosen(engine, gap, settings, seed + number, weighed, around, told)
-        told(candidates - weighed if last else 0)
+        tell = told if last else _untold
+        chosen = _chosen(engine, gap, settings, seed + number, weighed, around, tell)
+        tell(candidates - weighed)
         notes = heard(chosen.items, engine.vocabulary).notes.copy()
         for field in ("onset_s", "offset_s"):
             notes[field] += start_s
@@ -283,7 +292,7 @@ def _at(item: Timed, step: int) -> Timed:
 def _context(past: Performance, start_s: float, v: Vocabulary) -> Gap:
     """Return a gap that knows what is before it: the grid has a step where it begins."""
     begin = math.ceil(start_s * v.steps_per_second)
-    ids = v.encode(past.shift(begin / v.steps_per_second - start_s))
+    ids = v.encode(past.shift(max(0.0, begin / v.steps_per_second - start_s)))
     happening = np.flatnonzero((v.kinds[ids] != END) & (v.kinds[ids] != TIME_SHIFT))
     ids = ids[: int(happening[-1]) + 1 if len(happening) else 0]
     at = grid_steps(ids, v)

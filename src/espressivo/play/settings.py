@@ -23,10 +23,13 @@ from espressivo.engine import Sampling
 from espressivo.errors import GenerationError
 from espressivo.numeric import Range, fields_within, plain
 
-__all__ = ["FOLLOW_GUIDANCE", "FOLLOW_S", "Options", "Settings"]
+__all__ = ["FOLLOW_GUIDANCE", "FOLLOW_S", "STRONGEST", "Options", "Settings"]
 
 FOLLOW_GUIDANCE, FOLLOW_S = 3.0, 4.0
 """Guidance after a change of what is requested, and for how many seconds."""
+
+STRONGEST = 1000
+"""The most that guidance and returns can be: far more is infinite to a network."""
 
 _WHOLE = ("top_k", "lowest_pitch", "highest_pitch", "polyphony")
 _REAL = (
@@ -50,8 +53,8 @@ _REAL = (
 )
 
 _RANGES: dict[str, Range] = {
-    "guidance": {"least": 0, "optional": True},
-    "returns": {"least": 0},
+    "guidance": {"least": 0, "most": STRONGEST, "optional": True},
+    "returns": {"least": 0, "most": STRONGEST},
     "polyphony": {"least": 1, "whole": True, "optional": True},
     "longest_note_s": {"above": 0, "optional": True},
     "longest_rest_s": {"above": 0, "optional": True},
@@ -127,13 +130,13 @@ class Settings:
         What is requested of the music; see `Controls`. Only some models support them. In a pitch
         class whose weight is 0 no note begins: that is a rule.
     guidance : float, optional
-        How strongly the model follows what is requested: 1 as it has learned, more for more, and 0
-        not at all (Ho & Salimans 2021, "Classifier-Free Diffusion Guidance"). Anything but 1
-        takes twice the time. By default 1, but `FOLLOW_GUIDANCE` for `FOLLOW_S` after what is
-        requested has changed on the way, so that the music follows soon.
+        How strongly the model follows what is requested: 1 as it has learned, more for more (up to
+        `STRONGEST`), and 0 not at all (Ho & Salimans 2021, "Classifier-Free Diffusion Guidance").
+        Anything but 1 takes twice the time. By default 1, but `FOLLOW_GUIDANCE` for `FOLLOW_S`
+        after what is requested has changed on the way, so that the music follows soon.
     returns : float
         How strongly music comes back that was there before: 1 as the model has learned, more for
-        more, and 0 not by its pointers. Only some models have any.
+        more (up to `STRONGEST`), and 0 not by its pointers. Only some models have any.
 
     Raises
     ------
