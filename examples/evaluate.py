@@ -8,5 +8,6 @@ from espressivo.evaluation import evaluate
 if __name__ == "__main__":  # evaluation may use several processes
     report = evaluate("espressivo", [Path(sys.argv[1])], first_events=200)
     print(
-        report.likelihood.per_note.text(3), "nats a note; with six pieces or more, a 95 % interval"
+        report.likelihood.per_note.text(3),
+        "nats a note (and its 95 % interval, if there are enough pieces)",
     )
