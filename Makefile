@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: help setup demo page wheel dist test test-all test-web types-web lint bench report samples clean
+.PHONY: help setup demo page wheel dist docs test test-all test-web types-web lint bench report samples clean
 
 help:
 	@echo "make demo      play: a performance by the bundled model, as MIDI, sound and picture, in demo/"
@@ -11,6 +11,7 @@ help:
 	@echo "make wheel     the package with that engine, in dist/"
 	@echo "make dist      wheel and sdist as they are released: built twice, compared and checked"
 	@echo "make test      the quick tests; make test-all also the slow ones (ESPRESSIVO_DATA=...)"
+	@echo "make docs      the documentation as a site, in build/site"
 	@echo "make lint      ruff, mypy, and the types of the page's modules"
 	@echo "make bench     the benchmarks against other packages (ESPRESSIVO_DATA=...)"
 	@echo "make report    docs/evaluation: all measures of all models, and how long it took (ESPRESSIVO_DATA=...)"
@@ -96,6 +97,12 @@ dist: page $(VENV)/.developer
 	for file in dist/*; do cmp "$$file" "build/again/$${file##*/}" || exit 1; done
 	$(BIN)/twine check --strict dist/*
 	$(BIN)/check-wheel-contents dist/*.whl
+
+# Without a warning: a link inside that leads nowhere is one.
+docs: $(VENV)/.player
+	$(PIP) --editable '.[docs]'
+	$(BIN)/python -m sphinx -q -W --keep-going -c docs . build/site
+	@echo "build/site/docs/index.html"
 
 lint: $(VENV)/.developer types-web
 	$(BIN)/ruff format --check .

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 
+import espressivo
 from espressivo.live import ports
 
 ROOT = Path(__file__).parents[1]
@@ -35,6 +36,23 @@ def test_the_readme_of_an_index_links_nothing_that_is_not_there(pyproject: dict[
     left = re.findall(r"\]\(([^)]+)\)", readme)
     assert left == [link for link in links if link.startswith("https://")] != links
     assert "in docs/samples.*" in readme  # the words of a link stay
+
+
+def test_the_same_pythons_are_named_tried_and_asked_for(pyproject: dict[str, Any]) -> None:
+    said = re.findall(r"Python :: (3\.\d+)'", str(pyproject["project"]["classifiers"]))
+    workflow = (ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8")
+    asked = (ROOT / "tools" / "wheels.py").read_text(encoding="utf-8")
+    pattern = r"^ *{}[\[(](.*)[\])]$"
+    for text, name in ((workflow, "python: "), (asked, "PYTHONS = ")):
+        found = re.search(pattern.format(name), text, re.MULTILINE)
+        assert found is not None and re.findall(r"3\.\d+", found[1]) == said
+    assert pyproject["project"]["requires-python"] == f">={said[0]}"
+
+
+def test_a_release_is_one_version(pyproject: dict[str, Any]) -> None:
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {espressivo.__version__}\n" in citation
+    assert pyproject["project"]["version"] == espressivo.__version__
 
 
 def test_live_is_installed_where_its_wheels_are(pyproject: dict[str, Any]) -> None:

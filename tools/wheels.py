@@ -1,6 +1,6 @@
 """Ask the package index whether all that espressivo needs has wheels, for each Python and system.
 
-    python tools/wheels.py                       # every extra but dev and peers
+    python tools/wheels.py                       # every extra but dev, docs and peers
     python tools/wheels.py --extra live --python 3.14
 
 Nothing is installed. pip looks one requirement up at a time by ``--dry-run --only-binary=:all:``,
@@ -46,9 +46,9 @@ MARKERS = {
         "platform_machine": "AMD64",
     },
 }
-PLATFORMS = {
-    "linux": ("manylinux2014_x86_64", "manylinux_2_28_x86_64"),
-    "macos": ("macosx_11_0_arm64", "macosx_12_0_arm64", "macosx_14_0_arm64"),
+PLATFORMS = {  # pip knows older macOS of itself, and of Linux only the names without underscores
+    "linux": ("manylinux2014_x86_64", *(f"manylinux_2_{n}_x86_64" for n in range(17, 29))),
+    "macos": ("macosx_14_0_arm64",),
     "windows": ("win_amd64",),
 }
 
@@ -122,7 +122,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     extras = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]["optional-dependencies"]
-    usual = sorted(extras.keys() - {"dev", "peers"})
+    usual = sorted(extras.keys() - {"dev", "docs", "peers"})
     parser.add_argument("--extra", action="append", choices=sorted(extras))
     parser.add_argument("--python", action="append", choices=PYTHONS)
     parser.add_argument("--system", action="append", choices=sorted(PLATFORMS))
@@ -134,7 +134,9 @@ def main() -> None:
             without = missing(requirements, python, system)
             failed |= bool(without)
             print(
-                f"{python} {system:8}", f"missing: {', '.join(without)}" if without else "all there"
+                f"{python} {system:8}",
+                f"missing: {', '.join(without)}" if without else "all there",
+                flush=True,
             )
     sys.exit(failed)
 

@@ -1,0 +1,48 @@
+"""Every file of examples/ runs, and says and leaves what it should."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+from espressivo import Performance
+from espressivo.play import chords
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+CASES = {  # arguments, files that are left, and words of the output
+    "play": ([], ["piece.mid", "piece.wav"], "notes in"),
+    "continue": (["mine.mid"], ["continued.mid"], "s of yours"),
+    "steer": (["2"], [], "note_on"),
+    "batch": ([], ["take-1.mid", "take-4.mid"], "nats an event"),
+    "evaluate": (["recordings"], [], "nats a note"),
+    "provenance": ([], ["made.mid"], "'seconds': 10}: the same"),
+}
+SLOW = {"batch", "evaluate", "play", "provenance", "steer"}
+
+
+def test_every_example_is_tried() -> None:
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == CASES.keys()
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in CASES]
+)
+def test_an_example_runs(
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments, files, words = CASES[name]
+    monkeypatch.chdir(tmp_path)
+    song = chords("C Am F G7 C F G7 C")
+    song.write("mine.mid")
+    Path("recordings").mkdir()
+    for number in range(2):
+        Performance.join([song, song.transpose(number)]).write(f"recordings/{number}.mid")
+    monkeypatch.setattr("sys.argv", [f"{name}.py", *arguments])
+    runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
+    assert words in capsys.readouterr().out
+    assert [file for file in files if not Path(file).exists()] == []
