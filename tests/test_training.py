@@ -699,6 +699,7 @@ def test_settings_say_all_that_is_wrong_at_once() -> None:
         TrainingConfig(rounds=0, optimizer="sgd", decay=2)
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_network(dataset: Dataset, tmp_path: Path) -> None:
     options = "--network delta --pattern da --hidden 8 --optimizer muon --batch 2 --window 16"
     options += " --carry --rounds 2 --validate-every 20 --precision 32-true --accelerator cpu"

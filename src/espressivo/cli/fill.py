@@ -79,8 +79,8 @@ def _shared(command: _Command) -> _Command:
     cls=Example,
     epilog="""
     espressivo fill mine.mid --from 1.5 --to 3.5 -o filled.mid
-    espressivo fill mine.mid --from 1:2 --to 2:1 --keep left --count 3 -o filled.mid
-    espressivo fill mine.mid --from 1.5 --to 2.5 --seconds 4 --key "A minor" -o longer.mid
+    espressivo fill mine.mid --from 1:2 --to 2:1 --keep left --count 3 -o new.mid
+    espressivo fill mine.mid --from 1.5 --to 2.5 --seconds 4 --key Am -o longer.mid
     """,
 )
 @_shared
