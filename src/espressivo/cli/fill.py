@@ -80,7 +80,7 @@ def _shared(command: _Command) -> _Command:
     epilog="""
     espressivo fill mine.mid --from 1.5 --to 3.5 -o filled.mid
     espressivo fill mine.mid --from 1:2 --to 2:1 --keep left --count 3 -o new.mid
-    espressivo fill mine.mid --from 1.5 --to 2.5 --seconds 4 --key Am -o longer.mid
+    espressivo fill mine.mid --from 1.5 --to 2.5 --seconds 4 --key Am -o new.mid
     """,
 )
 @_shared
