@@ -115,10 +115,15 @@ class Engine:
         """Pickle the content of the model file; a session cannot be."""
         return _engine, self._made_of
 
+    @property
+    def content(self) -> bytes:
+        """The model file."""
+        return self._made_of[0]
+
     @functools.cached_property
     def sha256(self) -> str:
         """SHA-256 of the model file, 64 hexadecimal digits."""
-        return hashlib.sha256(self._made_of[0]).hexdigest()
+        return hashlib.sha256(self.content).hexdigest()
 
     def initial_state(self, rows: int = 1) -> Arrays:
         """Return the state before any id: zeros."""

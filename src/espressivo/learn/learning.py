@@ -1,0 +1,238 @@
+"""Learning: the network of a model goes on learning from recordings.
+
+They are prepared, learned from until what is held out is no longer predicted better, and what has
+come of it is measured on that, and written only if it is better.
+
+All work is done in a folder beside the output, with a dataset and a run in it, from which a second
+call goes on where the first was stopped. It is removed when the work is done.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from espressivo.codes import Vocabulary
+from espressivo.data import Augmentation, Cut, Dataset, find_files, prepare
+from espressivo.engine import Engine
+from espressivo.errors import DataError, TrainingError
+from espressivo.export import export, read_back
+from espressivo.files import check_writable, replacing
+from espressivo.learn.figures import Gain, compared
+from espressivo.networks import NetworkConfig
+from espressivo.play import DEFAULT_MODEL, load
+from espressivo.progress import Progress, Silent
+from espressivo.training import Outcome, TrainingConfig, load_network, train
+
+__all__ = ["Learned", "learn"]
+
+_PIANO = range(8)  # programs
+_LEAST_S, _LEAST_NOTES = 60.0, 200  # of all pieces together
+_FRACTIONS = (0.85, 0.15, 0.0)
+_FEW_FILES = 64  # that are read faster than processes start
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What was learned, and how well.
+
+    Parameters
+    ----------
+    pieces : int
+        Files that were learned from, or whose ends were held out.
+    minutes : float
+        Of playing, all together.
+    updates : int
+        Of the weights that were kept.
+    ended : str
+        Why learning ended; ``stopped by ...`` if it was interrupted, and can go on.
+    held_out : Gain or None
+        Figures before and after; None if it was interrupted. What was held out has also decided
+        when to stop, so that they may be slightly too good.
+    """
+
+    pieces: int
+    minutes: float
+    updates: int
+    ended: str
+    held_out: Gain | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain values, for JSON."""
+        return {**asdict(self), "held_out": self.held_out and self.held_out.to_dict()}
+
+
+def learn(
+    sources: Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str],
+    *,
+    model: str | os.PathLike[str] = DEFAULT_MODEL,
+    name: str | None = None,
+    max_time_s: float | None = None,
+    rounds: float = 30.0,
+    seed: int = 0,
+    accelerator: str = "auto",
+    progress: Progress | None = None,
+) -> Learned:
+    """Make a model that plays like some recordings.
+
+    Parameters
+    ----------
+    sources : sequence of paths
+        MIDI files, and folders of such. Only notes for piano (programs 0 to 7) are learned from.
+        Whole compositions are held out, or of a single one the last fifth.
+    output : path
+        The model file to write. Work is done in the folder beside it whose name ends in
+        ``.learning`` instead, which stays if the work is stopped: the same call then goes on.
+    model : str or path
+        The model to begin from: one that comes with the package, or a model file.
+    name : str, optional
+        Of the new model; the output's by default.
+    max_time_s : float, optional
+        Seconds that learning may take, with what was done before it was stopped.
+    rounds : float
+        Passes over the pieces at most, if no time is given.
+    seed : int
+    accelerator : str
+        As `lightning.fabric.Fabric` takes it.
+    progress : Progress, optional
+
+    Returns
+    -------
+    Learned
+
+    Raises
+    ------
+    DataError
+        If there is no file, or less than a minute of playing or 200 notes.
+    ModelError
+        If the model to begin from cannot be used.
+    TrainingError
+        If nothing was gained: then nothing is written. Or if the folder holds work on other pieces
+        or from another model.
+    OSError
+        If something cannot be written. What was learned until then stays in the folder.
+    """
+    progress = progress or Silent()
+    output = Path(output)
+    check_writable(output)
+    folder = output.with_name(f"{output.stem}.learning")
+    began_as = load(model).engine
+    start = read_back(began_as)
+    dataset = _prepared(sources, folder / "dataset", start.vocabulary, progress)
+    _begin(folder, {"model": began_as.sha256, "dataset": dataset.sha256, "seed": seed})
+    outcome = train(
+        dataset,
+        folder / "run",
+        _config(start.network.config, rounds, max_time_s, seed),
+        resume=(folder / "run" / "last.ckpt").exists(),
+        start=start,
+        accelerator=accelerator,
+        devices=1,
+        progress=progress,
+    )
+    learned = _learned(dataset, outcome, None)
+    if outcome.ended.startswith("stopped by"):
+        return learned
+    network, _ = load_network(folder / "run" / "best.ckpt")
+    card = {key: began_as.card[key] for key in _INHERITED if key in began_as.card}
+    card["name"] = name or output.stem
+    tried = folder / "tried.onnx"
+    export(network, start.vocabulary, tried, card=card)
+    gain = compared(began_as, Engine(tried), dataset, progress)
+    if gain.gain.value <= 0:
+        shutil.rmtree(folder)
+        raise TrainingError(
+            f"{output}: is not written, as nothing was gained: {gain.before.value:.3f} nats a note "
+            f"before and {gain.after.value:.3f} after, on what was held out: give more playing"
+        )
+    learned = dataclasses.replace(learned, held_out=gain)
+    said = f"{card['trained_on']}; then {learned.pieces} pieces by whoever made this model"
+    card |= {"trained_on": said, "began_as": began_as.card["name"], "learned": learned.to_dict()}
+    export(network, start.vocabulary, output, card=card)
+    shutil.rmtree(folder)
+    return learned
+
+
+_INHERITED = ("licence", "trained_on", "not_learned")
+
+
+def _prepared(
+    sources: Sequence[str | os.PathLike[str]], out: Path, v: Vocabulary, progress: Progress
+) -> Dataset:
+    """Prepare the recordings; `DataError` if they are too few to learn from."""
+    named = ", ".join(map(str, sources))
+    few = len(find_files(sources)) <= _FEW_FILES
+    executor = ThreadPoolExecutor(1) if few else None
+    manifest = prepare(
+        sources,
+        out,
+        vocabulary=v,
+        fractions=_FRACTIONS,
+        programs=_PIANO,
+        executor=executor,
+        progress=progress,
+    )
+    if not manifest.kept:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in manifest.dropped.items())
+        raise DataError(f"{named}: there is nothing for piano to learn from ({reasons})")
+    dataset = Dataset(out)
+    seconds = sum(piece.seconds for piece in dataset.pieces)
+    notes = sum(piece.notes for piece in dataset.pieces)
+    if seconds < _LEAST_S or notes < _LEAST_NOTES:
+        raise DataError(
+            f"{named}: {seconds:.0f} seconds of piano with {notes} notes are too little to learn "
+            "from: give a minute at least, better ten"
+        )
+    if not manifest.splits["validation"].pieces:
+        raise DataError(
+            f"{named}: short files of one composition leave nothing to hold out: give other pieces "
+            "too, or a file of half a minute"
+        )
+    return dataset
+
+
+def _begin(folder: Path, begun: dict[str, Any]) -> None:
+    """Note what a run is of; `TrainingError` if there is one of something else."""
+    path = folder / "begun.json"
+    content = json.dumps(begun)
+    if not (folder / "run").exists():
+        with replacing(path) as temporary:
+            temporary.write_text(content, encoding="utf-8")
+    elif not path.exists() or path.read_text(encoding="utf-8") != content:
+        raise TrainingError(
+            f"{folder}: holds work on other pieces, from another model or with another seed: "
+            "remove it to begin anew, or name another output"
+        )
+
+
+def _config(
+    network: NetworkConfig, rounds: float, max_time_s: float | None, seed: int
+) -> TrainingConfig:
+    return TrainingConfig(
+        network=dataclasses.replace(network, dropout=0.1),
+        cut=Cut(8, 128 if network.notewise else 512, carried=True, jump=0.25),
+        augmentation=Augmentation(2, 0.025, 1),
+        rounds=rounds,
+        max_time_s=max_time_s,
+        learning_rate=2e-4,
+        warmup_updates=10,
+        validate_every=25,
+        validation_share=0.5,
+        patience=4,
+        checkpoint_every_s=60,
+        seed=seed,
+    )
+
+
+def _learned(dataset: Dataset, outcome: Outcome, held_out: Gain | None) -> Learned:
+    seconds = sum(piece.seconds for piece in dataset.pieces)
+    pieces = len({piece.path for piece in dataset.pieces})
+    return Learned(pieces, seconds / 60, outcome.best_update, outcome.ended, held_out)
