@@ -17,7 +17,7 @@ from espressivo import Performance
 from espressivo.codes.controls import SIZE
 from espressivo.data.corpus import prepare
 from espressivo.data.dataset import Dataset
-from espressivo.engine import Engine
+from espressivo.engine import Engine, Style, read_styles, write_style
 from espressivo.errors import DataError, ModelError, TrainingError
 from espressivo.export import export, read_back
 from espressivo.learn import learn, learning
@@ -179,11 +179,11 @@ def test_what_was_stopped_goes_on_and_comes_to_the_same(tmp_path: Path, tiny: Pa
     assert stopped.ended == "stopped by SIGINT"
     assert stopped.held_out is None
     assert not output.exists()
-    with pytest.raises(TrainingError, match=r"mine\.learning: holds work on other pieces"):
+    with pytest.raises(TrainingError, match=r"mine\.onnx\.learning: holds work on other pieces"):
         learn([folder / "1.mid"], output, model=tiny, rounds=8)
     resumed = learn([folder], output, model=tiny, rounds=8, accelerator="cpu")
     assert resumed == whole
-    assert not (tmp_path / "mine.learning").exists()
+    assert not (tmp_path / "mine.onnx.learning").exists()
 
 
 def test_nothing_is_written_where_nothing_is_gained(
@@ -200,9 +200,10 @@ def test_nothing_is_written_where_nothing_is_gained(
     with pytest.raises(TrainingError, match="is not written, as nothing was gained"):
         learn([folder], tmp_path / "mine.onnx", model=tiny, rounds=8)
     assert (tmp_path / "mine.onnx").read_bytes() == b"an earlier one"
-    assert not (tmp_path / "mine.learning").exists()
+    assert not (tmp_path / "mine.onnx.learning").exists()
 
 
+@pytest.mark.slow
 def test_a_full_disk_loses_nothing(
     tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,3 +263,60 @@ def with_program(path: Path, status: int, program: int) -> None:
     track = events[:-1] + b"\x00\xff\x2f\x00"
     header = b"MThd" + (6).to_bytes(4, "big") + bytes([0, 0, 0, 1, 0, 96])
     path.write_bytes(header + b"MTrk" + len(track).to_bytes(4, "big") + track)
+
+
+def test_a_style_is_learned_mixed_and_played_in(run, tmp_path: Path, tiny: Path) -> None:
+    recorded(tmp_path / "in", 1)
+    sure = learn([tmp_path / "in"], tmp_path / "mine.style", model=tiny, rounds=8)
+    assert sure.held_out is not None
+    assert sure.held_out.shown
+    assert (tmp_path / "mine.style").stat().st_size < 5000
+    plain = espressivo.load(tiny)
+    styled = espressivo.load(tiny, ["mine.style:0.5", "mine.style:0.5"])
+    whole = espressivo.load(tiny, ["mine.style"])
+    ids = NOTES.encode(played(1))[:400]
+    of_whole = whole.score(ids).sum()
+    assert of_whole > plain.score(ids).sum()
+    assert styled.score(ids).sum() == pytest.approx(of_whole, rel=1e-4)
+    assert espressivo.load(tiny, ["mine.style:0"]).score(ids).sum() == plain.score(ids).sum()
+    assert len({model.engine.sha256 for model in (plain, styled, whole)}) == 3
+
+    made = [
+        run("generate", "--model", tiny, "--notes", 20, "--seed", 1, "-o", f"{n}.mid", *style)
+        for n, style in enumerate(([], ["--style", "mine.style"]))
+    ]
+    assert [status for status, _, _ in made] == [0, 0]
+    assert (tmp_path / "0.mid").read_bytes() != (tmp_path / "1.mid").read_bytes()
+    again = ("generate", "--model", tiny, "--again", "1.mid", "-o", "2.mid")
+    assert run(*again, "--style", "mine.style")[0] == 0
+    assert (tmp_path / "2.mid").read_bytes() == (tmp_path / "1.mid").read_bytes()
+    assert run(*again)[0] != 0
+    status, _, err = run("generate", "--style", "mine.style", "-o", "3.mid")
+    assert (status, err.count("\n")) == (1, 1)
+    assert "style 'mine' is of another model, 'tiny'" in err
+
+
+def test_a_style_survives_its_file_and_a_changed_byte_is_refused(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    memories = rng.normal(size=(2, 3, 4, 4)).astype(np.float16).astype(np.float32)
+    path = tmp_path / "a:1.style"
+    write_style(Style("a", "b", "c" * 64, {"licence": "CC0"}, memories), path)
+    ((style, weight),) = read_styles([f"{path}:-0.5"])
+    assert weight == -0.5
+    assert np.array_equal(style.memories, memories)
+    assert (style.name, style.model, style.card) == ("a", "b", {"licence": "CC0"})
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match="has changed since it was written"):
+        read_styles([f"{path}"])
+    path.write_bytes(b"no style")
+    with pytest.raises(ModelError, match="is no style"):
+        read_styles([f"{path}"])
+
+
+def test_a_network_without_memories_has_no_style(tmp_path: Path) -> None:
+    written(tmp_path / "tiny.onnx", "gru", "int8")
+    played(1).write(tmp_path / "take.mid")
+    with pytest.raises(ModelError, match="no memories that a style could begin"):
+        learn([tmp_path / "take.mid"], tmp_path / "mine.style", model=tmp_path / "tiny.onnx")

@@ -19,7 +19,7 @@ from espressivo.networks import (
     Stack,
     StackConfig,
 )
-from espressivo.play.model import load
+from espressivo.play.loading import load
 from espressivo.play.player import Player, supported_controls
 from espressivo.play.settings import FOLLOW_GUIDANCE, FOLLOW_S, Settings
 from known import CARD

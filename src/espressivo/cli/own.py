@@ -26,11 +26,16 @@ __all__ = ["COMMANDS"]
     epilog="""
     espressivo learn my-playing -o mine.onnx
     espressivo learn my-playing take.mid -o mine.onnx --max-time 01:00:00
+    espressivo learn my-playing -o mine.style
     """,
 )
 @click.argument("sources", type=PATH, nargs=-1, required=True)
 @click.option(
-    "-o", "--output", type=Output(".onnx"), required=True, help="Model file to write (.onnx)."
+    "-o",
+    "--output",
+    type=Output(".onnx", ".style"),
+    required=True,
+    help="File to write: a model (.onnx), or a style of --model (.style).",
 )
 @MODEL
 @click.option("--name", help="Name of the new model; the output's if not given.")
@@ -56,6 +61,9 @@ def learn(
     on learning until what was held out, whole compositions or the end of the only one, is no
     longer predicted better, or the time is up. The new model says how much better it predicts that
     than before; if it does not, nothing is written.
+
+    A style is 0.2 MB instead of a whole model, for --style of generate, live and serve; it learns
+    only how the model begins, and fades away in the course of a piece.
 
     A call that was stopped, by Ctrl-C or otherwise, goes on when it is made again.
     """

@@ -14,6 +14,7 @@ from espressivo.engine.sampling import (
     Sampling,
     generator,
 )
+from espressivo.engine.style import Style, read_styles, write_style
 
 __all__ = [
     "FORMAT",
@@ -23,5 +24,8 @@ __all__ = [
     "Engine",
     "Sampling",
     "State",
+    "Style",
     "generator",
+    "read_styles",
+    "write_style",
 ]

@@ -21,18 +21,20 @@ from typing import Any
 
 from espressivo.codes import Vocabulary
 from espressivo.data import Augmentation, Cut, Dataset, find_files, prepare
-from espressivo.engine import Engine
-from espressivo.errors import DataError, TrainingError
+from espressivo.engine import Engine, Style, write_style
+from espressivo.errors import DataError, ModelError, TrainingError
 from espressivo.export import export, read_back
 from espressivo.files import check_writable, replacing
 from espressivo.learn.figures import Gain, compared
-from espressivo.networks import NetworkConfig
+from espressivo.networks import Network, NetworkConfig, Stack, StackConfig
 from espressivo.play import DEFAULT_MODEL, load
 from espressivo.progress import Progress, Silent
 from espressivo.training import Outcome, TrainingConfig, load_network, train
 
 __all__ = ["Learned", "learn"]
 
+_STYLE = ".style"
+_INHERITED = ("licence", "trained_on", "not_learned")  # of what the card of a model says
 _PIANO = range(8)  # programs
 _LEAST_S, _LEAST_NOTES = 60.0, 200  # of all pieces together
 _FRACTIONS = (0.85, 0.15, 0.0)
@@ -89,8 +91,10 @@ def learn(
         MIDI files, and folders of such. Only notes for piano (programs 0 to 7) are learned from.
         Whole compositions are held out, or of a single one the last fifth.
     output : path
-        The model file to write. Work is done in the folder beside it whose name ends in
-        ``.learning`` instead, which stays if the work is stopped: the same call then goes on.
+        What to write: a model file, all of whose weights have learned, or where the name ends in
+        ``.style`` a style: only what the memories of `model` hold at first has learned. Work is
+        done in the folder beside it with ``.learning`` after its name, which stays if the work is
+        stopped: the same call then goes on.
     model : str or path
         The model to begin from: one that comes with the package, or a model file.
     name : str, optional
@@ -113,7 +117,7 @@ def learn(
     DataError
         If there is no file, or less than a minute of playing or 200 notes.
     ModelError
-        If the model to begin from cannot be used.
+        If the model to begin from cannot be used, or has no memories that a style could begin.
     TrainingError
         If nothing was gained: then nothing is written. Or if the folder holds work on other pieces
         or from another model.
@@ -123,15 +127,22 @@ def learn(
     progress = progress or Silent()
     output = Path(output)
     check_writable(output)
-    folder = output.with_name(f"{output.stem}.learning")
+    folder = output.with_name(f"{output.name}.learning")
     began_as = load(model).engine
     start = read_back(began_as)
+    way = "style" if output.suffix == _STYLE else "all"
+    if way == "style" and "d" not in getattr(start.network.config, "pattern", ""):
+        raise ModelError(
+            f"model {began_as.card['name']!r} has no memories that a style could begin: name an "
+            "output that ends in .onnx"
+        )
     dataset = _prepared(sources, folder / "dataset", start.vocabulary, progress)
-    _begin(folder, {"model": began_as.sha256, "dataset": dataset.sha256, "seed": seed})
+    begun = {"model": began_as.sha256, "dataset": dataset.sha256, "seed": seed, "way": way}
+    _begin(folder, begun)
     outcome = train(
         dataset,
         folder / "run",
-        _config(start.network.config, rounds, max_time_s, seed),
+        _config(start.network.config, way, rounds, max_time_s, seed),
         resume=(folder / "run" / "last.ckpt").exists(),
         start=start,
         accelerator=accelerator,
@@ -144,9 +155,7 @@ def learn(
     network, _ = load_network(folder / "run" / "best.ckpt")
     card = {key: began_as.card[key] for key in _INHERITED if key in began_as.card}
     card["name"] = name or output.stem
-    tried = folder / "tried.onnx"
-    export(network, start.vocabulary, tried, card=card)
-    gain = compared(began_as, Engine(tried), dataset, progress)
+    gain = compared(began_as, _write(network, began_as, card, folder, way), dataset, progress)
     if gain.gain.value <= 0:
         shutil.rmtree(folder)
         raise TrainingError(
@@ -156,12 +165,31 @@ def learn(
     learned = dataclasses.replace(learned, held_out=gain)
     said = f"{card['trained_on']}; then {learned.pieces} pieces by whoever made this model"
     card |= {"trained_on": said, "began_as": began_as.card["name"], "learned": learned.to_dict()}
-    export(network, start.vocabulary, output, card=card)
+    _write(network, began_as, card, folder, way, output)
     shutil.rmtree(folder)
     return learned
 
 
-_INHERITED = ("licence", "trained_on", "not_learned")
+def _write(
+    network: Network,
+    began_as: Engine,
+    card: dict[str, Any],
+    folder: Path,
+    way: str,
+    output: Path | None = None,
+) -> Engine:
+    """Write what was learned, to be tried in the folder if no output is given; return it loaded."""
+    if way == "all":
+        path = output or folder / "tried.onnx"
+        export(network, began_as.vocabulary, path, card=card)
+        return Engine(path)
+    if not isinstance(network, Stack):
+        raise TypeError(f"a style of {type(network).__name__}")
+    memories = network.style.memories.detach().half().float().numpy()
+    style = Style(card["name"], began_as.card["name"], began_as.sha256, card, memories)
+    if output is not None:
+        write_style(style, output)
+    return began_as.styled([(style, 1.0)])
 
 
 def _prepared(
@@ -214,15 +242,22 @@ def _begin(folder: Path, begun: dict[str, Any]) -> None:
 
 
 def _config(
-    network: NetworkConfig, rounds: float, max_time_s: float | None, seed: int
+    network: NetworkConfig, way: str, rounds: float, max_time_s: float | None, seed: int
 ) -> TrainingConfig:
+    style = way == "style"
+    if style and isinstance(network, StackConfig):
+        network = dataclasses.replace(network, style=True)
+    else:
+        network = dataclasses.replace(network, dropout=0.1)
     return TrainingConfig(
-        network=dataclasses.replace(network, dropout=0.1),
+        network=network,
         cut=Cut(8, 128 if network.notewise else 512, carried=True, jump=0.25),
         augmentation=Augmentation(2, 0.025, 1),
         rounds=rounds,
         max_time_s=max_time_s,
-        learning_rate=2e-4,
+        learning_rate=2e-2 if style else 2e-4,
+        weight_decay=0.0 if style else 0.01,
+        only="style" if style else None,
         warmup_updates=10,
         validate_every=25,
         validation_share=0.5,

@@ -9,12 +9,12 @@ from espressivo.play.arguments import (
 from espressivo.play.endings import (
     ENDINGS,
 )
-from espressivo.play.model import (
+from espressivo.play.loading import (
     DEFAULT_MODEL,
-    Model,
     bundled,
     load,
 )
+from espressivo.play.model import Model
 from espressivo.play.player import (
     requested,
     supported_controls,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from types import MappingProxyType
@@ -22,7 +20,7 @@ from espressivo.codes import (
     following,
 )
 from espressivo.engine import MAX_SEED, Engine, State, generator
-from espressivo.errors import GenerationError, ModelError
+from espressivo.errors import GenerationError
 from espressivo.music import Performance
 from espressivo.numeric import within
 from espressivo.play.arguments import (
@@ -46,10 +44,7 @@ from espressivo.play.primers import Primer, continued, opened
 from espressivo.play.settings import Options, Settings
 from espressivo.play.stream import LONGEST_REST_S, Stream
 
-__all__ = ["DEFAULT_MODEL", "Model", "bundled", "load"]
-
-DEFAULT_MODEL = "espressivo"
-"""Name of the model that is loaded if none is named."""
+__all__ = ["Model"]
 
 _NO_CHANGES: Changes = MappingProxyType({})
 _CHUNK = 1024  # events scored at once
@@ -463,36 +458,3 @@ def _sooner(ids: Ids, steps: int, v: Vocabulary) -> Ids:
         if not steps:
             break
     return ids
-
-
-def bundled() -> tuple[str, ...]:
-    """Return the names of the models that come with the package, in alphabetical order."""
-    folder = importlib.resources.files("espressivo") / "models"
-    if not folder.is_dir():
-        return ()
-    names = (entry.name for entry in folder.iterdir())
-    return tuple(sorted(name.removesuffix(".onnx") for name in names if name.endswith(".onnx")))
-
-
-def load(model: str | os.PathLike[str] = DEFAULT_MODEL) -> Model:
-    """Load a model: one that comes with the package by its name, any other by its path.
-
-    A model can be pickled, and used from several threads at once.
-
-    Raises
-    ------
-    ModelError
-        If there is no such model, or its file cannot be used.
-    """
-    name = os.fspath(model)
-    if name in bundled():
-        entry = importlib.resources.files("espressivo") / "models" / f"{name}.onnx"
-        with importlib.resources.as_file(entry) as path:
-            return Model(Engine(path))
-    if not os.path.exists(name) and os.path.basename(name) == name and not name.endswith(".onnx"):
-        names = ", ".join(bundled()) or "none"
-        raise ModelError(
-            f"no model is named {name!r}: give the path of a model file, or one that comes with "
-            f"the package: {names}"
-        )
-    return Model(Engine(name))

@@ -16,6 +16,7 @@ Processes share all of it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from espressivo.data import Dataset, Material, Passage, Probe, copies, passages, past
+from espressivo.networks import Network
 from espressivo.training.config import TrainingConfig
 from espressivo.training.loss import cleared, nats_of_rows, read, tensors
 
@@ -123,7 +125,10 @@ class Validation:
         state = None
         for batch in passages(every, rows, window, self._sides) if every else ():
             inputs, targets, sides = tensors(batch, self._fabric.device)
-            before = cleared(state, batch, self._fabric.device)
+            first = None
+            if self._network.style:
+                first = cast("Network", network).initial_state(inputs.shape[1])
+            before = cleared(state, batch, self._fabric.device, first)
             logits, state = read(network, inputs, targets, before, sides)
             yield nats_of_rows(logits, targets, self._vocabulary).cpu(), batch.events
 
