@@ -9,6 +9,7 @@ call goes on where the first was stopped. It is removed when the work is done.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -136,7 +137,12 @@ def learn(
             f"model {began_as.card['name']!r} has no memories that a style could begin: name an "
             "output that ends in .onnx"
         )
-    dataset = _prepared(sources, folder / "dataset", start.vocabulary, progress)
+    try:
+        dataset = _prepared(sources, folder / "dataset", start.vocabulary, progress)
+    except DataError:
+        if not (folder / "run").exists():
+            _clear(folder)
+        raise
     begun = {"model": began_as.sha256, "dataset": dataset.sha256, "seed": seed, "way": way}
     _begin(folder, begun)
     outcome = train(
@@ -157,7 +163,7 @@ def learn(
     card["name"] = name or output.stem
     gain = compared(began_as, _write(network, began_as, card, folder, way), dataset, progress)
     if gain.gain.value <= 0:
-        shutil.rmtree(folder)
+        _clear(folder)
         raise TrainingError(
             f"{output}: is not written, as nothing was gained: {gain.before.value:.3f} nats a note "
             f"before and {gain.after.value:.3f} after, on what was held out: give more playing"
@@ -166,8 +172,19 @@ def learn(
     said = f"{card['trained_on']}; then {learned.pieces} pieces by whoever made this model"
     card |= {"trained_on": said, "began_as": began_as.card["name"], "learned": learned.to_dict()}
     _write(network, began_as, card, folder, way, output)
-    shutil.rmtree(folder)
+    _clear(folder)
     return learned
+
+
+def _clear(folder: Path) -> None:
+    """Remove what was made in a folder, and the folder if there is nothing else in it."""
+    for name in ("dataset", "run"):
+        if (folder / name).exists():
+            shutil.rmtree(folder / name)
+    for name in ("begun.json", "tried.onnx"):
+        (folder / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def _write(
