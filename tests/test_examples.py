@@ -24,6 +24,7 @@ NOT_RUN = {  # by how they begin
     "serve": "serves until it is interrupted; see test_server.py",
     "page": "needs the engine that make page builds; see test_site.py",
     "live": "needs a MIDI driver and a keyboard; see test_ports.py",
+    "learn my-playing -o mine.style": "needs a stack, which learns too slowly; see test_learn.py",
 }
 _TRAINING = "--hidden 8 --batch 2 --rounds 0.2 --accelerator cpu"
 SHORTER = {  # what is added to those that begin so: all that is changed of an example
@@ -41,6 +42,7 @@ SHORTER = {  # what is added to those that begin so: all that is changed of an e
     "vary": "--candidates 2",
     "evaluate": "--quick --samples 1 --seconds 5 --workers 1",
     "prepare": "--workers 1",
+    "learn": "--model gru.onnx --max-time 00:00:02 --accelerator cpu",
 }
 FRESH = {"prepare": "data", "train data --network": "runs", "train data --out runs/gru --c": "runs"}
 
@@ -69,7 +71,8 @@ def music(number: int) -> Performance:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that has everything that examples take up."""
     home = tmp_path_factory.mktemp("home")
-    for number, folder in enumerate(("maestro", "recordings", "more-recordings")):
+    folders = "maestro", "recordings", "more-recordings", "my-playing"
+    for number, folder in enumerate(folders):
         (home / folder).mkdir()
         for file in range(4):
             music(10 * number + file).write(home / folder / f"{file}.mid")
@@ -77,6 +80,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with (home / "maestro" / "maestro-v3.0.0.csv").open("w", newline="") as file:
         rows = [(f"{n}.mid", f"piece {n}", split) for n, split in enumerate(splits)]
         csv.writer(file).writerows([("path", "composition", "split"), *rows])
+    shutil.copytree(home / "maestro", home / "maestro-v3.0.0")
+    music(50).write(home / "take.mid")
     for name in ("performance", "another", "mine"):
         music(7).slice(0, 5).write(home / f"{name}.mid")
     (home / "steinway.sf2").write_bytes(soundfont())

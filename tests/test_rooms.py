@@ -24,12 +24,17 @@ FLOORS = (
     ("data", "export"),
     ("play", "training"),
     ("evaluation", "live"),
-    ("__init__", "server"),
+    ("__init__", "learn", "server"),
     ("cli",),
     ("__main__",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS, 1) for room in rooms}
-LEARNING = {"networks", "export", "training"}  # these need torch or onnx, and playing does not
+LEARNING = {
+    "networks",
+    "export",
+    "training",
+    "learn",
+}  # these need torch or onnx, and playing does not
 LONGEST = 500  # lines of a file
 
 FILES = {  # by the name under which each is imported

@@ -68,7 +68,7 @@ class Failing(Mock):
 
 @pytest.fixture(autouse=True)
 def _known_models(monkeypatch):
-    monkeypatch.setattr(session, "load", lambda name: Swift(Mock(V)))
+    monkeypatch.setattr(session, "load", lambda name, styles: Swift(Mock(V)))
 
 
 def models():
@@ -340,7 +340,7 @@ def test_music_is_sent_half_a_second_ahead_and_no_more(monkeypatch):
             if len(ahead_s) == 100:
                 raise ConnectionError
 
-    monkeypatch.setattr(session, "load", lambda name: Timed(Mock(V)))
+    monkeypatch.setattr(session, "load", lambda name, styles: Timed(Mock(V)))
     Session(models(), send).handle(json.dumps(BEGIN))
     ended()
     assert len(ahead_s) == 100
@@ -354,7 +354,7 @@ def test_the_model_reads_the_latest_hundred_notes(talk, listener, monkeypatch):
         read.append(primer.notes["pitch"].tolist())
         return iter(())
 
-    monkeypatch.setattr(session, "load", lambda name: Model(Mock(V)))
+    monkeypatch.setattr(session, "load", lambda name, styles: Model(Mock(V)))
     monkeypatch.setattr(Model, "stream", stream)
     for count in (100, 101):
         pitches = [60 + n % 50 for n in range(count)]
@@ -385,7 +385,7 @@ def test_the_model_goes_on_from_what_was_played(talk, listener):
 
 def test_it_begins_with_a_sound_and_may_rest_later(talk, listener, monkeypatch):
     rest = V.first[TIME_SHIFT] + 99
-    monkeypatch.setattr(session, "load", lambda name: Swift(Mock(V, favour=[rest])))
+    monkeypatch.setattr(session, "load", lambda name, styles: Swift(Mock(V, favour=[rest])))
     playing = Session(models(), listener)
     playing.handle(json.dumps({**BEGIN, "settings": {"polyphony": 1}}))
     events = listener.hear(20)
@@ -421,7 +421,7 @@ def test_a_model_that_fails_ends_its_notes_and_its_run_and_can_play_again(
     listener, monkeypatch, caplog, left
 ):
     engine = Failing(V, left)
-    monkeypatch.setattr(session, "load", lambda name: Swift(engine))
+    monkeypatch.setattr(session, "load", lambda name, styles: Swift(engine))
     playing = Session(models(), listener)
     listener.wanted = 10_000
     playing.handle(json.dumps(BEGIN))
@@ -451,7 +451,7 @@ def test_a_model_that_fails_ends_its_notes_and_its_run_and_can_play_again(
 
 def test_a_model_that_fails_while_it_reads_what_was_played_does_not_begin(listener, monkeypatch):
     engine = Failing(V, 3)
-    monkeypatch.setattr(session, "load", lambda name: Swift(engine))
+    monkeypatch.setattr(session, "load", lambda name, styles: Swift(engine))
     playing = Session(models(), listener)
     playing.handle(json.dumps({**BEGIN, "events": CHORD}))
     (error,) = listener.sent
@@ -473,7 +473,7 @@ def test_a_refused_begin_leaves_the_run_as_it_is(talk, listener):
 
 def test_the_page_is_told_when_nothing_can_follow(listener, monkeypatch):
     monkeypatch.setattr(Model, "stream", lambda self, **arguments: iter(()))
-    monkeypatch.setattr(session, "load", lambda name: Model(Mock(V)))
+    monkeypatch.setattr(session, "load", lambda name, styles: Model(Mock(V)))
     Session(models(), listener).handle(json.dumps(BEGIN))
     ended()
     assert listener.sent == [{"type": "begun", "run": 1}, {"type": "ended", "run": 1}]
@@ -504,7 +504,7 @@ def test_a_file_becomes_events(talk, listener):
 
 def test_models_are_chosen_by_name_and_loaded_once(talk, listener, monkeypatch):
     loaded = []
-    monkeypatch.setattr(session, "load", lambda name: loaded.append(name) or Swift(Mock(V)))
+    monkeypatch.setattr(session, "load", lambda name, styles: loaded.append(name) or Swift(Mock(V)))
     for name in ("two", "two", "one"):
         talk({"type": "choose_model", "name": name})
     assert [m["name"] for m in listener.of("model")] == ["two", "two", "one"]
@@ -732,7 +732,7 @@ async def assert_plays(socket):
 def test_a_model_that_is_loaded_for_one_keeps_no_other_waiting(monkeypatch):
     loading, loaded = threading.Event(), threading.Event()
 
-    def load(name):
+    def load(name, styles):
         if name == "two":
             loading.set()
             assert loaded.wait(timeout=30)

@@ -6,7 +6,7 @@ import json
 import secrets
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from espressivo.cli.options import (
     ONE_BASED,
     PATH,
     PRIMER_EVENTS,
+    STYLES,
     Between,
     Change,
     Example,
@@ -55,7 +56,7 @@ from espressivo.views import FORMATS, check_path, is_sound
 __all__ = ["COMMANDS"]
 
 _SIDE_BY_SIDE = 16  # takes; more are hardly faster, and the files come later
-_WITH_AGAIN = {"again", "output", "primer", "model_name", "as_json"}
+_WITH_AGAIN = {"again", "output", "primer", "model_name", "styles", "as_json"}
 
 _SHARE = Between(0, 1, min_open=True)
 _SEARCH = {"beam", "stochastic", "take"}
@@ -84,6 +85,7 @@ Take = tuple[int, Arguments, Performance]
     """,
 )
 @MODEL
+@STYLES
 @click.option("--seconds", type=Between(0, min_open=True), help="Length; 30 if none is given.")
 @click.option("--events", type=click.IntRange(1), help="Length in events instead.")
 @click.option("--notes", type=click.IntRange(1), help="Length in notes instead.")
@@ -209,6 +211,7 @@ Take = tuple[int, Arguments, Performance]
 @JSON
 def generate(
     model_name: str,
+    styles: tuple[str, ...],
     again: Path | None,
     output: Path | None,
     as_json: bool,
@@ -253,9 +256,11 @@ def generate(
         unit = next((name for name in ("events", "notes") if arguments[name]), "seconds")
     with counted(Console(sys.stderr), unit, "generate") as tell:
         if again is not None:
-            model, takes = _again(again, model_name if "model_name" in on_line else None, primer)
+            model, takes = _again(
+                again, model_name if "model_name" in on_line else None, styles, primer
+            )
         else:
-            model = load(model_name)
+            model = load(model_name, styles)
             _check(arguments, changes, count, on_line)
             if primer is not None and primer_events is not None:
                 raise click.UsageError("give one of --primer and --primer-events")
@@ -340,7 +345,9 @@ def _search(model: Model, seed: int, arguments: Arguments) -> list[Performance]:
     return [model.decode(result.ids, begin, include) for result in found]
 
 
-def _again(file: Path, model_name: str | None, primer: Path | None) -> tuple[Model, list[Take]]:
+def _again(
+    file: Path, model_name: str | None, styles: Sequence[str], primer: Path | None
+) -> tuple[Model, list[Take]]:
     """Play again what a file says of itself."""
     provenance = midi.read_provenance(file)
     if provenance is None:
@@ -349,7 +356,7 @@ def _again(file: Path, model_name: str | None, primer: Path | None) -> tuple[Mod
         raise click.UsageError(
             f"{file}: give the file of its model {provenance.model!r} by --model"
         )
-    model = load(model_name or provenance.model)
+    model = load(model_name or provenance.model, styles)
     begin = None if primer is None else midi.read(primer)
     try:
         arguments = arguments_of(provenance, model, begin)

@@ -16,6 +16,7 @@ import click
 from espressivo.cli.options import (
     JSON,
     MODEL,
+    STYLES,
     Between,
     Example,
     Output,
@@ -55,6 +56,7 @@ _KINDS = {0x80: "note_off", 0x90: "note_on", 0xB0: "control"}
     help="MIDI channel to hear and to play on; otherwise all are heard and 1 is played on.",
 )
 @MODEL
+@STYLES
 @click.option(
     "--temperature",
     type=Between(0),
@@ -73,6 +75,7 @@ def live(
     pause_s: float,
     channel: int | None,
     model_name: str,
+    styles: tuple[str, ...],
     log_file: Path | None,
     as_json: bool,
     **options: Any,
@@ -101,7 +104,7 @@ def live(
         failure = None
         with _logged(log_file) as log:
             player = Live(
-                load(model_name),
+                load(model_name, styles),
                 instrument,
                 pause_s=pause_s,
                 channel=None if channel is None else channel - 1,

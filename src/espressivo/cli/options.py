@@ -24,6 +24,7 @@ __all__ = [
     "ONE_BASED",
     "PATH",
     "PRIMER_EVENTS",
+    "STYLES",
     "VOCABULARY",
     "Between",
     "Change",
@@ -180,6 +181,13 @@ MODEL = click.option(
     "model_name",
     default=DEFAULT_MODEL,
     help="A bundled model's name, or a model file.",
+)
+STYLES = click.option(
+    "--style",
+    "styles",
+    multiple=True,
+    help="A style to play in, which learn wrote for this model, as mine.style, or mine.style:0.7 "
+    "for less of it. Several are mixed.",
 )
 ONE_BASED = click.option(
     "--one-based", is_flag=True, help="Events are numbered from 1, as in the post, not from 0."

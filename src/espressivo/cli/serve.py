@@ -11,7 +11,7 @@ from types import ModuleType
 
 import click
 
-from espressivo.cli.options import PATH, Example
+from espressivo.cli.options import PATH, STYLES, Example
 from espressivo.errors import ServerError
 from espressivo.play import DEFAULT_MODEL, bundled
 
@@ -31,6 +31,7 @@ __all__ = ["COMMANDS"]
     multiple=True,
     help="A bundled model's name, or a model file, to choose from; by default all bundled ones.",
 )
+@STYLES
 @click.option("--soundfont", type=PATH, help="SF2 or SF3 file; by default the bundled piano.")
 @click.option(
     "--host", default="127.0.0.1", help="Address to listen on; 0.0.0.0 for other machines too."
@@ -40,6 +41,7 @@ __all__ = ["COMMANDS"]
 @click.option("--browser/--no-browser", default=True, help="Open the page in a browser.")
 def serve(
     model_names: tuple[str, ...],
+    styles: tuple[str, ...],
     soundfont: Path | None,
     host: str,
     port: int,
@@ -53,7 +55,9 @@ def serve(
     then printed.
     """
     server = _server()
-    models = server.Models(model_names or bundled())
+    if styles and len(model_names) > 1:
+        raise click.UsageError("a style is of one model: give one --model with --style")
+    models = server.Models(model_names or ((DEFAULT_MODEL,) if styles else bundled()), styles)
     models.get(models.names[0])  # a file that is none is an error now
     _check(soundfont)
     local = host == "localhost" or server.loopback(host)

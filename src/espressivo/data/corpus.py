@@ -27,8 +27,9 @@ from typing import Any
 from espressivo.codes import Vocabulary
 from espressivo.data import shards
 from espressivo.data.dataset import DESCRIPTION, FORMAT, IDS, MANIFEST
-from espressivo.data.fingerprint import FINGERPRINT, groups, same_composition, same_performance
+from espressivo.data.fingerprint import FINGERPRINT, same_composition, same_performance
 from espressivo.data.shards import Entry
+from espressivo.data.splits import SPLITS, Row, split_up
 from espressivo.errors import DataError
 from espressivo.files import SEAL, check_folder, locked, printable, regular, replacing
 from espressivo.progress import Progress, Silent
@@ -43,8 +44,6 @@ __all__ = [
     "prepare",
     "read_splits",
 ]
-
-SPLITS = ("train", "validation", "test")
 
 _SUFFIXES = (".kar", ".mid", ".midi")
 _COLUMNS = (
@@ -161,13 +160,16 @@ def prepare(
 
     Whole compositions fall into a split. Without a CSV, files that share a composition, or part
     of one, form a group named after its first file, and a hash of that name decides the split:
-    files added later do not move the others, unless they join groups or come first in one.
+    files added later do not move the others, unless they join groups or come first in one. Of two
+    compositions or more, one at least is learned from and one validates; where this is not so by
+    chance, those nearest to it are moved. The files of a single composition are split by time: the
+    last fifth of each of 30 s or more validates, in a row of its own in the manifest.
 
     Parameters
     ----------
     folders : sequence of paths
-        Searched with all their subfolders for ``.mid``, ``.midi`` and ``.kar`` in any case.
-        Paths in the dataset begin with the folder's own name.
+        MIDI files, and folders, searched with all their subfolders for ``.mid``, ``.midi`` and
+        ``.kar`` in any case. Paths in the dataset begin with the folder's own name.
     out : path
         Folder of the dataset; made if missing. A dataset there is replaced, and its shards are
         taken over where their files and settings are the same.
@@ -225,7 +227,8 @@ def prepare(
             made = {e.path: e for e in shards.make_all(plan, executor, progress or Silent())}
             entries = [made.get(name) or Entry(name, "not in the CSV") for name, _ in files]
             _drop_copies(entries)
-            totals = _totals(entries, _split(entries, rows, fractions))
+            entries, parted = split_up(entries, rows, fractions, out / "shards", vocabulary)
+            totals = _totals(entries, parted)
             about = {**settings, "split_by": Path(splits).name if splits else fractions, **totals}
             _finish(out, entries, about)
     except OSError as error:
@@ -241,12 +244,16 @@ def prepare(
 def find_files(folders: Sequence[str | os.PathLike[str]]) -> list[tuple[str, Path]]:
     """Return name and path of each MIDI file, by folder as given, then by name.
 
-    A name begins with that of the folder. Folders below that cannot be listed are among them, so
-    that whoever reads them says why. `DataError` if a folder is missing or none has any.
+    A name begins with that of the folder; a file may stand for one. Folders below that cannot be
+    listed are among them, so that whoever reads them says why. `DataError` if a folder is missing
+    or none has any.
     """
     found: dict[str, list[tuple[str, Path]]] = {}
     for folder in folders:
         root = Path(folder).resolve()
+        if root.is_file() and root.suffix.lower() in _SUFFIXES and root.name not in found:
+            found[root.name] = [(printable(root.name), root)]
+            continue
         if not root.is_dir():
             raise DataError(f"{folder}: no such folder")
         if root.name in found:
@@ -287,10 +294,6 @@ def _walk(root: Path) -> Iterator[Path]:
                 yield path
         # so that the same one of two links to a folder is always followed
         left += filter(os.path.isdir, reversed(below))
-
-
-Row = tuple[str, str]
-"""Split and composition of a file."""
 
 
 def read_splits(path: Path) -> dict[str, Row]:
@@ -379,26 +382,6 @@ def _drop_copies(entries: list[Entry]) -> None:
             stay.add(index)
 
 
-def _split(
-    entries: list[Entry], rows: dict[str, Row] | None, fractions: tuple[float, float, float]
-) -> int:
-    """Give each kept file its split and composition; return how many pairs a split parts.
-
-    Without rows, a composition is named after the first file that shares it, and parts no pair.
-    """
-    kept = [entry for entry in entries if not entry.reason]
-    pairs = same_composition([entry.sketch() for entry in kept])
-    for entry, first in zip(kept, groups(len(kept), pairs), strict=True):
-        if rows is not None:
-            entry.split, entry.composition = rows[entry.path]
-            continue
-        entry.composition = kept[first].path.rpartition(".")[0]
-        drawn = int(hashlib.sha256(entry.composition.encode()).hexdigest()[:12], 16) / 16**12
-        train, validation, _ = fractions
-        entry.split = SPLITS[(drawn >= train) + (drawn >= train + validation)]
-    return sum(kept[a].split != kept[b].split for a, b in pairs)
-
-
 def _totals(entries: list[Entry], parted: int) -> dict[str, Any]:
     """Count files by what became of them, and add up the kept ones by split."""
     kept = [entry for entry in entries if not entry.reason]
@@ -412,8 +395,8 @@ def _totals(entries: list[Entry], parted: int) -> dict[str, Any]:
             "hours": round(sum(entry.seconds for entry in of_split) / 3600, 3),
         }
     return {
-        "found": len(entries),
-        "kept": len(kept),
+        "found": len({entry.path for entry in entries}),
+        "kept": len({entry.path for entry in kept}),
         "dropped": dict(sorted(Counter(e.reason for e in entries if e.reason).items())),
         "outside": sum(entry.outside for entry in kept),
         "parted": parted,

@@ -14,6 +14,7 @@ from espressivo.engine.sampling import (
     Sampling,
     generator,
 )
+from espressivo.engine.style import Style, read_styles, write_style
 from espressivo.engine.tapes import TAPE_ROOM
 
 __all__ = [
@@ -25,5 +26,8 @@ __all__ = [
     "Engine",
     "Sampling",
     "State",
+    "Style",
     "generator",
+    "read_styles",
+    "write_style",
 ]

@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from espressivo import telemetry
 from espressivo.codes import (
     POINTER_NUMBERS,
     Ids,
@@ -29,27 +27,25 @@ from espressivo.codes import (
     following,
     lifted,
 )
+from espressivo.engine.opening import (
+    FORMAT,
+    HEALS,
+    METADATA_KEY,
+    described,
+    is_sealed,
+    one_line,
+    opened,
+    read_content,
+)
 from espressivo.engine.sampling import Sampling
 from espressivo.engine.step import Step
+from espressivo.engine.style import Style
 from espressivo.engine.tapes import Arrays, Tapes
 from espressivo.errors import ModelError
-from espressivo.files import intact, regular
 
 __all__ = ["FORMAT", "METADATA_KEY", "Arrays", "Engine", "State"]
 
-FORMAT = 6
-"""Version of the layout of a model file. From version 3 on the network may be a stack, and may read
-controls; from version 4 on its vocabulary may be note-wise; from version 5 on it is sealed, and may
-read pointers; from version 6 on a state can be a window, of which the graph gives what it gains."""
-
-_OLDEST_FORMAT, _OLDEST_SEALED = 2, 5
-_OUTSIDE = b"\x0a\x08location\x12"  # how an ONNX file names another that holds some of its weights
-
-METADATA_KEY = "espressivo"
-"""Where in the metadata of the graph its description stands."""
-
 _DEFAULT = Sampling()
-_HEALS = "fetch or export it again"
 
 
 class Engine:
@@ -86,11 +82,13 @@ class Engine:
 
     def __init__(self, model: str | os.PathLike[str] | bytes, *, threads: int = 1) -> None:
         name = "the given bytes" if isinstance(model, bytes) else str(Path(model))
-        content = model if isinstance(model, bytes) else _content(Path(model))
+        content = model if isinstance(model, bytes) else read_content(Path(model))
         self._made_of = content, threads
-        sealed = _sealed(content, name)
-        self._session, metadata = _session(content, name, threads)
-        description = _description(metadata, name, sealed)
+        self._styles: tuple[tuple[Style, float], ...] = ()
+        self._first: dict[int, NDArray[np.float32]] = {}  # of states that do not begin as zeros
+        sealed = is_sealed(content, name)
+        self._session, metadata = opened(content, name, threads)
+        description = described(metadata, name, sealed)
         try:
             self.vocabulary = Vocabulary(**description["vocabulary"])
             self.card: dict[str, Any] = dict(description["card"])
@@ -112,20 +110,54 @@ class Engine:
         }
         self._try(name, notewise)
 
-    def __reduce__(self) -> tuple[Callable[[bytes, int], Engine], tuple[bytes, int]]:
+    def __reduce__(self) -> tuple[Callable[..., Engine], tuple[Any, ...]]:
         """Pickle the content of the model file; a session cannot be."""
-        return _engine, self._made_of
+        return _engine, (*self._made_of, self._styles)
+
+    def styled(self, styles: Sequence[tuple[Style, float]]) -> Engine:
+        """Return the same model with its memories beginning as styles say, each times its weight.
+
+        Raises
+        ------
+        ModelError
+            If a style is of another model.
+        """
+        own = hashlib.sha256(self.content).hexdigest()
+        for style, _ in styles:
+            if style.model_sha256 != own:
+                raise ModelError(
+                    f"style {style.name!r} is of another model, {style.model!r}, and not of this "
+                    f"file of {self.card.get('name')!r}: give that by --model, or learn it again"
+                )
+        return _engine(*self._made_of, tuple(styles))
+
+    def _begin_as(self, styles: tuple[tuple[Style, float], ...]) -> None:
+        self._styles = styles
+        memories = [2 * n for n, kind in enumerate(self.network["pattern"]) if kind == "d"]
+        for block, number in enumerate(memories):
+            mixed = sum(np.float32(weight) * style.memories[block] for style, weight in styles)
+            self._first[number] = np.asarray(mixed, np.float32)[None, None]
+
+    @property
+    def content(self) -> bytes:
+        """The model file."""
+        return self._made_of[0]
 
     @functools.cached_property
     def sha256(self) -> str:
-        """SHA-256 of the model file, 64 hexadecimal digits."""
-        return hashlib.sha256(self._made_of[0]).hexdigest()
+        """SHA-256 of the model file and of its styles, 64 hexadecimal digits."""
+        found = hashlib.sha256(self.content)
+        for style, weight in self._styles:
+            found.update(np.float64(weight).tobytes() + style.memories.tobytes())
+        return found.hexdigest()
 
     def initial_state(self, rows: int = 1) -> Arrays:
-        """Return the state before any id: zeros."""
+        """Return the state before any id: zeros, but for memories that a style begins."""
         return tuple(
-            np.zeros((layers, rows, *rest), np.float32)
-            for layers, _, *rest in self._shapes.values()
+            np.repeat(self._first[number], rows, axis=1)
+            if number in self._first
+            else np.zeros((layers, rows, *rest), np.float32)
+            for number, (layers, _, *rest) in enumerate(self._shapes.values())
         )
 
     def run(
@@ -289,11 +321,11 @@ class Engine:
             logits, after = logits[:, :1], tuple(array[:, :1] for array in after)
         except Exception as error:  # ONNX Runtime has no common base of its errors
             raise ModelError(
-                f"{name}: its graph does not fit its description ({_one_line(error)}): "
+                f"{name}: its graph does not fit its description ({one_line(error)}): "
                 "export it again"
             ) from None
         if not all(np.isfinite(array).all() for array in (logits, *after)):
-            raise ModelError(f"{name}: holds weights that are not finite: {_HEALS}")
+            raise ModelError(f"{name}: holds weights that are not finite: {HEALS}")
         expected = [(1, 1, size), *(array.shape for array in state)]
         shapes = [array.shape for array in (logits, *after)]
         if shapes != expected:
@@ -421,73 +453,8 @@ class State:
         self._logits.flags.writeable = False
 
 
-def _engine(content: bytes, threads: int) -> Engine:
-    return Engine(content, threads=threads)
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return regular(path).read_bytes()
-    except FileNotFoundError:
-        raise ModelError(f"{path}: there is no such file: check the name") from None
-    except IsADirectoryError:
-        raise ModelError(f"{path}: is a folder: give the model file in it") from None
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
-
-
-def _sealed(content: bytes, name: str) -> bool:
-    """Tell whether a content is sealed; `ModelError` if it has changed or is not all there is."""
-    whole = intact(content)
-    if whole is False:
-        raise ModelError(f"{name}: has changed since it was written: {_HEALS}")
-    if not whole and _OUTSIDE in content:
-        raise ModelError(f"{name}: keeps weights in another file, which is not read: {_HEALS}")
-    return bool(whole)
-
-
-def _session(content: bytes, name: str, threads: int) -> tuple[Any, dict[str, str]]:
-    """Return an `onnxruntime.InferenceSession` and the metadata of its graph."""
-    telemetry.forbid()
-    import onnxruntime  # here, since importing it takes long
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # errors are raised; nothing need be printed as well
-    try:
-        session = onnxruntime.InferenceSession(
-            content, options, ["CPUExecutionProvider"], enable_fallback=0
-        )
-        return session, session.get_modelmeta().custom_metadata_map
-    except Exception as error:  # ONNX Runtime has no common base of its errors
-        raise ModelError(
-            f"{name}: is not a whole model file ({_one_line(error)}): {_HEALS}"
-        ) from None
-
-
-def _description(metadata: dict[str, str], name: str, sealed: bool) -> dict[str, Any]:
-    """Return what a model file says of itself, once its format is known to be ours."""
-    if METADATA_KEY not in metadata:
-        raise ModelError(
-            f"{name}: is an ONNX file without a description by espressivo: use a model file "
-            "that espressivo exported"
-        )
-    try:
-        description = json.loads(metadata[METADATA_KEY])
-        version = description["format"]
-    except (KeyError, TypeError, ValueError, RecursionError):
-        raise ModelError(f"{name}: its description is damaged: export it again") from None
-    if version not in range(_OLDEST_FORMAT, FORMAT + 1):
-        raise ModelError(
-            f"{name}: has format {version} and this espressivo reads formats "
-            f"{_OLDEST_FORMAT} to {FORMAT}: "
-            "update espressivo or export the model again"
-        )
-    if version >= _OLDEST_SEALED and not sealed:
-        raise ModelError(f"{name}: has changed since it was written: {_HEALS}")
-    return dict(description)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+def _engine(content: bytes, threads: int, styles: tuple[tuple[Style, float], ...]) -> Engine:
+    engine = Engine(content, threads=threads)
+    if styles:
+        engine._begin_as(styles)
+    return engine

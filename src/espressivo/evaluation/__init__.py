@@ -8,12 +8,30 @@
 from __future__ import annotations
 
 from espressivo.evaluation.comparison import compare
+from espressivo.evaluation.intervals import (
+    FEWEST,
+    Difference,
+    Estimate,
+    differing,
+    ratios,
+    resamples,
+    share,
+)
+from espressivo.evaluation.likelihood import predicted
 from espressivo.evaluation.page import write_comparison, write_page
 from espressivo.evaluation.report import evaluate
 
 __all__ = [
+    "FEWEST",
+    "Difference",
+    "Estimate",
     "compare",
+    "differing",
     "evaluate",
+    "predicted",
+    "ratios",
+    "resamples",
+    "share",
     "write_comparison",
     "write_page",
 ]

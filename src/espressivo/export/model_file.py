@@ -68,6 +68,8 @@ def export(
         If the file cannot be written.
     """
     config = network.config
+    if config.style:
+        raise ModelError(f"{path}: a model file holds no style: write that with `write_style`")
     if weights not in WEIGHTS:
         raise ModelError(f"{path}: weights must be one of {', '.join(WEIGHTS)}, not {weights!r}")
     if network.size != vocabulary.size:
@@ -77,7 +79,7 @@ def export(
         )
     if missing := [key for key in CARD if key not in card]:
         raise ModelError(f"{path}: the card lacks {', '.join(missing)}: add them")
-    sizes = {k: v for k, v in dataclasses.asdict(config).items() if k != "dropout"}
+    sizes = {k: v for k, v in dataclasses.asdict(config).items() if k not in ("dropout", "style")}
     description = {
         "format": FORMAT,
         "vocabulary": vocabulary.to_dict(),

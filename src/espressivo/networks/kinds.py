@@ -46,7 +46,9 @@ def build(config: NetworkConfig, vocabulary: Vocabulary) -> Network:
 
 
 def adopt(network: Network, other: Network) -> None:
-    """Take over the weights of another network of the same sizes, which may lack pointers.
+    """Take over the weights of another network of the same sizes.
+
+    That may lack pointers and a style.
 
     Raises
     ------
@@ -54,7 +56,9 @@ def adopt(network: Network, other: Network) -> None:
         If the other is not like it otherwise.
     """
     new = network.state_dict()
-    kept = {name: weight for name, weight in new.items() if name.startswith("pointers.")}
+    kept = {
+        name: weight for name, weight in new.items() if name.startswith(("pointers.", "style."))
+    }
     try:
         network.load_state_dict(kept | other.state_dict())
     except RuntimeError as error:

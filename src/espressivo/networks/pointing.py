@@ -9,6 +9,8 @@ Both begin at nothing, so a network to which pointers are added predicts what it
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -107,6 +109,18 @@ class Pointing(nn.Module):
         apart = getattr(self, f"_apart_{field}")
         kernel = torch.cat((self.kernels[field], self.kernels.new_zeros(1)))[apart]
         return torch.cat((kernel.new_zeros(1, len(apart)), kernel))
+
+    def kernels_of(self, tables: Sequence[Tensor]) -> Tensor:
+        """Return the kernels, (fields, distances), of what `kernel` gives of each field.
+
+        A distance that no two ids of a field have stays as it is.
+        """
+        kernels = self.kernels.detach().clone()
+        for field, table in enumerate(tables):
+            apart = getattr(self, f"_apart_{field}")
+            within = apart < kernels.shape[1]
+            kernels[field, apart[within]] = table[1:][within]
+        return kernels
 
     def embedded(self, said: Tensor) -> Tensor:
         """Return what is said as `_CODE` numbers, without what an event tells within itself."""

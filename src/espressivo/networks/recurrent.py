@@ -57,6 +57,9 @@ class RecurrentConfig:
     sides: ClassVar[tuple[str, ...]] = ()
     """It reads nothing beside the events."""
 
+    style: ClassVar[bool] = False
+    """Its state begins as zeros."""
+
     notewise: ClassVar[bool] = False
     """It reads id by id, in any vocabulary."""
 

@@ -69,6 +69,8 @@ class StackConfig:
         Share of each block's two contributions dropped in training.
     pointers : bool
         Whether it reads pointers (`espressivo.codes.Pointers`), as a note-wise one can.
+    style : bool
+        Whether what the memories of ``d`` blocks hold at first is learned; else they are empty.
     """
 
     pattern: str = "dddd"
@@ -80,6 +82,7 @@ class StackConfig:
     dropout: float = 0.0
     notewise: bool = False
     pointers: bool = False
+    style: bool = False
 
     def __post_init__(self) -> None:
         if not self.pattern or set(self.pattern) - set("da"):
@@ -90,6 +93,8 @@ class StackConfig:
             raise ValueError("width must be a multiple of twice the heads")
         if self.pointers and not self.notewise:
             raise ValueError("pointers need a note-wise network")
+        if self.style and "d" not in self.pattern:
+            raise ValueError("a style needs a block d")
 
     @property
     def sides(self) -> tuple[str, ...]:
@@ -126,6 +131,8 @@ class Stack(nn.Module):
         self.blocks = nn.ModuleList(_Block(kind, config) for kind in config.pattern)
         self.norm = nn.RMSNorm(config.width, eps=EPSILON)
         self.output = nn.Linear(config.width, size)
+        if config.style:
+            self.style = _Style(config)
         self._initialise()
 
     def _initialise(self) -> None:
@@ -139,14 +146,15 @@ class Stack(nn.Module):
         nn.init.zeros_(self.output.bias)
 
     def initial_state(self, rows: int) -> State:
-        """Return the state before any event: zeros."""
+        """Return the state before any event: zeros, and a style's memories if there is one."""
         c, zeros = self.config, self.output.weight.new_zeros
         deltas, attentions = c.pattern.count("d"), c.pattern.count("a")
         each = c.width // c.heads
         state: State = ()
         if deltas:
+            empty = zeros(deltas, rows, c.heads, each, each)
             state += (
-                zeros(deltas, rows, c.heads, each, each),
+                empty + self.style.memories[:, None] if c.style else empty,
                 zeros(deltas, rows, TAPS - 1, c.width),
             )
         if attentions:
@@ -214,6 +222,16 @@ def _hidden(network: nn.Module) -> Iterator[tuple[str, Tensor]]:
             ("project.weight", "output.weight", "widen.weight", "narrow.weight")
         ):
             yield name, weight
+
+
+class _Style(nn.Module):
+    """What the memories of the ``d`` blocks hold at first, (blocks, heads, D, D)."""
+
+    def __init__(self, config: StackConfig) -> None:
+        super().__init__()
+        each = config.width // config.heads
+        shape = config.pattern.count("d"), config.heads, each, each
+        self.memories = nn.Parameter(torch.zeros(shape))
 
 
 class _Block(nn.Module):

@@ -1,11 +1,12 @@
-"""Loading: a model by its name or its file."""
+"""Loading: a model by its name or path, and styles in which it plays."""
 
 from __future__ import annotations
 
 import importlib.resources
 import os
+from collections.abc import Sequence
 
-from espressivo.engine import Engine
+from espressivo.engine import Engine, read_styles
 from espressivo.errors import ModelError
 from espressivo.play.model import Model
 
@@ -24,16 +25,27 @@ def bundled() -> tuple[str, ...]:
     return tuple(sorted(name.removesuffix(".onnx") for name in names if name.endswith(".onnx")))
 
 
-def load(model: str | os.PathLike[str] = DEFAULT_MODEL) -> Model:
+def load(model: str | os.PathLike[str] = DEFAULT_MODEL, styles: Sequence[str] = ()) -> Model:
     """Load a model: one that comes with the package by its name, any other by its path.
 
     A model can be pickled, and used from several threads at once.
 
+    Parameters
+    ----------
+    model : str or path
+    styles : sequence of str, optional
+        Style files in which it plays, each as its path or as ``path:weight``; several are mixed.
+
     Raises
     ------
     ModelError
-        If there is no such model, or its file cannot be used.
+        If there is no such model or style, its file cannot be used, or a style is of another model.
     """
+    loaded = _load(model)
+    return Model(loaded.engine.styled(read_styles(styles))) if styles else loaded
+
+
+def _load(model: str | os.PathLike[str]) -> Model:
     name = os.fspath(model)
     if name in bundled():
         entry = importlib.resources.files("espressivo") / "models" / f"{name}.onnx"

@@ -34,9 +34,12 @@ class Models:
     ----------
     names : sequence of str
         Bundled names and paths of model files, the first being the one to begin with.
+    styles : sequence of str, optional
+        Style files in which all of them play, as `espressivo.load` takes them.
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], styles: Sequence[str] = ()) -> None:
+        self._styles = styles
         self.names = tuple(dict.fromkeys(names))
         self._loaded: dict[str, Model] = {}
         self._locks = {name: threading.Lock() for name in self.names}  # who loads one
@@ -47,7 +50,7 @@ class Models:
             raise ServerError(f"name must be one of {', '.join(self.names)}, not {name[:60]!r}")
         with self._locks[name]:
             if name not in self._loaded:
-                self._loaded[name] = load(name)
+                self._loaded[name] = load(name, self._styles)
             return self._loaded[name]
 
 

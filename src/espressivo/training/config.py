@@ -23,6 +23,7 @@ _RANGES: dict[str, Range] = {
     "accumulate": {"least": 1, "whole": True},
     "average": {"least": 0, "below": 1},
     "validate_every": {"least": 1, "whole": True},
+    "validation_share": {"above": 0, "most": 1},
     "keep": {"least": 0, "most": 99, "whole": True},
     "patience": {"least": 1, "whole": True, "optional": True},
     "checkpoint_every_s": {"least": 0},
@@ -65,7 +66,9 @@ class TrainingConfig:
         Share of their running average that the weights keep at each update, such as 0.999; what
         is validated and exported is then the average. 0 for none.
     validate_every : int
-        Updates between validations, which read a twentieth of the events of these.
+        Updates between validations.
+    validation_share : float
+        Events that a validation reads at most, as a share of those that these updates learn from.
     patience : int, optional
         Stop after so many validations in a row without a new best.
     checkpoint_every_s : float
@@ -96,6 +99,7 @@ class TrainingConfig:
     accumulate: int = 1
     average: float = 0.0
     validate_every: int = 500
+    validation_share: float = 0.05
     patience: int | None = None
     checkpoint_every_s: float = 300.0
     keep: int = 0

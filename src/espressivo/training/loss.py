@@ -27,12 +27,22 @@ def tensors(batch: Batch, device: torch.device | None) -> tuple[Tensor, Tensor, 
     return there(batch.inputs), there(batch.targets), sides
 
 
-def cleared(state: State | None, batch: Batch, device: torch.device) -> State | None:
-    """Clear the state of the rows that begin anew; None stays None."""
+def cleared(
+    state: State | None, batch: Batch, device: torch.device, first: State | None = None
+) -> State | None:
+    """Clear the state of the rows that begin anew; None stays None.
+
+    They begin as `first`, (layers, B, ...), or as zeros.
+    """
     if state is None:
         return None
     kept = torch.from_numpy(~batch.fresh).to(device)
-    return tuple(part * kept.view(1, -1, *[1] * (part.ndim - 2)) for part in state)
+    each = [kept.view(1, -1, *[1] * (part.ndim - 2)) for part in state]
+    if first is None:
+        return tuple(part * here for part, here in zip(state, each, strict=True))
+    return tuple(
+        torch.where(here, part, new) for part, new, here in zip(state, first, each, strict=True)
+    )
 
 
 def in_rows(

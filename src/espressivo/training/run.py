@@ -165,7 +165,7 @@ class _Run:
             if start is not None:
                 adopt(network, start.network)
         self.saved, self.config = saved, config
-        self.network = fabric.setup_module(network)
+        self.network, self.initial_state = fabric.setup_module(network), network.initial_state
         made = optimizers(network, config)  # now that the weights are on their device
         if resume:
             self._restore(made, last)
@@ -290,8 +290,7 @@ class _Run:
     def _gradients(self, batch: Batch) -> tuple[Tensor, State]:
         """Let the network read a batch, part by part; return the summed nats and its state."""
         read_of = tensors(batch, self.fabric.device)
-        carried, parts = self.config.cut.carried, self.config.accumulate
-        before = cleared(self.state, batch, self.fabric.device) if carried else None
+        parts, before = self.config.accumulate, self._before(batch)
         every_nats, states = [], []
         for number, rows in enumerate(in_rows(*read_of, before, parts)):
             waits = number < parts - 1 and self.fabric.world_size > 1
@@ -306,11 +305,17 @@ class _Run:
         joined = (torch.cat(same, 1) for same in zip(*states, strict=True))
         return torch.stack(every_nats).sum(), tuple(joined)
 
+    def _before(self, batch: Batch) -> State | None:
+        """Return what each row remembers; where it begins anew, that may be learned too."""
+        style = self.config.network.style
+        first = self.initial_state(self.config.cut.rows) if style else None
+        return cleared(self.state, batch, self.fabric.device, first)
+
     def _skip(self) -> None:
         """Count an update whose gradient is not finite, and forget what its rows remember."""
         self.saved.skipped += 1
         self.skipped_in_a_row += 1
-        self.state = None if self.state is None else tuple(map(torch.zeros_like, self.state))
+        self.state = None
         if self.skipped_in_a_row >= _MOST_SKIPPED:
             raise TrainingError(
                 f"{self.out}: the gradients of {_MOST_SKIPPED} updates in a row are not finite: "

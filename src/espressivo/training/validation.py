@@ -6,8 +6,9 @@
 - probes of memory (`espressivo.data.probes`): a passage alone, after itself, and so on; and after
   more or less of its own past.
 
-It reads at most a twentieth of the events that are learned from between two validations, side by
-side as these are, and so takes less than a twentieth of the time: an update also goes backwards.
+It reads at most a share, usually a twentieth, of the events that are learned from between two
+validations, side by side as these are, and so takes less of the time, as an update also goes
+backwards.
 Where validations are so close that a piece with its probes is more than that, there are no probes.
 Processes share all of it.
 """
@@ -15,6 +16,7 @@ Processes share all of it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import numpy as np
 import torch
@@ -22,13 +24,13 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from espressivo.data import Dataset, Material, Passage, Probe, copies, passages, past
+from espressivo.networks import Network
 from espressivo.training.config import TrainingConfig
 from espressivo.training.loss import cleared, nats_of_rows, read, tensors
 
 __all__ = ["Validation"]
 
-_SHARE = 0.05  # of the events that are learned from between two validations
-_HELD_OUT, _TRAINED, _PROBED = 0.4, 0.2, 0.4  # shares of that
+_HELD_OUT, _TRAINED, _PROBED = 0.4, 0.2, 0.4  # shares of what a validation reads
 _WINDOWS = 4  # of a passage; the first is not scored
 _PROBE_WINDOW = 128
 _COPIES = ("alone", "after itself", "10 s later", "two semitones higher")
@@ -53,14 +55,15 @@ class Validation:
         self._cut = config.cut
         self._sides = tuple(name for name in config.network.sides if name != "controls")
         learned = config.cut.rows * config.cut.events * fabric.world_size * config.validate_every
+        events = config.validation_share * learned
         self._in_pieces = {
-            name: self._passages(dataset, split, share * _SHARE * learned)
+            name: self._passages(dataset, split, share * events)
             for name, split, share in (
                 ("validation_nats", "validation", _HELD_OUT),
                 ("training_nats", "train", _TRAINED),
             )
         }
-        self._probes = self._probed(dataset, _PROBED * _SHARE * learned)
+        self._probes = self._probed(dataset, _PROBED * events)
 
     def measure(self, network: nn.Module) -> dict[str, float]:
         """Return ``validation_nats`` and ``training_nats``, in nats per event, and those of probes.
@@ -122,7 +125,10 @@ class Validation:
         state = None
         for batch in passages(every, rows, window, self._sides) if every else ():
             inputs, targets, sides = tensors(batch, self._fabric.device)
-            before = cleared(state, batch, self._fabric.device)
+            first = None
+            if self._network.style:
+                first = cast("Network", network).initial_state(inputs.shape[1])
+            before = cleared(state, batch, self._fabric.device, first)
             logits, state = read(network, inputs, targets, before, sides)
             yield nats_of_rows(logits, targets, self._vocabulary).cpu(), batch.events
 

@@ -1,0 +1,8 @@
+"""Learning from one's own playing: recordings become a model that plays like them."""
+
+from __future__ import annotations
+
+from espressivo.learn.figures import Gain
+from espressivo.learn.learning import Learned, learn
+
+__all__ = ["Gain", "Learned", "learn"]
