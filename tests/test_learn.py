@@ -221,7 +221,7 @@ def test_a_full_disk_loses_nothing(
 
 def test_the_command_learns_and_says_how_much(run, tmp_path: Path, tiny: Path) -> None:
     recorded(tmp_path / "in", 1)
-    arguments = ("learn", "in", "-o", "mine.onnx", "--model", tiny, "--max-time", "00:00:02")
+    arguments = ("learn", "in", "-o", "mine.onnx", "--model", tiny, "--max-time", "00:00:01")
     status, out, err = run(*arguments, "--json")
     assert (status, err.count("Traceback")) == (0, 0), err
     assert json.loads(out)["held_out"]["gain"]["value"] > 0
