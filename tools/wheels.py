@@ -3,7 +3,7 @@
     python tools/wheels.py                       # every extra but dev, docs and peers
     python tools/wheels.py --extra live --python 3.14
 
-Nothing is installed. pip looks one requirement up at a time by ``--dry-run --only-binary=:all:``,
+Nothing is installed. pip looks requirements up by ``--dry-run --no-deps --only-binary=:all:``,
 ``--platform`` and ``--python-version``. What these need in turn is followed here: pip judges
 markers (as ``platform_system == "Linux"``) by the machine that it runs on. Needs the package
 ``packaging``. Exits with 1 if a wheel is missing.
@@ -12,7 +12,6 @@ markers (as ``platform_system == "Linux"``) by the machine that it runs on. Need
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import subprocess
 import sys
@@ -53,19 +52,26 @@ PLATFORMS = {  # pip knows older macOS of itself, and of Linux only the names wi
 }
 
 
-@functools.cache
-def metadata(requirement: str, python: str, system: str) -> dict[str, Any] | None:
-    """Return the metadata of the wheel that pip would take, or None if there is none."""
+def metadata(requirements: list[str], python: str, system: str) -> dict[str, dict[str, Any]]:
+    """Return the metadata of the wheels that pip would take, by name; those without one lack."""
+    if not requirements:
+        return {}
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.json")
         command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
         command += ["--dry-run", "--ignore-installed", "--no-deps", "--only-binary=:all:"]
         command += ["--target", folder, "--report", str(report), "--python-version", python]
         command += [f"--platform={name}" for name in PLATFORMS[system]]
-        done = subprocess.run([*command, requirement], capture_output=True, text=True)
-        if done.returncode:
-            return None
-        return json.loads(report.read_text(encoding="utf-8"))["install"][0]["metadata"]
+        done = subprocess.run([*command, *requirements], capture_output=True, text=True)
+        if not done.returncode:
+            found = json.loads(report.read_text(encoding="utf-8"))["install"]
+            return {canonicalize_name(each["metadata"]["name"]): each["metadata"] for each in found}
+    if len(requirements) == 1:
+        return {}
+    half = len(requirements) // 2  # pip gives up at the first: find which
+    return metadata(requirements[:half], python, system) | metadata(
+        requirements[half:], python, system
+    )
 
 
 def applies(requirement: Requirement, python: str, system: str, extra: str) -> bool:
@@ -86,19 +92,22 @@ def missing(requirements: list[str], python: str, system: str) -> list[str]:
     waiting = [(Requirement(text), "", "espressivo") for text in requirements]
     seen, without = set(), []
     while waiting:
-        requirement, extra, parent = waiting.pop()
-        key = (canonicalize_name(requirement.name), frozenset(requirement.extras))
-        if not applies(requirement, python, system, extra) or key in seen:
-            continue
-        seen.add(key)
-        about = metadata(f"{requirement.name}{requirement.specifier}", python, system)
-        if about is None:
-            without.append(f"{requirement.name}{requirement.specifier} (for {parent})")
-            continue
-        for text in about.get("requires_dist", []):
-            waiting += [
-                (Requirement(text), extra, requirement.name) for extra in ("", *requirement.extras)
-            ]
+        round_: dict[tuple[str, frozenset[str]], tuple[Requirement, str]] = {}
+        for requirement, extra, parent in waiting:
+            key = (canonicalize_name(requirement.name), frozenset(requirement.extras))
+            if applies(requirement, python, system, extra) and key not in seen:
+                round_.setdefault(key, (requirement, parent))
+        seen |= round_.keys()
+        asked = {name: f"{each.name}{each.specifier}" for (name, _), (each, _) in round_.items()}
+        about = metadata(sorted(asked.values()), python, system)
+        waiting = []
+        for (name, extras), (requirement, parent) in round_.items():
+            if name not in about:
+                without.append(f"{asked[name]} (for {parent})")
+                continue
+            for text in about[name].get("requires_dist", []):
+                for extra in ("", *extras):
+                    waiting.append((Requirement(text), extra, requirement.name))
     return without
 
 
