@@ -100,6 +100,7 @@ def test_what_is_kept_stays_note_for_note(
     assert inside(filled) != inside(piece)
 
 
+@pytest.mark.slow
 @OF_MODELS
 def test_candidates_are_weighed_by_what_the_model_expects(
     name: str, models: dict[str, Model], piece: Performance
@@ -135,6 +136,7 @@ def test_candidates_are_weighed_by_what_the_model_expects(
     assert tails
 
 
+@pytest.mark.slow
 def test_choosing_makes_what_follows_likelier(models: dict[str, Model], piece: Performance) -> None:
     model = models["seed"]
 

@@ -89,7 +89,11 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("number", STATUS, ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)],
+    ids=["SIGINT", "SIGTERM"],
+)
 @pytest.mark.parametrize("output", COMMANDS)
 def test_what_was_there_stays_when_a_command_is_stopped(
     run: Run, at_writing: Interrupt, trained: Path, scale: Path, output: str, number: signal.Signals

@@ -76,6 +76,7 @@ def test_the_other_performance_is_drawn_in_another_colour(tmp_path: Path) -> Non
     assert bluish(two) > bluish(one) + 0.001
 
 
+@pytest.mark.slow
 def test_hours_fit_into_one_picture(tmp_path: Path) -> None:
     onset_s = np.linspace(0, 7200, 500)
     long = Performance.from_arrays(

@@ -152,6 +152,7 @@ def test_a_tiny_network_learns_two_phrases_by_heart(dataset: Dataset, tmp_path: 
     assert np.mean(np.array(heard[4:]) == ids[4:]) > 0.98
 
 
+@pytest.mark.slow
 def test_a_network_over_notes_learns_two_phrases_by_heart(
     in_notes: Dataset, tmp_path: Path
 ) -> None:
