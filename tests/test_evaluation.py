@@ -327,6 +327,7 @@ def test_people_are_more_like_people_than_a_unigram_is(folder, baseline):
     assert velocity.ceiling.mean.pooled_overlap > velocity.floor.pooled_overlap + 0.3
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path, folder, monkeypatch):
     settings = {"samples": 3, "seconds": 4}
     folder = shutil.copytree(folder, tmp_path / "midi")
