@@ -771,7 +771,7 @@ async def only(socket, kind, count):
 
 
 def test_a_listener_who_takes_nothing_is_dropped(monkeypatch):
-    monkeypatch.setattr(app, "_PATIENCE_S", 0.3)
+    monkeypatch.setattr(app, "_PATIENCE_S", 1.0)
 
     async def visit():
         async with server(listeners=2) as (client, url):
