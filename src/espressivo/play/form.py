@@ -37,7 +37,7 @@ _LENGTHS_S = 3.0, 60.0  # of a section whose length is requested
 _LAGS_S = (2, 4, 8, 16, 32, 60)
 _LAG_RUNS = (1.29, 1.00, 0.88, 0.75, 0.24)  # returns a minute with lags between these
 _WAIT_S = 8.0  # on average, until something comes back
-_LENGTHS_LED_S = (1.0, 1.4, 2.0, 3.0, 6.0)  # quartiles of how long
+_LENGTHS_LED_S = (1.0, 1.4, 2.0, 3.0, 6.0)  # quartiles of how long it is led through
 _SECTION = re.compile(r"([A-Z])(?::([0-9]+(?:\.[0-9]+)?))?")
 
 
@@ -139,8 +139,9 @@ class Form:
 class Habit:
     """Brings short passages back every now and then, as people do.
 
-    How often, from how long ago and for how long is drawn as it was found in people's playing:
-    in 1,668 minutes of it a turn of the melody comes back 4.2 times a minute after 2 s or more.
+    From how long ago is drawn as it was found in people's playing: in 1,668 minutes of it a turn of
+    the melody comes back 4.2 times a minute after 2 s or more, mostly for a second. Passages are
+    led through somewhat more often, and for longer, since not all of that does come back.
 
     Parameters
     ----------

@@ -109,7 +109,7 @@ class Model:
         form : str, optional
             What comes back, as in ``"A B A"`` or ``"A:12 B:20 A:12"`` (seconds); the model must
             have pointers. How literally is decided by `returns`. Without `seconds` it also says
-            how long the piece is. See `espressivo.play.sections`. By default, in pieces longer
+            how long the piece is. See `espressivo.play.form.sections`. By default, in pieces longer
             than `RETURNS_FROM_S`, short passages come back as often as with people; not with
             ``"free"``.
         seed : int, optional

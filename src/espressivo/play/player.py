@@ -71,6 +71,7 @@ Adjust = Callable[[int], int]
 """Returns the id that comes instead of one that has been drawn."""
 
 
+_LED = 2.0  # times as strongly as usual, pointers count while a passage is brought back
 _LIFT = 8.0  # nats by which a note becomes likelier that is to come back
 
 
@@ -283,7 +284,7 @@ class Player:
         How literally is decided by the setting `returns`: what comes next there becomes likelier,
         its pitches and when they come, while loudness, length and pedal are decided anew.
         """
-        self._follow(2.0, _LIFT)
+        self._follow(_LED, _LIFT)
         for state in self._states:
             if state.pointers is not None:
                 state.pointers.lead(back, length)
