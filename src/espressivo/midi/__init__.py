@@ -35,6 +35,11 @@ from espressivo.midi.reading import (
     from_bytes,
     read,
 )
+from espressivo.midi.score import (
+    read_score,
+    score_from_bytes,
+    score_of,
+)
 from espressivo.midi.smf import (
     MAX_BYTES,
     MAX_SECONDS,
@@ -80,7 +85,10 @@ __all__ = [
     "piano",
     "read",
     "read_provenance",
+    "read_score",
     "replaced",
+    "score_from_bytes",
+    "score_of",
     "to_bytes",
     "to_note_array",
     "to_pretty_midi",
