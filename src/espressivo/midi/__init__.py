@@ -27,6 +27,11 @@ from espressivo.midi.parts import (
     part_performance,
     piano,
 )
+from espressivo.midi.performed import (
+    Played,
+    performed_song,
+    song_of,
+)
 from espressivo.midi.provenance import (
     Provenance,
     read_provenance,
@@ -67,6 +72,7 @@ __all__ = [
     "FileInfo",
     "Message",
     "Part",
+    "Played",
     "Provenance",
     "Song",
     "SongNote",
@@ -82,6 +88,7 @@ __all__ = [
     "notes_of",
     "parsed_song",
     "part_performance",
+    "performed_song",
     "piano",
     "read",
     "read_provenance",
@@ -89,6 +96,7 @@ __all__ = [
     "replaced",
     "score_from_bytes",
     "score_of",
+    "song_of",
     "to_bytes",
     "to_note_array",
     "to_pretty_midi",

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from espressivo.errors import MidiError
 from espressivo.midi import smf
-from espressivo.midi.parts import Part, notes_of, parts_of, pedal_moves_of
+from espressivo.midi.parts import LAST_PIANO, Part, notes_of, parts_of, pedal_moves_of
 from espressivo.midi.reading import deepest
 from espressivo.midi.song import Song, parsed_song
 from espressivo.music import (
@@ -29,10 +29,9 @@ from espressivo.music import (
     ScorePart,
 )
 
-__all__ = ["pitched_parts", "read_score", "score_from_bytes", "score_of"]
+__all__ = ["grouped", "pitched_parts", "read_score", "score_from_bytes", "score_of"]
 
 _DRUMS = 10  # the channel
-_LAST_PIANO = 7  # program
 _MOST_PARTS = 255  # that the fields of a note can tell apart
 _ON_GRID, _FEW = 0.45, 16  # below this part of the notes it is no score; fewer notes tell nothing
 
@@ -71,7 +70,7 @@ def score_of(song: Song) -> Score:
     playing = pitched_parts(song)
     if len(playing) > _MOST_PARTS:
         raise MidiError(f"{len(playing)} parts play: at most {_MOST_PARTS} can be in a score")
-    parts, places = _grouped(playing)
+    parts, places = grouped(playing)
     sounding = [note for note in notes_of(song, playing) if note.end > note.start]
     notes = np.zeros(len(sounding), SCORE_NOTE_DTYPE)
     if sounding:
@@ -98,11 +97,11 @@ def score_of(song: Song) -> Score:
     return score
 
 
-def _grouped(
+def grouped(
     playing: Sequence[Part],
 ) -> tuple[tuple[ScorePart, ...], dict[tuple[int, int], tuple[int, int]]]:
     """Return the parts of the score, and part and staff of each track and channel."""
-    pianos = [part for part in playing if part.program <= _LAST_PIANO]
+    pianos = [part for part in playing if part.program <= LAST_PIANO]
     parts: list[ScorePart] = []
     places: dict[tuple[int, int], tuple[int, int]] = {}
     for part in playing:

@@ -120,7 +120,7 @@ class Score:
         ``onset`` and ``duration`` (quarters, from 0 and above 0), ``pitch`` (0..127), ``velocity``
         (1..127, or 0 where none is given), ``part`` (index into `parts`), ``staff`` and ``voice``
         (counted from 1 from the top; 0 where it is not known) and ``marks`` (bits of `Mark`).
-        Kept sorted by onset, then pitch; notes equal in both stay in the order given.
+        Kept sorted by onset, pitch, part and staff; notes equal in all stay in the order given.
     ticks_per_quarter : int
         Every time in the score is a whole number of ticks: ``rint(onset * ticks_per_quarter)``
         gives them back.
@@ -159,7 +159,7 @@ class Score:
     parts: tuple[ScorePart, ...] = (ScorePart(),)
 
     def __post_init__(self) -> None:
-        notes = _sorted(self.notes, SCORE_NOTE_DTYPE, ("onset", "pitch"))
+        notes = _sorted(self.notes, SCORE_NOTE_DTYPE, ("onset", "pitch", "part", "staff"))
         duration, velocity = notes["duration"], notes["velocity"]
         if not 1 <= self.ticks_per_quarter <= 1 << 20:
             raise ValueError(f"ticks_per_quarter must be 1..2^20, not {self.ticks_per_quarter}")
