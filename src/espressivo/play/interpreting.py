@@ -1,4 +1,4 @@
-"""Performing: a score is played as a person might, as far as the dials let a model do it."""
+"""Interpreting: a model is asked how a score is played, and the dials say how much of it is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from espressivo.music import TEMPO_DTYPE, Interpretation, Score, onset_groups
 from espressivo.play.dials import FASTEST_TEMPO, SLOWEST_TEMPO, Dials
 from espressivo.play.rendering import Rendered, Span, render
 
-__all__ = ["Interpreter", "perform", "tempos_set"]
+__all__ = ["Interpreter", "interpreted", "tempos_set"]
 
 Told = Callable[[int], object]
 """Is told how many more notes are done."""
@@ -56,7 +56,7 @@ class Interpreter(Protocol):
         """
 
 
-def perform(
+def interpreted(
     interpreter: Interpreter | None,
     score: Score,
     dials: Dials,
@@ -65,7 +65,7 @@ def perform(
     span: Span | None = None,
     progress: Told | None = None,
 ) -> Rendered:
-    """Perform a score.
+    """Perform a score, or a passage of it.
 
     Parameters
     ----------
