@@ -12,7 +12,7 @@ import sys
 import warnings
 import zipfile
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from importlib import import_module
 from itertools import pairwise
@@ -230,7 +230,7 @@ def _notes(pt: ModuleType, part: Any, quarters: _Quarters, number: int, staves: 
             continue
         of[id(note)] = row
         rows.append(row)
-    _slurred(part.iter_all(pt.Slur), of, rows)
+    _slurred(rows)
     _place(graces, of, rows)
     return rows
 
@@ -243,24 +243,28 @@ def _marks(note: Any) -> Mark:
             marks |= _ARTICULATIONS.get(name, Mark(0))
         marks |= Mark.ORNAMENT if tied.ornaments else Mark(0)
         marks |= Mark.FERMATA if tied.fermata else Mark(0)
+        marks |= Mark.SLUR_END if tied.slur_stops else Mark(0)
         tied = tied.tie_next
+    marks |= Mark.SLUR_START if note.slur_starts else Mark(0)
     return marks | (Mark.TIED if note.tie_next is not None else Mark(0))
 
 
-def _slurred(slurs: Iterable[Any], of: dict[int, _Row], rows: Sequence[_Row]) -> None:
-    """Mark what slurs begin with, hold and end with, in their own voice and staff."""
+def _slurred(rows: Sequence[_Row]) -> None:
+    """Mark what stands between the first and the last note of a slur, in its voice and staff."""
     voices: defaultdict[tuple[Any, ...], list[_Row]] = defaultdict(list)
     for row in rows:
         voices[row[_STAFF], row[_VOICE]].append(row)
-    for slur in slurs:
-        first, last = of.get(id(slur.start_note)), of.get(id(slur.end_note))
-        if first is None or last is None:
-            continue
-        first[_MARKS] |= Mark.SLUR_START
-        last[_MARKS] |= Mark.SLUR_END
-        for row in voices[first[_STAFF], first[_VOICE]]:
-            if first[_ONSET] < row[_ONSET] < last[_ONSET]:
-                row[_MARKS] |= Mark.SLURRED
+    for voice in voices.values():
+        inside: list[_Row] | None = None
+        for row in sorted(voice, key=lambda row: row[_ONSET]):
+            if row[_MARKS] & Mark.SLUR_END and inside is not None:
+                for one in inside:
+                    one[_MARKS] |= Mark.SLURRED
+                inside = None
+            if row[_MARKS] & Mark.SLUR_START:
+                inside = []
+            elif inside is not None:
+                inside.append(row)
 
 
 def _place(graces: dict[int, list[Any]], of: dict[int, _Row], rows: Sequence[_Row]) -> None:

@@ -90,8 +90,8 @@ def interpreted(
         raise GenerationError("there are no notes in the score")
     if span is not None and not (0 <= span.start < span.end and span.start < score.quarters):
         raise GenerationError(
-            f"there is no passage from {span.start:g} to {span.end:g} in a score of "
-            f"{score.quarters:g} quarters"
+            f"there is no passage from quarter {span.start:g} to {span.end:g} in a score of "
+            f"{score.quarters:g}"
         )
     score = tempos_set(score, dials.tempo)
     if dials.keep_dynamics and not score.notes["velocity"].all():

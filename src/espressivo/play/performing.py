@@ -220,7 +220,7 @@ def rendition(
     span = None
     if start is not None or end is not None:
         first = within("start", 0.0 if start is None else start, least=0)
-        last = within("end", score.quarters if end is None else end, above=first)
+        last = within("end", score.quarters if end is None else end, least=0)
         span = Span(first, last)
     rendered = interpreted(interpreter, score, dials, seed=chosen, span=span, progress=progress)
     card = {} if interpreter is None else interpreter.card
