@@ -20,7 +20,7 @@ FLOORS = (
     ("errors", "files", "progress", "registry", "telemetry", "version"),
     ("music", "numeric"),
     ("codes", "midi", "views"),
-    ("engine", "networks"),
+    ("engine", "networks", "notation"),
     ("interpreter",),
     ("data", "export"),
     ("play", "training"),

@@ -6,7 +6,6 @@ from espressivo.interpreter.draws import Draw, alike, mixed, noise
 from espressivo.interpreter.features import Table, tables
 from espressivo.interpreter.fields import FIELDS, ROWS, Fields, field_values, warped
 from espressivo.interpreter.interpreter import (
-    DEFAULT_FREEDOM,
     DRAWN,
     KIND,
     Interpreter,
@@ -17,7 +16,6 @@ from espressivo.interpreter.view import CELLS, Floats, View
 
 __all__ = [
     "CELLS",
-    "DEFAULT_FREEDOM",
     "DRAWN",
     "FIELDS",
     "KIND",

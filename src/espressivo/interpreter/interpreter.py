@@ -19,9 +19,8 @@ from espressivo.interpreter.levels import LEVELS, Levels
 from espressivo.interpreter.view import Floats, View
 from espressivo.music import Interpretation, Score
 
-__all__ = ["DEFAULT_FREEDOM", "DRAWN", "KIND", "Interpreter", "load_interpreter"]
+__all__ = ["DRAWN", "KIND", "Interpreter", "load_interpreter"]
 
-DEFAULT_FREEDOM = 0.5
 KIND = "interpreter"
 """What the description of such a model file says that it is."""
 
@@ -93,8 +92,8 @@ class Interpreter:
         self,
         score: Score,
         *,
-        freedom: float = DEFAULT_FREEDOM,
-        seed: int = 0,
+        freedom: float,
+        seed: int,
         velocity: Floats | None = None,
         progress: Callable[[int], object] | None = None,
     ) -> Interpretation:
