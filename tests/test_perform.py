@@ -362,7 +362,7 @@ def test_the_sustain_pedal_of_a_passage_ends_as_the_score_has_it() -> None:
 
 @pytest.fixture
 def rules(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("espressivo.cli.perform.interpreter_named", lambda name: Rules())
+    monkeypatch.setattr("espressivo.cli.perform.load_interpreter", lambda name: Rules())
 
 
 @pytest.mark.usefixtures("rules")
