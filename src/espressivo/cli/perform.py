@@ -45,7 +45,7 @@ def _dial(name: str, what: str) -> Callable[..., Any]:
     cls=Example,
     epilog="""
     espressivo perform score.mid -o played.mid
-    espressivo perform score.mid --timing 0.5 --keep-dynamics --tempo-map -o played.mid
+    espressivo perform score.mid --timing 0.5 --tempo-map -o played.mid
     espressivo perform score.mid --from 2:1 --to 4:1 --count 3 --seed 1 -o take.mid
     """,
 )

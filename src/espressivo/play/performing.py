@@ -75,7 +75,7 @@ class Rendition:
 
     @cached_property
     def performance(self) -> Performance:
-        """Its notes and pedal in seconds, without anything that is no piano's."""
+        """Notes of all its parts, and pedals, in seconds; no drums."""
         return self.rendered.performance()
 
     @property
