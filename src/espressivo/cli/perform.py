@@ -46,7 +46,7 @@ def _dial(name: str, what: str) -> Callable[..., Any]:
     epilog="""
     espressivo perform score.mid -o played.mid
     espressivo perform score.mid --timing 0.5 --tempo-map -o played.mid
-    espressivo perform score.mid --from 2:1 --to 4:1 --count 3 --seed 1 -o take.mid
+    espressivo perform score.mid --from 2:1 --to 4:1 --count 3 -o take.mid
     """,
 )
 @click.argument("file", type=PATH)
