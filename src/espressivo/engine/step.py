@@ -64,7 +64,7 @@ class Buffers:
         self._before = [np.zeros_like(array) for array in state]
         numbers = () if tapes is None else tapes.numbers
         self._after = [
-            np.zeros_like(array[:, :, :1] if n in numbers else array)
+            np.zeros_like(array[:, :, :, :1] if n in numbers else array)
             for n, array in enumerate(state)
         ]
         self._kept = [n for n in range(len(state)) if n not in numbers]
@@ -119,7 +119,7 @@ class Buffers:
         first = tapes.numbers[0]
         end = int(state[tapes.counter][0, 0, 0])
         _, written = self._ends.pop(id(state[first]), (None, -1))
-        if written != end or end == state[first].shape[2]:  # it has gone on from here before
+        if written != end or end == tapes.length(state):  # it has gone on from here before
             state = tuple(tapes.own(state))
             tapes.make_room(state)
             end = int(state[tapes.counter][0, 0, 0])

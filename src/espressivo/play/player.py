@@ -233,10 +233,11 @@ class Player:
         if self._follows_until and decoder.now >= self._follows_until:
             self._follows_until = 0
             self._steer()
-        overdue = None if given else decoder.overdue()
-        self._complete = decoder.ended or overdue is not None
-        if decoder.ended:
+        self._complete = decoder.ended
+        if self._complete:
             return
+        overdue = None if given else decoder.overdue()
+        self._complete = overdue is not None
         self._drafted = () if overdue is None else (overdue,)
         for id_ in given:
             self._append(id_)
