@@ -41,7 +41,7 @@ class Tapes:
 
     def length(self, state: Sequence[NDArray[np.float32]]) -> int:
         """Return how many positions a tape has."""
-        return state[self.numbers[0]].shape[3]
+        return len(state[self.numbers[0]][0, 0, 0])
 
     def own(self, state: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         """Return a state whose tapes and counter can be written to."""
