@@ -21,19 +21,23 @@ if TYPE_CHECKING:
     from espressivo.codes import Vocabulary, vocabulary
     from espressivo.data import Dataset, prepare
     from espressivo.midi import read, write
-    from espressivo.music import Performance
-    from espressivo.play import Model, load
+    from espressivo.music import Performance, Score
+    from espressivo.notation import read_score
+    from espressivo.play import Model, load, perform
 
 __all__ = [
     "Dataset",
     "EspressivoError",
     "Model",
     "Performance",
+    "Score",
     "Vocabulary",
     "__version__",
     "load",
+    "perform",
     "prepare",
     "read",
+    "read_score",
     "vocabulary",
     "write",
 ]
@@ -42,10 +46,13 @@ _LAZY = {
     "Dataset": "espressivo.data",
     "Model": "espressivo.play",
     "Performance": "espressivo.music",
+    "Score": "espressivo.music",
     "Vocabulary": "espressivo.codes",
     "load": "espressivo.play",
+    "perform": "espressivo.play",
     "prepare": "espressivo.data",
     "read": "espressivo.midi",
+    "read_score": "espressivo.notation",
     "vocabulary": "espressivo.codes",
     "write": "espressivo.midi",
 }

@@ -25,11 +25,18 @@ from espressivo.midi import smf
 from espressivo.midi.provenance import Provenance
 from espressivo.music import Performance
 
-__all__ = ["TICKS_PER_SECOND", "key_signature_data", "to_bytes", "write"]
+__all__ = [
+    "TEMPO_US",
+    "TICKS_PER_QUARTER",
+    "TICKS_PER_SECOND",
+    "key_signature_data",
+    "to_bytes",
+    "write",
+]
 
-_TICKS_PER_QUARTER = 480
-_TEMPO_US = 480_000  # microseconds per quarter note
-TICKS_PER_SECOND = _TICKS_PER_QUARTER * 1_000_000 // _TEMPO_US
+TICKS_PER_QUARTER = 480
+TEMPO_US = 480_000  # microseconds per quarter note
+TICKS_PER_SECOND = TICKS_PER_QUARTER * 1_000_000 // TEMPO_US
 """Resolution of written files: 1000."""
 
 _FOUR_FOUR = bytes((4, 2, 24, 8))  # 4 / 2^2, 24 clocks a metronome click, 8 32nds a quarter note
@@ -110,7 +117,7 @@ def to_bytes(
         )
     conductor = [
         *(smf.meta(status, text) for status, text in (provenance.texts() if provenance else ())),
-        smf.meta(smf.TEMPO, _TEMPO_US.to_bytes(3, "big")),
+        smf.meta(smf.TEMPO, TEMPO_US.to_bytes(3, "big")),
         smf.meta(smf.TIME_SIGNATURE, _FOUR_FOUR),
     ]
     if key_signature is not None:
@@ -120,7 +127,7 @@ def to_bytes(
         ((0, message) for message in conductor),
         (*((0, message) for message in beginning), *_played(performance)),
     )
-    return smf.file([_track(events) for events in tracks], _TICKS_PER_QUARTER)
+    return smf.file([_track(events) for events in tracks], TICKS_PER_QUARTER)
 
 
 def key_signature_data(sharps: int, minor: bool) -> bytes:

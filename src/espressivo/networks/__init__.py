@@ -35,6 +35,7 @@ from espressivo.networks.recurrent import (
     Sides,
     State,
 )
+from espressivo.networks.score_reader import ScoreReader
 from espressivo.networks.stack import (
     EPSILON,
     TAPS,
@@ -57,6 +58,7 @@ __all__ = [
     "Pretrained",
     "Recurrent",
     "RecurrentConfig",
+    "ScoreReader",
     "Sides",
     "Stack",
     "StackConfig",
