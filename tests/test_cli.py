@@ -370,13 +370,13 @@ def test_generate_has_every_setting_of_the_library(run: Run, tmp_path: Path) -> 
 
 
 def test_generate_searches(run: Run, tmp_path: Path) -> None:
-    search = ("generate", "--events", 20, "--beam", 3, "--primer-pitches", "60,64,67")
+    search = ("generate", "--events", 8, "--beam", 3, "--primer-pitches", "60,64,67")
     for name in ("a", "b"):
         assert run(*search, "--count", 2, "--stochastic", "--seed", 4, "-o", f"{name}.mid")[0] == 0
     assert (tmp_path / "a-1.mid").read_bytes() == (tmp_path / "b-1.mid").read_bytes()
     assert run(*search, "-o", "c.mid")[0] == 0
     (best, *_) = espressivo.load("espressivo").beam_search(
-        events=20, width=3, primer=primers.pitches([60, 64, 67])
+        events=8, width=3, primer=primers.pitches([60, 64, 67])
     )
     assert len(espressivo.read("c.mid")) == sum(best.ids < 88)
 
