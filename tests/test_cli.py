@@ -18,6 +18,7 @@ from espressivo import Performance, midi
 from espressivo.cli import cli
 from espressivo.play import primers
 from espressivo.play.settings import Settings
+from known import posix
 
 
 @pytest.mark.parametrize("command", sorted(cli.commands))
@@ -420,6 +421,7 @@ ENDINGS = {"generate": ".mid", "render": ".wav", "plot": ".png", "events": ".mid
 BEGINS = {"generate": b"MThd", "render": b"RIFF", "plot": b"\x89PNG"}
 
 
+@posix
 @pytest.mark.parametrize("command", ["generate", "render", "plot"])
 @pytest.mark.parametrize("name", ["-", "/dev/stdout"])
 def test_standard_output_takes_the_file_alone(scale: Path, command: str, name: str) -> None:
@@ -436,6 +438,7 @@ def test_several_takes_need_names(run: Run) -> None:
     assert status == 2 and "--count makes several files: give the name of a file" in err
 
 
+@posix
 def test_a_full_disk_leaves_what_was_there(scale: Path) -> None:
     script = (
         "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)); "
