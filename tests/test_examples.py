@@ -35,6 +35,7 @@ SHORTER = {  # what is added to those that begin so: all that is changed of an e
     "generate --primer mine": "--seconds 3",
     "generate --primer-chords": "--seconds 3",
     "generate --count": "--seconds 1",
+    "generate --form": "--seconds 18",
     "generate --events": "--events 20",
     "generate --key": "--notes 20",
     "train data --network": _TRAINING,
@@ -60,12 +61,12 @@ def of(table: dict[str, str], line: str) -> str:
 
 def music(number: int) -> Performance:
     rng = np.random.default_rng(number)
-    onset_s = np.cumsum(rng.choice([0.2, 0.3, 0.4], 160))
+    onset_s = np.cumsum(rng.choice([0.2, 0.3, 0.4], 90))
     return Performance.from_arrays(
         onset_s=onset_s,
         offset_s=onset_s + 0.15,
-        pitch=rng.integers(50, 80, 160),
-        velocity=rng.integers(40, 90, 160),
+        pitch=rng.integers(50, 80, 90),
+        velocity=rng.integers(40, 90, 90),
     )
 
 
