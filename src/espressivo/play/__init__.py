@@ -53,6 +53,7 @@ from espressivo.play.provenance import (
     arguments_of,
     provenance_of,
 )
+from espressivo.play.rendering import render
 from espressivo.play.settings import (
     FOLLOW_GUIDANCE,
     FOLLOW_S,
@@ -99,6 +100,7 @@ __all__ = [
     "perform",
     "pitches",
     "provenance_of",
+    "render",
     "rendition",
     "requested",
     "supported_controls",
