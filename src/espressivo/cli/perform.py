@@ -16,6 +16,7 @@ from espressivo import midi
 from espressivo.cli.options import JSON, MIDI, PATH, Between, Example, Output, report
 from espressivo.errors import EspressivoError, GenerationError, MidiError, ScoreError
 from espressivo.files import check_writable, is_stream
+from espressivo.interpreter import load_interpreter
 from espressivo.music import Score
 from espressivo.notation import opened_score
 from espressivo.play import (
@@ -25,7 +26,6 @@ from espressivo.play import (
     Dials,
     Interpreter,
     Rendition,
-    interpreter_named,
     rendition,
 )
 from espressivo.progress import Console, counted
@@ -45,7 +45,7 @@ def _dial(name: str, what: str) -> Callable[..., Any]:
     cls=Example,
     epilog="""
     espressivo perform score.mid -o played.mid
-    espressivo perform score.mid --timing 0.5 --keep-dynamics --tempo-map -o played.mid
+    espressivo perform score.mid --timing 0.5 --tempo-map -o played.mid
     espressivo perform score.mid --from 2:1 --to 4:1 --count 3 --seed 1 -o take.mid
     """,
 )
@@ -115,7 +115,7 @@ def perform(
         first, last = _quarter(place, start), _quarter(place, end)
     except MidiError as error:
         raise MidiError(f"{file}: {error}") from None
-    interpreter = None if dials.as_written else interpreter_named(model_name)
+    interpreter = None if dials.as_written else load_interpreter(model_name)
     seed = secrets.randbelow(2**31) if seed is None else seed
     rows, done = [], 0
     with counted(Console(sys.stderr), "notes", "perform") as tell:

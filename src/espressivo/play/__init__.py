@@ -35,7 +35,6 @@ from espressivo.play.model import (
 from espressivo.play.performing import (
     DialOptions,
     Rendition,
-    interpreter_named,
     perform,
     rendition,
 )
@@ -94,7 +93,6 @@ __all__ = [
     "arguments_of",
     "bundled",
     "chords",
-    "interpreter_named",
     "load",
     "opened",
     "perform",
