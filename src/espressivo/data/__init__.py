@@ -13,7 +13,7 @@ from espressivo.data.corpus import (
 from espressivo.data.dataset import Dataset
 from espressivo.data.fingerprint import Sketch, mixed, sketch
 from espressivo.data.half import HALVES, Half, halves
-from espressivo.data.pairs import LEAST_MATCHED, Pair, Pairs, Piece, read_pairs
+from espressivo.data.pairs import LEAST_MATCHED, Pair, Pairs, Piece, engraved, half_of, read_pairs
 from espressivo.data.probes import COPIES, PAST_S, Probe, copies, past
 from espressivo.data.shards import processes
 from espressivo.data.sides import Material
@@ -47,7 +47,9 @@ __all__ = [
     "Sketch",
     "batches",
     "copies",
+    "engraved",
     "find_files",
+    "half_of",
     "halves",
     "match_rows",
     "mixed",

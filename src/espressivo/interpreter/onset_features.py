@@ -124,7 +124,7 @@ def _density(view: View) -> Columns:
 
 
 def _written(view: View) -> Columns:
-    """What is written of loudness and tempo."""
+    """Return what is written of loudness and tempo."""
     onsets = view.onsets
     note_loud, spread = view.loudness
     loud = np.add.reduceat(note_loud, view.first) / view.count
@@ -180,7 +180,7 @@ def _key_profiles() -> Floats:
 
 
 def _returns(view: View) -> Columns:
-    """How often the last four notes of the top line have come before, in this rhythm."""
+    """Return how often the last four notes on top have come before, in this rhythm."""
     intervals = np.diff(view.top, prepend=view.top[0]).astype(np.int64).tolist()
     steps = np.rint(4 * np.log2(np.clip(view.interval, 1 / 96, _LONGEST))).astype(int).tolist()
     seen: dict[tuple[int, ...], int] = {}

@@ -148,7 +148,7 @@ class View:
 
     @cached_property
     def bar(self) -> tuple[NDArray[np.int64], Floats, NDArray[np.int64]]:
-        """Of each beat: that on which its measure begins, the measure's quarters, and its number."""
+        """Of each beat the first of its measure, the measure's quarters, and its number."""
         down = self.downbeats.copy()
         down[0] = True
         begins = np.flatnonzero(down)

@@ -52,6 +52,7 @@ from espressivo.play.provenance import (
     arguments_of,
     provenance_of,
 )
+from espressivo.play.rendering import render
 from espressivo.play.settings import (
     FOLLOW_GUIDANCE,
     FOLLOW_S,
@@ -97,6 +98,7 @@ __all__ = [
     "perform",
     "pitches",
     "provenance_of",
+    "render",
     "rendition",
     "requested",
     "supported_controls",

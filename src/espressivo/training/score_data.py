@@ -9,8 +9,6 @@ import numpy as np
 
 from espressivo.data import Piece
 from espressivo.interpreter import (
-    FIELDS,
-    ROWS,
     Fields,
     Floats,
     Table,
@@ -105,5 +103,3 @@ def read_pieces(pieces: Sequence[Piece], progress: Progress | None = None) -> li
     finally:
         progress.close()
     return found
-
-
