@@ -154,13 +154,16 @@ def make(
             data = await request.read()
             asked = (request.query.get(name, "") for name in ("name", "dials", "form"))
             name, dials, form = asked
+            work = functools.partial(scores.answer, name, data, dials, form)
+            if form == "take":  # which follows the score
+                length = request.query.get("length", "")
+                length = int(length) if length.isdecimal() and len(length) < 9 else 0
+                work = functools.partial(scores.taken, name, data[:length], data[length:])
             try:
-                answer = await asyncio.get_running_loop().run_in_executor(
-                    performing, scores.answer, name, data, dials, form
-                )
+                answer = await asyncio.get_running_loop().run_in_executor(performing, work)
             except EspressivoError as error:
                 raise web.HTTPBadRequest(text=str(error)) from None
-        kind = "application/json" if form == "music" else "audio/midi"
+        kind = "application/json" if form in ("music", "take") else "audio/midi"
         return web.Response(body=answer, content_type=kind)
 
     async def farewell(_: web.Application) -> None:

@@ -1,6 +1,7 @@
 // Picture: tempo above, dynamics below, over the quarters of a score: as written, and as performed.
 
 /** @typedef {import("./playing.js").Rendered} Rendered */
+/** @typedef {import("./playing.js").Take} Take */
 
 const MARGIN = 44, GAP = 26, RANGE = 2; // pixels; and how far from the middle tempos are shown, as a factor
 
@@ -8,6 +9,8 @@ const MARGIN = 44, GAP = 26, RANGE = 2; // pixels; and how far from the middle t
 export function picture(canvas) {
   /** @type {Rendered | null} */
   let rendered = null;
+  /** @type {Take | null} */
+  let taken = null;
   const quarters = () => rendered?.beats.at(-1)?.[0] || 1;
   const width = () => canvas.clientWidth - 2 * MARGIN;
   const x = (/** @type {number} */ quarter) => MARGIN + (quarter / quarters()) * width();
@@ -40,15 +43,21 @@ export function picture(canvas) {
     const height = (/** @type {number} */ tempo) =>
       GAP + half / 2 - (half / 2) * Math.max(-1, Math.min(1, Math.log(tempo / middle) / Math.log(RANGE)));
     brush.fillText(String(Math.round(middle)), 8, height(middle) + 4);
-    for (const [values, style] of /** @type {const} */ ([[tempos(2), quiet], [played, accent]])) {
+    const person = colour("--person").split(" ")[1], theirs = pairs(rendered.beats).flatMap(([a, b], n) => {
+      const [from, to] = [taken?.beats[n] ?? NaN, taken?.beats[n + 1] ?? NaN];
+      return from < to ? [/** @type {[number, number]} */ ([a[0], (60 * (b[0] - a[0])) / (to - from)])] : [];
+    });
+    for (const [values, style] of /** @type {const} */ ([[tempos(2), quiet], [theirs, person], [played, accent]])) {
       brush.strokeStyle = style;
       line(values.flatMap(([quarter, tempo], n) =>
         [[x(quarter), height(tempo)], [x(values[n + 1]?.[0] ?? quarters()), height(tempo)]]));
     }
     const loud = (/** @type {number} */ velocity) => 2 * (GAP + half) - (half * velocity) / 127;
-    for (const [quarter, , , , velocity, written] of rendered.notes) {
+    for (const [n, [quarter, , , , velocity, written]] of rendered.notes.entries()) {
       brush.fillStyle = quiet;
       if (written) brush.fillRect(x(quarter) - 1, loud(written) - 1, 2, 2);
+      brush.fillStyle = person;
+      if (taken?.velocity[n]) brush.fillRect(x(quarter) - 1.5, loud(taken.velocity[n]) - 1.5, 3, 3);
       brush.fillStyle = accent;
       brush.fillRect(x(quarter) - 1.5, loud(velocity) - 1.5, 3, 3);
     }
@@ -66,6 +75,10 @@ export function picture(canvas) {
     quarter: (/** @type {number} */ at) => ((at - MARGIN) / width()) * quarters(),
     take(/** @type {Rendered} */ music) {
       rendered = music;
+      draw();
+    },
+    person(/** @type {Take | null} */ take) {
+      taken = take;
       draw();
     },
   };
