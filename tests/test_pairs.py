@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Run
 
+from conftest import Run
 from espressivo import midi
 from espressivo.data import half_of, read_pairs
 from espressivo.data.alignment import align

@@ -85,7 +85,7 @@ def _contour(view: View) -> Columns:
 
 def _metre(view: View) -> Columns:
     onsets, beat, bounds = view.onsets, view.beat, view.beat_bounds
-    begins, length, number = (array[beat] for array in view.bar)
+    begins, length, number = view.bar[0][beat], view.bar[1][beat], view.bar[2][beat]
     unit = np.diff(bounds)[beat]
     found: Columns = {"in_beat": (onsets - bounds[beat]) / unit, "unit": unit}
     inside = onsets - bounds[begins]
