@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from conftest import Run
 from espressivo import midi
 from espressivo.data import half_of, read_pairs
 from espressivo.data.alignment import align
@@ -113,6 +115,18 @@ def test_each_piece_is_in_one_half(folder: Path) -> None:
     pieces = read_pairs(folder).of("validation")
     halves = [half_of(pieces, half) for half in ("A", "B")]
     assert sorted(piece.folder for half in halves for piece in half) == ["b", "c"]
+
+
+def test_the_command_measures_what_is_held_out(folder: Path, run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "report"
+    status, printed, _ = run("evaluate", "pianist", folder, "--perform", "--out", out, "--json")
+    assert status == 0
+    found = json.loads(printed)
+    assert found == json.loads((out / "performing.json").read_text())
+    assert found["pieces"] == ["b", "c"] and found["takes"] == [1, 1]
+    assert -1 <= found["figures"]["default"]["r velocity"][0] <= 1
+    status, printed, errors = run("evaluate", "pianist", tmp_path / "none", "--perform")
+    assert status == 1 and "metadata.csv" in errors and not printed
 
 
 def test_a_table_that_is_not_there_or_lacks_a_column_is_said(tmp_path: Path) -> None:

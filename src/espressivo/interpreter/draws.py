@@ -99,6 +99,8 @@ def mixed(mean: Floats, drawn: Floats, alike: float, quantiles: Sequence[float])
 
     Equal mixtures keep their order in time, so that nothing depends on how they are sorted.
     """
+    if not len(mean):
+        return mean
     spread = float(mean.std())
     even = (mean - mean.mean()) / spread if spread > 1e-9 else np.zeros(len(mean))
     mixture = np.sqrt(alike) * even + np.sqrt(1 - alike) * drawn

@@ -30,6 +30,7 @@ DRAWN = ("interval", "velocity", "articulate", "offset", "pedal")
 """Fields that are drawn; the others only say more of the mean of the interval."""
 
 _BUNDLED = ("models", "score", "pianist.onnx")
+_CALM = 0.75  # of people's spread, without freedom: a mean varies less; all of it from a half on
 _DRIFT = 1.6  # the interval is at most so far, in logarithms, from its level
 
 
@@ -190,7 +191,14 @@ class Interpreter:
         at, rows = _rows(name, view)
         kept = alike(draw, freedom)
         drawn = noise(draw, at, rows, generator) if kept < 1 else np.zeros(len(rows))
-        return mixed(mean, drawn, kept, draw.quantiles)
+        if name != "offset":
+            values = mixed(mean, drawn, kept, draw.quantiles)
+        else:  # of chords alone
+            values, chord = np.zeros(len(mean)), view.count[view.group] > 1
+            values[chord] = mixed(mean[chord], drawn[chord], kept, draw.quantiles)
+        if name == "pedal":
+            return values
+        return values * min(1.0, _CALM + 2 * (1 - _CALM) * freedom)
 
     def _interval(self, view: View, means: dict[str, Floats]) -> Floats:
         """Return the mean of the interval, half of it by way of the beat."""

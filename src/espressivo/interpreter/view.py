@@ -152,7 +152,7 @@ class View:
         down = self.downbeats.copy()
         down[0] = True
         begins = np.flatnonzero(down)
-        number = np.cumsum(down)
+        number = np.cumsum(down, dtype=np.int64)
         ends = np.append(self.beat_bounds[begins[1:]], self.beat_bounds[-1])
         length = (ends - self.beat_bounds[begins])[number - 1]
         return begins[number - 1], length, number
