@@ -21,16 +21,19 @@ if TYPE_CHECKING:
     from espressivo.codes import Vocabulary, vocabulary
     from espressivo.data import Dataset, prepare
     from espressivo.midi import read, write
-    from espressivo.music import Performance
+    from espressivo.music import Beats, Performance
+    from espressivo.notation import beats
     from espressivo.play import Model, load
 
 __all__ = [
+    "Beats",
     "Dataset",
     "EspressivoError",
     "Model",
     "Performance",
     "Vocabulary",
     "__version__",
+    "beats",
     "load",
     "prepare",
     "read",
@@ -39,10 +42,12 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Beats": "espressivo.music",
     "Dataset": "espressivo.data",
     "Model": "espressivo.play",
     "Performance": "espressivo.music",
     "Vocabulary": "espressivo.codes",
+    "beats": "espressivo.notation",
     "load": "espressivo.play",
     "prepare": "espressivo.data",
     "read": "espressivo.midi",

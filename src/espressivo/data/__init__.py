@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from espressivo.data.annotations import Annotated, Annotation, annotated, read_annotation
 from espressivo.data.augment import Augmentation
 from espressivo.data.corpus import (
     SPLITS,
@@ -31,6 +32,8 @@ __all__ = [
     "IGNORED",
     "PAST_S",
     "SPLITS",
+    "Annotated",
+    "Annotation",
     "Augmentation",
     "Batch",
     "Cut",
@@ -40,6 +43,7 @@ __all__ = [
     "Passage",
     "Probe",
     "Sketch",
+    "annotated",
     "batches",
     "copies",
     "find_files",
@@ -50,6 +54,7 @@ __all__ = [
     "past",
     "prepare",
     "processes",
+    "read_annotation",
     "read_splits",
     "sketch",
 ]

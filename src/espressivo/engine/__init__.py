@@ -9,6 +9,7 @@ from espressivo.engine.engine import (
     Engine,
     State,
 )
+from espressivo.engine.opening import is_sealed, opened, read_content
 from espressivo.engine.sampling import (
     MAX_SEED,
     Sampling,
@@ -28,6 +29,9 @@ __all__ = [
     "State",
     "Style",
     "generator",
+    "is_sealed",
+    "opened",
+    "read_content",
     "read_styles",
     "write_style",
 ]

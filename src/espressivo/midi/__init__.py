@@ -47,6 +47,7 @@ from espressivo.midi.song import (
     Track,
     parsed_song,
 )
+from espressivo.midi.tempo_map import TempoMap
 from espressivo.midi.writing import (
     TICKS_PER_SECOND,
     to_bytes,
@@ -65,6 +66,7 @@ __all__ = [
     "Provenance",
     "Song",
     "SongNote",
+    "TempoMap",
     "Track",
     "appended",
     "describe",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from espressivo.music.beats import Beats
 from espressivo.music.features import (
     CHORD_GAP_S,
     FEATURES,
@@ -64,6 +65,7 @@ __all__ = [
     "SOSTENUTO",
     "SUSTAIN",
     "Amount",
+    "Beats",
     "Chord",
     "Feature",
     "Features",
