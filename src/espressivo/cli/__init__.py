@@ -1,6 +1,6 @@
 """The command line. The only package that prints or exits.
 
-``demo``, ``generate``, ``fill``, ``notate``, ``play`` and ``show`` hold the commands that need no torch,
+``demo``, ``generate``, ``fill``, ``notate``, ``play`` and ``show`` hold what needs no torch,
 ``serve`` and ``live`` those that play for ever, ``learn``, ``own`` and ``export`` those that need
 torch, ``measure`` those that say how good a model is, and ``options`` what they share.
 """

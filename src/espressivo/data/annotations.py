@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -172,7 +173,7 @@ def _quarters(downbeat: NDArray[np.bool_], measure: NDArray[np.float64]) -> NDAr
     """Return the quarters of each beat: those of its measure, over the beats in it."""
     quarters = np.full(len(downbeat), np.nan)
     downs = np.flatnonzero(downbeat)
-    for begin, end in zip(downs, downs[1:], strict=False):
+    for begin, end in pairwise(downs):
         each = measure[begin] / (end - begin)
         if any(abs(each - usual) < 1e-6 for usual in (0.5, 0.75, 1.0, 1.5, 2.0, 3.0)):
             quarters[begin:end] = each

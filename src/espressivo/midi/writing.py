@@ -31,14 +31,21 @@ from espressivo.midi.provenance import Provenance
 from espressivo.midi.tempo_map import TempoMap
 from espressivo.music import Beats, Performance
 
-__all__ = ["TICKS_PER_SECOND", "key_signature_data", "to_bytes", "write"]
+__all__ = [
+    "TEMPO_US",
+    "TICKS_PER_QUARTER",
+    "TICKS_PER_SECOND",
+    "key_signature_data",
+    "to_bytes",
+    "write",
+]
 
-_TICKS_PER_QUARTER = 480
-_TEMPO_US = 480_000  # microseconds per quarter note
-TICKS_PER_SECOND = _TICKS_PER_QUARTER * 1_000_000 // _TEMPO_US
+TICKS_PER_QUARTER = 480
+TEMPO_US = 480_000  # microseconds per quarter note
+TICKS_PER_SECOND = TICKS_PER_QUARTER * 1_000_000 // TEMPO_US
 """Resolution of written files: 1000."""
 
-_STEADY = TempoMap(np.zeros(1), np.zeros(1), np.array([_TEMPO_US]), ((0.0, 4, 4),))
+_STEADY = TempoMap(np.zeros(1), np.zeros(1), np.array([TEMPO_US]), ((0.0, 4, 4),))
 _MAX_NAME = 200
 
 

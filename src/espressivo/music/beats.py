@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +83,7 @@ class Beats:
         """
         downs = np.flatnonzero(self.downbeat)
         found: list[tuple[int, int, int]] = []
-        for begin, end in zip(downs, downs[1:], strict=False):
+        for begin, end in pairwise(downs):
             meter = _signature(int(end - begin), float(self.quarters[begin]))
             if not found or found[-1][1:] != meter:
                 found.append((int(begin), *meter))

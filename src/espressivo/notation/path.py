@@ -36,6 +36,10 @@ class Costs:
         For an octave between a beat and the one before.
     empty : float
         For a beat on which nothing begins.
+    most_empty : float
+        At most, for beats on which nothing begins between two where something does.
+    skip : float
+        For a beat's time before the path begins and after it ends.
     bias : float
         Gain of each beat beside its logit.
     meter_change, meter : float
@@ -47,6 +51,8 @@ class Costs:
     period: float = 6.0
     change: float = 2.0
     empty: float = 1.5
+    most_empty: float = 8.0
+    skip: float = 1.0
     bias: float = 0.0
     meter_change: float = 8.0
     meter: float = 0.3
@@ -93,7 +99,10 @@ def best_path(
         said[:, PERIOD].astype(float), *np.log2(2 * np.array((_SHORTEST_S, _LONGEST_S)))
     )
     summed = np.concatenate(([0.0], np.cumsum(period)))
-    score = logit.copy()
+    if not groups:
+        return Path(np.zeros(0), np.zeros(0, int), np.zeros(0, int))
+    lasts_s = np.exp2(period) / 2
+    score = logit - costs.skip * (time_s - time_s[0]) / lasts_s
     before = np.full(groups, -1)
     parts = np.ones(groups, int)  # in how many beats the way from there is divided
     length = np.full(groups, np.nan)  # logarithm of twice the seconds of the beat that leads there
@@ -108,17 +117,16 @@ def best_path(
         loss = (
             costs.period * (beat - said_here[:, None]) ** 2
             + costs.change * np.abs(beat - last[:, None])
-            + costs.empty * (count - 1)
+            + np.minimum(costs.empty * (count - 1), costs.most_empty)
             + 1e3 * (beat < np.log2(2 * _SHORTEST_S))
         )
-        gained = score[first:now, None] - np.minimum(loss, 1e4)
-        best = int(np.argmax(gained))
-        row, column = divmod(best, 3)
-        if gained[row, column] > 0:
-            score[now] += gained[row, column]
+        gained = logit[now] + score[first:now, None] - loss
+        row, column = divmod(int(np.argmax(gained)), 3)
+        if gained[row, column] > score[now]:
+            score[now] = gained[row, column]
             before[now], parts[now] = first + row, int(count[row, column])
             length[now] = beat[row, column]
-    return _traced(time_s, score, before, parts)
+    return _traced(time_s, score - costs.skip * (time_s[-1] - time_s) / lasts_s, before, parts)
 
 
 def _traced(
