@@ -137,7 +137,7 @@ def to_bytes(
         *(smf.meta(status, text) for status, text in (provenance.texts() if provenance else ())),
     ]
     tempos = _STEADY if beats is None else TempoMap.of(beats)
-    if key_signature is not None:
+    if beats is not None and key_signature is not None:
         tempos = dataclasses.replace(tempos, keys=())
     conductor = [(0, message) for message in told] + tempos.messages()
     if key_signature is not None:

@@ -53,7 +53,7 @@ class Costs:
     empty: float = 1.5
     most_empty: float = 8.0
     skip: float = 1.0
-    bias: float = 0.0
+    bias: float = 1.0
     meter_change: float = 8.0
     meter: float = 0.3
     key_change: float = 12.0
