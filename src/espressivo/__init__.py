@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from espressivo.codes import Vocabulary, vocabulary
     from espressivo.data import Dataset, prepare
     from espressivo.midi import read, write
-    from espressivo.music import Beats, Performance
-    from espressivo.notation import beats
-    from espressivo.play import Model, load
+    from espressivo.music import Beats, Performance, Score
+    from espressivo.notation import beats, read_score
+    from espressivo.play import Model, load, perform
 
 __all__ = [
     "Beats",
@@ -31,12 +31,15 @@ __all__ = [
     "EspressivoError",
     "Model",
     "Performance",
+    "Score",
     "Vocabulary",
     "__version__",
     "beats",
     "load",
+    "perform",
     "prepare",
     "read",
+    "read_score",
     "vocabulary",
     "write",
 ]
@@ -46,11 +49,14 @@ _LAZY = {
     "Dataset": "espressivo.data",
     "Model": "espressivo.play",
     "Performance": "espressivo.music",
+    "Score": "espressivo.music",
     "Vocabulary": "espressivo.codes",
     "beats": "espressivo.notation",
     "load": "espressivo.play",
+    "perform": "espressivo.play",
     "prepare": "espressivo.data",
     "read": "espressivo.midi",
+    "read_score": "espressivo.notation",
     "vocabulary": "espressivo.codes",
     "write": "espressivo.midi",
 }

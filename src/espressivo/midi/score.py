@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from espressivo.errors import MidiError
+from espressivo.errors import ScoreError
 from espressivo.midi import smf
 from espressivo.midi.parts import LAST_PIANO, Part, notes_of, parts_of, pedal_moves_of
 from espressivo.midi.reading import deepest
@@ -42,7 +42,9 @@ def read_score(path: str | os.PathLike[str]) -> Score:
     Raises
     ------
     MidiError
-        If the file cannot be read as MIDI; if it counts in frames, which have no beats; or if it is
+        If the file cannot be read as MIDI.
+    ScoreError
+        If it counts in frames, which have no beats; or if it is
         a performance: fewer than 45 % of its notes begin on a 16th or 24th of a quarter. The
         message is one line and begins with the path.
     """
@@ -51,10 +53,7 @@ def read_score(path: str | os.PathLike[str]) -> Score:
 
 def score_from_bytes(data: bytes, name: str = "<bytes>") -> Score:
     """Read the bytes of a MIDI file as a score; see `read_score`. Errors begin with `name`."""
-    try:
-        return score_of(parsed_song(data))
-    except MidiError as error:
-        raise MidiError(f"{name}: {str(error).removeprefix('<bytes>: ')}") from None
+    return score_of(parsed_song(data, name), name)
 
 
 def pitched_parts(song: Song) -> list[Part]:
@@ -62,14 +61,16 @@ def pitched_parts(song: Song) -> list[Part]:
     return [part for part in parts_of(song) if part.channel != _DRUMS]
 
 
-def score_of(song: Song) -> Score:
-    """Return what a song holds as a score; see `read_score`, also for errors."""
+def score_of(song: Song, name: str = "<bytes>") -> Score:
+    """Return what a song holds as a score; see `read_score`. Errors begin with `name`."""
     division = song.division
     if division & 0x8000:
-        raise MidiError("the file counts in frames and has no beats: it is not a score")
+        raise ScoreError(f"{name}: the file counts in frames and has no beats: it is not a score")
     playing = pitched_parts(song)
     if len(playing) > _MOST_PARTS:
-        raise MidiError(f"{len(playing)} parts play: at most {_MOST_PARTS} can be in a score")
+        raise ScoreError(
+            f"{name}: {len(playing)} parts play: at most {_MOST_PARTS} can be in a score"
+        )
     parts, places = grouped(playing)
     sounding = [note for note in notes_of(song, playing) if note.end > note.start]
     notes = np.zeros(len(sounding), SCORE_NOTE_DTYPE)
@@ -89,10 +90,10 @@ def score_of(song: Song) -> Score:
         parts=parts or (ScorePart(),),
     )
     if len(score) >= _FEW and score.on_grid < _ON_GRID:
-        raise MidiError(
-            f"this is a performance, not a score: {score.on_grid:.0%} of its notes begin on a 16th "
-            "or 24th of a quarter. Give the score that it is of, or quantise it first, in a "
-            "notation program or a DAW"
+        raise ScoreError(
+            f"{name}: this is a performance, not a score: {score.on_grid:.0%} of its notes begin "
+            "on a 16th or 24th of a quarter. Give the score that it is of, or quantise it first, "
+            "in a notation program or a DAW"
         )
     return score
 

@@ -1,7 +1,8 @@
-"""Notation: beats and measures of a performance, and how it is written down."""
+"""Notation: scores read, and performances written down: beats, measures, spelling."""
 
 from __future__ import annotations
 
+from espressivo.notation.engraved import ENGRAVED
 from espressivo.notation.finding import beats
 from espressivo.notation.network import BeatModel, bundled_beats
 from espressivo.notation.onsets import (
@@ -14,6 +15,7 @@ from espressivo.notation.onsets import (
     notes_of,
 )
 from espressivo.notation.path import Costs
+from espressivo.notation.reading import SCORES, opened_score, read_score
 from espressivo.notation.said import (
     BEAT,
     COUNTS,
@@ -30,6 +32,7 @@ __all__ = [
     "BEAT",
     "COUNTS",
     "DOWNBEAT",
+    "ENGRAVED",
     "KEY",
     "KEYS",
     "LOWEST",
@@ -38,6 +41,7 @@ __all__ = [
     "OUTPUTS",
     "PERIOD",
     "QUARTERS",
+    "SCORES",
     "UNIT",
     "BeatModel",
     "Costs",
@@ -47,4 +51,6 @@ __all__ = [
     "bundled_beats",
     "grouped_onsets",
     "notes_of",
+    "opened_score",
+    "read_score",
 ]

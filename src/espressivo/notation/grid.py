@@ -49,21 +49,27 @@ class Grid:
 
     def places(self, time_s: _Array) -> _Array:
         """Return the places of seconds, not rounded; beyond the ends at the tempo there."""
-        inside = np.clip(np.searchsorted(self.time_s, time_s, "right") - 1, 0, len(self.division) - 1)
+        inside = np.clip(
+            np.searchsorted(self.time_s, time_s, "right") - 1, 0, len(self.division) - 1
+        )
         begin, size = self.place[inside], np.diff(self.place)[inside]
         passed = (time_s - self.time_s[inside]) / np.diff(self.time_s)[inside]
         return np.asarray(begin + passed * size)
 
     def nearest(self, places: _Array) -> NDArray[np.int64]:
         """Return the nearest places of the divisions."""
-        inside = np.clip(np.searchsorted(self.place, places, "right") - 1, 0, len(self.division) - 1)
+        inside = np.clip(
+            np.searchsorted(self.place, places, "right") - 1, 0, len(self.division) - 1
+        )
         part = np.diff(self.place)[inside] / self.division[inside]
         begin = self.place[inside]
         return np.asarray(begin + np.rint((places - begin) / part) * part).astype(np.int64)
 
     def step(self, place: int) -> int:
         """Return the size of the parts of the cell that a place is in."""
-        cell = int(np.clip(np.searchsorted(self.place, place, "right") - 1, 0, len(self.division) - 1))
+        cell = int(
+            np.clip(np.searchsorted(self.place, place, "right") - 1, 0, len(self.division) - 1)
+        )
         return int((self.place[cell + 1] - self.place[cell]) // self.division[cell])
 
 
@@ -111,9 +117,7 @@ def _cells(times: _Array, lasts: _Array) -> tuple[_Array, NDArray[np.int64]]:
     return np.array([*time_s, times[-1]]), np.array(sizes, np.int64)
 
 
-def _divisions(
-    time_s: _Array, sizes: NDArray[np.int64], onset_s: _Array
-) -> NDArray[np.int64]:
+def _divisions(time_s: _Array, sizes: NDArray[np.int64], onset_s: _Array) -> NDArray[np.int64]:
     """Choose how each cell is divided."""
     choices = np.array(sorted(_SIMPLE.keys() | _COMPOUND.keys()))
     lasts_s = np.diff(time_s)

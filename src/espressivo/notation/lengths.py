@@ -35,9 +35,7 @@ class Line:
         )
 
 
-def lengths(
-    line: Line, grid: Grid, measure: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def lengths(line: Line, grid: Grid, measure: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the length of each note in places, at least 1, and its voice, 1 or 2.
 
     Notes of one place and voice have the same length, and notes of a voice do not overlap.
@@ -80,9 +78,7 @@ def lengths(
     return np.maximum(length, 1), voice
 
 
-def _moving(
-    line: Line, grid: Grid, notes: NDArray[np.int64], gap: int, measure: int
-) -> int:
+def _moving(line: Line, grid: Grid, notes: NDArray[np.int64], gap: int, measure: int) -> int:
     """Return the length of a chord that moves on: to the next onset, or shorter, before a rest."""
     place = int(line.onset[notes[0]])
     held = float(np.median(line.release[notes] - place))
@@ -90,7 +86,9 @@ def _moving(
         return min(gap, measure * 2)
     step = max(grid.step(place), TICKS // 4)
     wanted = max(held * 1.2, step)
-    usual = [n for n in (TICKS // 2, TICKS, 2 * TICKS, 3 * TICKS, 4 * TICKS) if n % step == 0 or step > n]
+    usual = [
+        n for n in (TICKS // 2, TICKS, 2 * TICKS, 3 * TICKS, 4 * TICKS) if n % step == 0 or step > n
+    ]
     usual = [n for n in {step, *usual} if n <= gap]
     if not usual:
         return gap
@@ -101,6 +99,10 @@ def _nearest_end(release: float, slots: NDArray[np.int64], grid: Grid) -> int:
     """Return the onset, or the beginning of a cell, that is nearest to a release."""
     candidates = []
     for places in (slots, grid.place):
-        at = int(np.clip(np.searchsorted(places, release), 1, len(places) - 1)) if len(places) > 1 else 0
+        at = (
+            int(np.clip(np.searchsorted(places, release), 1, len(places) - 1))
+            if len(places) > 1
+            else 0
+        )
         candidates += places[max(0, at - 1) : at + 1].tolist()
     return int(min(candidates, key=lambda place: abs(place - release)))

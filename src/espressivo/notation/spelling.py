@@ -73,9 +73,12 @@ def _settled(
     """Move spellings by twelve fifths to where the key signature is, in passages as one."""
     middle = keys + 2  # D in C major: as many sharps as flats are near it
     weights = np.ones(64)
-    away = np.convolve(fifths - middle, weights, "same") / np.convolve(
-        np.ones(len(fifths)), weights, "same"
-    ) if len(fifths) >= len(weights) else np.full(len(fifths), (fifths - middle).mean())
+    away = (
+        np.convolve(fifths - middle, weights, "same")
+        / np.convolve(np.ones(len(fifths)), weights, "same")
+        if len(fifths) >= len(weights)
+        else np.full(len(fifths), (fifths - middle).mean())
+    )
     moved = fifths - 12 * np.rint(away / 12).astype(np.int64)
     far = np.abs(moved - middle) > 12
     moved = np.where(far, moved - 12 * np.rint((moved - middle) / 12).astype(np.int64), moved)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from espressivo.errors import NotationError
+from espressivo.errors import ScoreError
 from espressivo.music import (
     KEY_DTYPE,
     METRE_DTYPE,
@@ -29,7 +29,9 @@ from espressivo.notation.lengths import Line, lengths
 
 __all__ = ["notate"]
 
-_GRACE_S = 0.11  # a note that comes so shortly before one a step away, in the same place, is a grace note
+_GRACE_S = (
+    0.11  # a note that comes so shortly before one a step away, in the same place, is a grace note
+)
 _STEP = 2  # semitones
 _LEVELS = ("pp", "p", "mp", "mf", "f", "ff")
 _BETWEEN = (38.0, 50.0, 60.0, 71.0, 84.0)  # velocities between the levels
@@ -58,12 +60,12 @@ def notate(performance: Performance, beats: Beats | None = None) -> Score:
 
     Raises
     ------
-    NotationError
+    ScoreError
         If there are fewer than two beats, as with fewer than two onsets.
     """
     found = find_beats(performance) if beats is None else beats
     if len(found) < 2:
-        raise NotationError("has no beats: fewer than two onsets cannot be written in measures")
+        raise ScoreError("has no beats: fewer than two onsets cannot be written in measures")
     notes = performance.notes
     onset_s = notes["onset_s"].astype(np.float64)
     first = chord_starts(onset_s)
@@ -181,9 +183,7 @@ def _graces(
                 same = pitch[later] == pitch[one]
                 gap_s = onset_s[later] - onset_s[one]
                 near = np.abs(pitch[later] - pitch[one]) <= _STEP
-                grace[one] = bool(
-                    (same | (near & (gap_s > 0.035) & (gap_s < _GRACE_S))).any()
-                )
+                grace[one] = bool((same | (near & (gap_s > 0.035) & (gap_s < _GRACE_S))).any())
     return grace
 
 

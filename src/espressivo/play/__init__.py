@@ -6,11 +6,20 @@ from espressivo.play.arguments import (
     Changes,
     ProgressCallback,
 )
+from espressivo.play.dials import (
+    DEFAULT_FREEDOM,
+    FASTEST_TEMPO,
+    SLOWEST_TEMPO,
+    Dials,
+)
 from espressivo.play.endings import (
     ENDINGS,
 )
 from espressivo.play.fill import (
     CANDIDATES,
+)
+from espressivo.play.interpreting import (
+    Interpreter,
 )
 from espressivo.play.keeping import (
     Keep,
@@ -22,6 +31,13 @@ from espressivo.play.loading import (
 )
 from espressivo.play.model import (
     Model,
+)
+from espressivo.play.performing import (
+    DialOptions,
+    Rendition,
+    interpreter_named,
+    perform,
+    rendition,
 )
 from espressivo.play.player import (
     requested,
@@ -52,28 +68,38 @@ from espressivo.play.stream import (
 
 __all__ = [
     "CANDIDATES",
+    "DEFAULT_FREEDOM",
     "DEFAULT_MODEL",
     "ENDINGS",
+    "FASTEST_TEMPO",
     "FOLLOW_GUIDANCE",
     "FOLLOW_S",
     "LONGEST_REST_S",
+    "SLOWEST_TEMPO",
     "STRONGEST",
     "Changes",
+    "DialOptions",
+    "Dials",
+    "Interpreter",
     "Keep",
     "Model",
     "Options",
     "Primer",
     "ProgressCallback",
+    "Rendition",
     "Settings",
     "Stream",
     "TimedEvent",
     "arguments_of",
     "bundled",
     "chords",
+    "interpreter_named",
     "load",
     "opened",
+    "perform",
     "pitches",
     "provenance_of",
+    "rendition",
     "requested",
     "supported_controls",
 ]

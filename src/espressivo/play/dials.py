@@ -58,7 +58,7 @@ class Dials:
     Raises
     ------
     GenerationError
-        If a value is out of range; the message names all that are.
+        If a value is out of range, or what is kept is turned; the message names all that are.
     """
 
     timing: float = 1.0
@@ -72,7 +72,11 @@ class Dials:
     tempo: float | None = None
 
     def __post_init__(self) -> None:
-        if problems := fields_within(self, _RANGES):
+        problems = fields_within(self, _RANGES)
+        for kept, dial in (("keep_dynamics", "dynamics"), ("keep_pedal", "pedal")):
+            if getattr(self, kept) and getattr(self, dial) not in (0, 1):
+                problems.append(f"with {kept} there is nothing to turn: leave {dial} out")
+        if problems:
             raise GenerationError("; ".join(problems))
 
     @property

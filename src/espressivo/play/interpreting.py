@@ -1,4 +1,4 @@
-"""Performing: a score is played as a person might, as far as the dials let a model do it."""
+"""Interpreting: a model is asked how a score is played, and the dials say how much of it is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from espressivo.music import TEMPO_DTYPE, Interpretation, Score, onset_groups
 from espressivo.play.dials import FASTEST_TEMPO, SLOWEST_TEMPO, Dials
 from espressivo.play.rendering import Rendered, Span, render
 
-__all__ = ["Interpreter", "perform", "tempos_set"]
+__all__ = ["Interpreter", "interpreted", "tempos_set"]
 
 Told = Callable[[int], object]
 """Is told how many more notes are done."""
@@ -56,7 +56,7 @@ class Interpreter(Protocol):
         """
 
 
-def perform(
+def interpreted(
     interpreter: Interpreter | None,
     score: Score,
     dials: Dials,
@@ -65,7 +65,7 @@ def perform(
     span: Span | None = None,
     progress: Told | None = None,
 ) -> Rendered:
-    """Perform a score.
+    """Perform a score, or a passage of it.
 
     Parameters
     ----------
@@ -90,8 +90,8 @@ def perform(
         raise GenerationError("there are no notes in the score")
     if span is not None and not (0 <= span.start < span.end and span.start < score.quarters):
         raise GenerationError(
-            f"there is no passage from {span.start:g} to {span.end:g} in a score of "
-            f"{score.quarters:g} quarters"
+            f"there is no passage from quarter {span.start:g} to {span.end:g} in a score of "
+            f"{score.quarters:g}"
         )
     score = tempos_set(score, dials.tempo)
     if dials.keep_dynamics and not score.notes["velocity"].all():
