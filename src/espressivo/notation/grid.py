@@ -1,13 +1,14 @@
 """Grid: where notes that were played freely stand within the beats.
 
-Every beat is divided in one way, the same for all voices. Which way is chosen for a whole passage at
-once, by dynamic programming: what counts is how far onsets are from the places of the division, that
-simple divisions are usual, and that a division usually goes on in the next beat.
+Every beat is divided in one way, the same for all voices. All are chosen at once, by dynamic
+programming: what counts is how far onsets are from the places of the division, that simple
+divisions are usual, and that a division usually goes on in the next beat.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +72,10 @@ class Grid:
             np.clip(np.searchsorted(self.place, place, "right") - 1, 0, len(self.division) - 1)
         )
         return int((self.place[cell + 1] - self.place[cell]) // self.division[cell])
+
+    def _cell(self, begins: NDArray[Any], at: Any) -> Any:
+        """Return the cell that each of some times, or places, is in."""
+        return np.clip(np.searchsorted(begins, at, "right") - 1, 0, len(self.division) - 1)
 
 
 def grid_of(beats: Beats, onset_s: _Array, end_s: float, before: int = 0) -> Grid:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ __all__ = ["Line", "lengths"]
 _LEGATO = 0.5  # held so much of the time to the next onset, a note lasts until it
 _HELD = 1.4  # held so much of that time, it lasts longer
 _SHORT = TICKS // 2  # times to the next onset up to this are filled in any case
+_USUAL = tuple(TICKS * n // 2 for n in (1, 2, 4, 6, 8))
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +74,7 @@ def lengths(line: Line, grid: Grid, measure: int) -> tuple[NDArray[np.int64], ND
             length[staying] = max(until - place, int(gap[staying[0]]))
             voice[staying] = 2
     begins = np.unique(line.onset[voice == 2])
-    for begin, end in zip(begins, begins[1:], strict=False):  # voice 2 does not overlap itself
+    for begin, end in pairwise(begins):  # voice 2 does not overlap itself
         here = (voice == 2) & (line.onset == begin)
         length[here] = np.minimum(length[here], end - begin)
     return np.maximum(length, 1), voice
