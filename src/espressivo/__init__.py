@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from espressivo.data import Dataset, prepare
     from espressivo.midi import read, write
     from espressivo.music import Beats, Performance, Score
-    from espressivo.notation import beats, read_score
+    from espressivo.notation import beats, notate, read_score
     from espressivo.play import Model, load, perform
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "__version__",
     "beats",
     "load",
+    "notate",
     "perform",
     "prepare",
     "read",
@@ -53,6 +54,7 @@ _LAZY = {
     "Vocabulary": "espressivo.codes",
     "beats": "espressivo.notation",
     "load": "espressivo.play",
+    "notate": "espressivo.notation",
     "perform": "espressivo.play",
     "prepare": "espressivo.data",
     "read": "espressivo.midi",

@@ -8,6 +8,8 @@ from pathlib import Path
 import click
 
 from espressivo.cli.options import JSON, MIDI, PATH, Example, Output, report
+from espressivo.errors import ScoreError
+from espressivo.notation import WRITTEN
 
 __all__ = ["COMMANDS"]
 
@@ -69,4 +71,57 @@ def beats(file: Path, output: Path | None, as_json: bool) -> None:
     report(line, output or Path())
 
 
-COMMANDS = (beats,)
+@click.command(
+    cls=Example,
+    epilog="""
+    espressivo notate take.mid -o take.musicxml
+    espressivo notate take.mid -o take.pdf --title "An evening"
+    espressivo notate take.mid -o take.svg --tempo-map take-in-bars.mid
+    """,
+)
+@click.argument("file", type=PATH)
+@click.option(
+    "-o",
+    "--output",
+    type=Output(*WRITTEN),
+    required=True,
+    help="MusicXML (.musicxml, .xml), or pages (.svg, one file each, or .pdf).",
+)
+@click.option("--title", default="", help="What stands above the music.")
+@click.option(
+    "--tempo-map",
+    type=Output(*MIDI),
+    help="Write also a MIDI file whose bars fall on the beats, every note at its time.",
+)
+@JSON
+def notate(file: Path, output: Path, title: str, tempo_map: Path | None, as_json: bool) -> None:
+    """Write down a MIDI FILE of piano, played freely, as notes in measures.
+
+    Beats, measures and key are found as by `espressivo beats`. Pages need the extra score.
+    """
+    from espressivo import midi
+    from espressivo.notation import beats as find
+    from espressivo.notation import notate as write_down
+    from espressivo.notation import write_score
+
+    performance = midi.read(file)
+    found = find(performance)
+    try:
+        score = write_down(performance, found)
+    except ScoreError as error:
+        raise ScoreError(f"{file}: {error}") from None
+    files = write_score(score, output, title=title)
+    if tempo_map is not None:
+        midi.write(performance, tempo_map, beats=found)
+        files.append(str(tempo_map))
+    measures = len(score.measures)
+    if as_json:
+        about = {"files": files, "notes": len(score), "measures": measures, "meter": found.meter}
+        report(json.dumps({**about, "tempo": round(found.tempo, 2)}), output)
+        return
+    report(f"{files[0]}: {len(score)} notes in {measures} measures, {found.meter}", output)
+    for name in files[1:]:
+        report(name, output)
+
+
+COMMANDS = (beats, notate)

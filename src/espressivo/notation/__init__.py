@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from espressivo.notation.drawing import WRITTEN, pages, write_score
 from espressivo.notation.engraved import ENGRAVED
 from espressivo.notation.finding import beats
+from espressivo.notation.musicxml import musicxml
 from espressivo.notation.network import BeatModel, bundled_beats
 from espressivo.notation.onsets import (
     KEYS,
@@ -27,6 +29,8 @@ from espressivo.notation.said import (
     QUARTERS,
     UNIT,
 )
+from espressivo.notation.spelling import spelled
+from espressivo.notation.written import notate
 
 __all__ = [
     "BEAT",
@@ -43,6 +47,7 @@ __all__ = [
     "QUARTERS",
     "SCORES",
     "UNIT",
+    "WRITTEN",
     "BeatModel",
     "Costs",
     "Notes",
@@ -50,7 +55,12 @@ __all__ = [
     "beats",
     "bundled_beats",
     "grouped_onsets",
+    "musicxml",
+    "notate",
     "notes_of",
     "opened_score",
+    "pages",
     "read_score",
+    "spelled",
+    "write_score",
 ]

@@ -1,9 +1,10 @@
 """Pitch spelling: whether a black key is a sharp or a flat, and how the others are written.
 
-The algorithm is ps13s1 (Meredith, "The ps13 pitch spelling algorithm", Journal of New Music
-Research 35, 2006): every pitch class counts as tonic as often as it is heard around a note, a note
-is spelled as a tonic would spell it, and the tonics vote. It leaves open in which of the
-enharmonically equal keys the whole stands, which a key signature says.
+As in the algorithm ps13 (Meredith, "The ps13 pitch spelling algorithm", Journal of New Music
+Research 35, 2006) every pitch class counts as tonic as often as it is heard around a note, and each
+tonic votes for how it would spell that note. Here tonics have names, those near the key signature,
+and so they vote for a place on the line of fifths: for one of the enharmonically equal keys, too.
+Tonics that are far from the key signature count less.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ __all__ = ["STEPS", "spelled"]
 STEPS = "CDEFGAB"
 """Names of the seven steps."""
 
-_BEFORE, _AFTER = 10, 42  # notes around a note that vote; published as good for any music
-_STEP_OF = np.array((0, 1, 1, 2, 2, 3, 3, 4, 5, 5, 6, 6))  # above a tonic, by semitones
-_FIRST = np.array((0, 0, 1, 2, 2, 3, 3, 4, 4, 5, 6, 6))  # C C# D Eb E F F# G G# A Bb B
-_NATURAL = np.array((0, 2, 4, 5, 7, 9, 11))  # semitones of the steps
-_FIFTHS = np.array((0, 2, 4, -1, 1, 3, 5))  # of the steps, from C
+_BEFORE, _AFTER = 5, 15  # notes around a note that vote
+_FLATTEST = -3  # of the tonics, in fifths from the major tonic of the key signature
+_MIDDLE, _FADE = 1.5, 0.1  # fifths from there at which a tonic counts most; less by so much a fifth
+_ABOVE = np.array((0, -5, 2, -3, 4, -1, 6, 1, -4, 3, -2, 5))
+"""Fifths of a note above its tonic, by semitones: a minor second is five fifths down."""
+
+_FLAT, _SHARP = -15, 19  # two flats of F and two sharps of B, as places on the line of fifths
+_STEP_OF = np.array((0, 4, 1, 5, 2, 6, 3))  # of C, G, D, A, E, B, F
 
 
 def spelled(pitch: ArrayLike, sharps: ArrayLike = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -39,52 +43,29 @@ def spelled(pitch: ArrayLike, sharps: ArrayLike = 0) -> tuple[NDArray[np.int64],
         Index into `STEPS`.
     alter : int64 array, shape (notes,)
         Semitones above the step: 1 is a sharp, -1 a flat; within -2..2.
+
+    Examples
+    --------
+    >>> step, alter = spelled([62, 66, 69, 73, 74], 2)
+    >>> "".join(STEPS[n] for n in step), alter.tolist()
+    ('DFACD', [0, 1, 0, 1, 0])
     """
     chroma = np.asarray(pitch, np.int64) % 12
-    if not len(chroma):
+    count = len(chroma)
+    if not count:
         return chroma, chroma
-    keys = np.broadcast_to(np.asarray(sharps, np.int64), chroma.shape)
-    heard = np.zeros((len(chroma) + 1, 12))
-    heard[np.arange(1, len(chroma) + 1), chroma] = 1
+    keys = np.broadcast_to(np.asarray(sharps, np.int64), chroma.shape)[:, None]
+    heard = np.zeros((count + 1, 12))
+    heard[np.arange(1, count + 1), chroma] = 1
     heard = np.cumsum(heard, axis=0)
-    at = np.arange(len(chroma))
-    votes = heard[np.minimum(at + _AFTER, len(chroma))] - heard[np.maximum(at - _BEFORE, 0)]
-    tonic = np.arange(12)
-    first = int(_FIRST[chroma[0]])
-    tonic_step = (first - _STEP_OF[(chroma[0] - tonic) % 12]) % 7
-    named = (_STEP_OF[(chroma[:, None] - tonic) % 12] + tonic_step) % 7  # (notes, tonics)
-    strength = np.zeros((len(chroma), 7))
-    for step in range(7):
-        strength[:, step] = (votes * (named == step)).sum(axis=1)
-    step = np.argmax(strength, axis=1)
-    fifths = _fifths(step, chroma)
-    return _settled(fifths, chroma, keys)
-
-
-def _fifths(step: NDArray[np.int64], chroma: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return places on the line of fifths, on which C is 0 and a sharp is seven further."""
-    alter = (chroma - _NATURAL[step] + 6) % 12 - 6
-    return np.asarray(_FIFTHS[step] + 7 * alter)
-
-
-def _settled(
-    fifths: NDArray[np.int64], chroma: NDArray[np.int64], keys: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Move spellings by twelve fifths to where the key signature is, in passages as one."""
-    middle = keys + 2  # D in C major: as many sharps as flats are near it
-    weights = np.ones(64)
-    away = (
-        np.convolve(fifths - middle, weights, "same")
-        / np.convolve(np.ones(len(fifths)), weights, "same")
-        if len(fifths) >= len(weights)
-        else np.full(len(fifths), (fifths - middle).mean())
-    )
-    moved = fifths - 12 * np.rint(away / 12).astype(np.int64)
-    far = np.abs(moved - middle) > 12
-    moved = np.where(far, moved - 12 * np.rint((moved - middle) / 12).astype(np.int64), moved)
-    moved = np.clip(moved, -15, 19)  # two flats of F to two sharps of B
-    wrong = (7 * moved - chroma) % 12 != 0
-    moved = np.where(wrong, (7 * chroma + 5) % 12 - 5, moved)
-    step = np.array([3, 0, 4, 1, 5, 2, 6])[(moved + 1) % 7]
-    alter = np.asarray((moved + 1) // 7)
-    return step.astype(np.int64), alter.astype(np.int64)
+    at, tonic = np.arange(count), np.arange(12)
+    votes = heard[np.minimum(at + _AFTER, count)] - heard[np.maximum(at - _BEFORE, 0)]
+    named = 7 * tonic - 12 * ((7 * tonic - keys - _FLATTEST) // 12)  # (notes, tonics), in fifths
+    votes = votes * np.exp(-_FADE * np.abs(named - keys - _MIDDLE))
+    place = named + _ABOVE[(chroma[:, None] - tonic) % 12]
+    place = np.where(place < _FLAT, place + 12, np.where(place > _SHARP, place - 12, place))
+    for_each = np.zeros((count, _SHARP - _FLAT + 1))
+    for one in range(12):
+        for_each[at, place[:, one] - _FLAT] += votes[:, one]
+    fifths = np.argmax(for_each, axis=1) + _FLAT
+    return _STEP_OF[fifths % 7], (fifths + 1) // 7

@@ -223,10 +223,12 @@ def _dynamics(
     """Return a dynamic wherever a measure is at another level than the one before."""
     begins = np.array([-1.0, *downs]) * TICKS
     measure = np.searchsorted(begins, place, "right") - 1
+    numbers, inverse = np.unique(measure, return_inverse=True)
+    sums, counts = np.bincount(inverse, velocity), np.bincount(inverse)
+    sums[:-1], counts[:-1] = sums[:-1] + sums[1:], counts[:-1] + counts[1:]  # with the next measure
     level: int | None = None
     found = []
-    for number in np.unique(measure).tolist():
-        loud = float(velocity[measure == number].mean())
+    for number, loud in zip(numbers.tolist(), (sums / counts).tolist(), strict=True):
         now = int(np.searchsorted(_BETWEEN, loud))
         if level is not None and now != level:
             edge = _BETWEEN[now - 1] if now > level else _BETWEEN[now]

@@ -271,16 +271,17 @@ def train_beats(
     seed: int = 0,
     tell: Callable[[str], None] = print,
 ) -> BeatNetwork:
-    """Train a network for so many seconds; its weights are written to `out` now and then.
+    """Train a network for so long; its weights are written to `out` now and then.
 
     Parameters
     ----------
     files, held_out : sequence of Annotated
         To learn from, and to report the loss of.
     out : path
-        Replaced about every two minutes and at the end: a dict of `config` and `weights`.
+        Replaced every now and then and at the end: a dict of `config` and `weights`. If it is there
+        at the beginning, its weights are what training goes on from.
     seconds : float
-        The rate falls to nothing over the last of this time.
+        Of the processor's time; the rate falls to nothing over the last of it.
     rows, length : int
         Windows in a batch, and groups in a window.
     rate : float
@@ -291,15 +292,17 @@ def train_beats(
     """
     torch.manual_seed(seed)
     network = BeatNetwork(BeatNetworkConfig(NUMBERS, OUTPUTS))
+    if out.exists():
+        network.load_state_dict(torch.load(out, weights_only=True)["weights"])
     windows = Windows(_by_piece(files), length, seed)
     probe = Windows(_by_piece(held_out), length, seed)
     checks = [probe.batch(rows) for _ in range(8)]
     mean = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(_MEMORY))
     optimizer = torch.optim.AdamW(network.parameters(), rate, weight_decay=0.01)
-    begun = saved = time.monotonic()
+    begun = saved = time.process_time()
     update = 0
     recent: list[float] = []
-    while (share := (time.monotonic() - begun) / seconds) < 1:
+    while (share := (time.process_time() - begun) / seconds) < 1:
         warm = min(1.0, (update + 1) / 100)
         for group in optimizer.param_groups:
             group["lr"] = rate * warm * min(1.0, (1 - share) / _FALL)
@@ -315,8 +318,8 @@ def train_beats(
         mean.update_parameters(network)
         recent.append(float(loss.detach()))
         update += 1
-        if time.monotonic() - saved > 120:
-            saved = time.monotonic()
+        if time.process_time() - saved > 60:
+            saved = time.process_time()
             _save(mean.module, out)
             found = _check(mean.module, checks)
             tell(f"{update} {saved - begun:.0f} s {np.mean(recent):.3f} {found}")
