@@ -55,7 +55,9 @@ def lengths(line: Line, grid: Grid, measure: int) -> tuple[NDArray[np.int64], ND
     if not count:
         return length, voice
     slots = np.unique(line.onset)
-    last = max(int(slots[-1]) + grid.step(int(slots[-1])), int(np.ceil(line.release.max())))
+    last = max(
+        int(slots[-1]) + grid.step(int(slots[-1])), int(grid.nearest(line.release.max()[None])[0])
+    )
     following = np.append(slots[1:], last)
     slot = np.searchsorted(slots, line.onset)
     gap = np.maximum(following[slot] - line.onset, 1)

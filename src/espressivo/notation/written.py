@@ -176,8 +176,7 @@ def _graces(
     for hand in (True, False):
         mine = np.flatnonzero(right == hand)
         starts = np.flatnonzero(np.diff(place[mine], prepend=-1))
-        for begin, end in zip(starts, [*starts[1:], len(mine)], strict=True):
-            here = mine[begin:end]
+        for here in np.split(mine, starts[1:]):
             for n, one in enumerate(here.tolist()):
                 later = here[n + 1 :]
                 same = pitch[later] == pitch[one]
