@@ -29,7 +29,7 @@ from espressivo.notation.said import (
     QUARTERS,
     UNIT,
 )
-from espressivo.notation.spelling import spelled
+from espressivo.notation.spelling import STEPS, spelled
 from espressivo.notation.written import notate
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "PERIOD",
     "QUARTERS",
     "SCORES",
+    "STEPS",
     "UNIT",
     "WRITTEN",
     "BeatModel",
