@@ -80,7 +80,9 @@ def judged(take: Annotated, given: bool) -> dict[str, tuple[float, float]] | Non
     pitch, onset_s = performance.notes["pitch"], performance.notes["onset_s"]
     pairs = []
     for number in np.argsort(score["time_s"], kind="stable").tolist():
-        near = slice(*np.searchsorted(onset_s, score["time_s"][number] + np.array((-1, 1)) * NEAR_S))
+        near = slice(
+            *np.searchsorted(onset_s, score["time_s"][number] + np.array((-1, 1)) * NEAR_S)
+        )
         same = np.flatnonzero((pitch[near] == score["pitch"][number]) & free[near]) + near.start
         if len(same):
             one = int(same[np.argmin(abs(onset_s[same] - score["time_s"][number]))])
@@ -110,9 +112,7 @@ def _in_order_of_playing(performance: Any, written: Any) -> np.ndarray:
     """Return the index in the score of each note that was played: of a pitch in order of time."""
     index = np.empty(len(performance), int)
     for pitch in np.unique(performance.notes["pitch"]):
-        index[performance.notes["pitch"] == pitch] = np.flatnonzero(
-            written.notes["pitch"] == pitch
-        )
+        index[performance.notes["pitch"] == pitch] = np.flatnonzero(written.notes["pitch"] == pitch)
     return index
 
 
@@ -132,7 +132,9 @@ def spelling(folders: list[Path]) -> dict[str, list[tuple[float, float]]]:
         true = np.array([STEPS.index(name) for name in notes["step"]])
         other = np.array([STEPS.index(name) for name in theirs["step"]])
         count = float(len(notes))
-        found["espressivo"].append((float(((step == true) & (alter == notes["alter"])).sum()), count))
+        found["espressivo"].append(
+            (float(((step == true) & (alter == notes["alter"])).sum()), count)
+        )
         found["partitura"].append((float((other == true).sum()), count))
     return found
 

@@ -11,16 +11,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from espressivo import midi
 from espressivo.data import Annotated, Annotation, read_annotation
@@ -49,7 +48,7 @@ TEMPO = 0.2  # a window is at most so much faster or slower, as a logarithm
 _SHIFT = 6  # semitones
 _MISSING, _ADDED = 0.1, 0.05  # at most of the notes
 _SCORES = 0.15  # of the windows are the score, played evenly
-_FALL = 0.4  # of the time, at the end, in which the rate of learning falls
+_FALL = 0.7  # of the time, at the end, in which the rate of learning falls
 _MEMORY = 0.99  # of the mean of the weights, which is what is kept
 _NEAR_S = 0.07  # a group within this of a beat is on it
 
@@ -144,13 +143,13 @@ class Windows:
             drawn, true = self._window()
             numbers[row, : len(drawn)] = drawn
             fields.append(true)
-        padded = Targets(*(self._padded(name, fields) for name in Targets._fields))
+        padded = Targets._make(self._padded(name, fields) for name in Targets._fields)
         return torch.from_numpy(numbers), padded
 
-    def _padded(self, name: str, rows: list[Targets]) -> NDArray[np.float32]:
+    def _padded(self, name: str, rows: list[Targets]) -> NDArray[Any]:
         nothing = -1 if name in ("key", "unit", "meter") else 0
         first = getattr(rows[0], name)
-        whole = np.full((len(rows), self._length), nothing, first.dtype)
+        whole: NDArray[Any] = np.full((len(rows), self._length), nothing, first.dtype)
         for row, true in zip(whole, rows, strict=True):
             values = getattr(true, name)
             row[: len(values)] = values
@@ -158,9 +157,9 @@ class Windows:
 
     def _window(self) -> tuple[NDArray[np.float32], Targets]:
         random = self._random
-        takes, score = self._pieces[random.integers(len(self._pieces))]
+        takes, score = self._pieces[int(random.integers(len(self._pieces)))]
         from_score = score is not None and random.random() < _SCORES
-        taught = score if from_score and score else takes[random.integers(len(takes))]
+        taught = score if from_score and score else takes[int(random.integers(len(takes)))]
         notes, beats = taught.notes, taught.beats
         some = int(self._length * 2.5)  # notes: enough for a window of groups
         begin = int(random.integers(max(1, len(notes.onset_s) - some // 2)))
@@ -173,7 +172,7 @@ class Windows:
         groups = grouped_onsets(notes)
         true = targets(groups.first_s, groups.time_s, beats, shift)
         end = self._length
-        return groups.numbers[:end], Targets(*(values[:end] for values in true))
+        return groups.numbers[:end], Targets._make(values[:end] for values in true)
 
     def _steady(self) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
         factor = math.exp(self._random.uniform(-TEMPO, TEMPO))
@@ -297,7 +296,8 @@ def train_beats(
     windows = Windows(_by_piece(files), length, seed)
     probe = Windows(_by_piece(held_out), length, seed)
     checks = [probe.batch(rows) for _ in range(8)]
-    mean = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(_MEMORY))
+    mean = BeatNetwork(network.config)
+    mean.load_state_dict(network.state_dict())
     optimizer = torch.optim.AdamW(network.parameters(), rate, weight_decay=0.01)
     begun = saved = time.process_time()
     update = 0
@@ -312,21 +312,23 @@ def train_beats(
         parts = losses(said.float(), true)
         loss = torch.stack([_SHARE[name] * part for name, part in parts.items()]).sum()
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
-        mean.update_parameters(network)
+        with torch.no_grad():
+            for kept, now in zip(mean.parameters(), network.parameters(), strict=True):
+                kept.lerp_(now, 1 - _MEMORY)
         recent.append(float(loss.detach()))
         update += 1
         if time.process_time() - saved > 60:
             saved = time.process_time()
-            _save(mean.module, out)
-            found = _check(mean.module, checks)
+            _save(mean, out)
+            found = _check(mean, checks)
             tell(f"{update} {saved - begun:.0f} s {np.mean(recent):.3f} {found}")
             recent = []
-    _save(mean.module, out)
-    tell(f"{update} at the end {_check(mean.module, checks)}")
-    return mean.module
+    _save(mean, out)
+    tell(f"{update} at the end {_check(mean, checks)}")
+    return mean
 
 
 def _by_piece(files: Sequence[Annotated]) -> list[tuple[list[Taught], Taught | None]]:
@@ -346,7 +348,7 @@ def _by_piece(files: Sequence[Annotated]) -> list[tuple[list[Taught], Taught | N
     return found
 
 
-def _check(network: nn.Module, batches: Sequence[tuple[Tensor, Targets]]) -> str:
+def _check(network: BeatNetwork, batches: Sequence[tuple[Tensor, Targets]]) -> str:
     network.eval()
     with torch.no_grad():
         found = [losses(network(numbers), true) for numbers, true in batches]
@@ -355,9 +357,7 @@ def _check(network: nn.Module, batches: Sequence[tuple[Tensor, Targets]]) -> str
     )
 
 
-def _save(network: nn.Module, out: Path) -> None:
-    from dataclasses import asdict
-
+def _save(network: BeatNetwork, out: Path) -> None:
     temporary = out.with_suffix(".new")
     torch.save({"config": asdict(network.config), "weights": network.state_dict()}, temporary)
     temporary.replace(out)
