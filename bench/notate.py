@@ -1,10 +1,10 @@
 """How well takes are written down, note by note against their scores.
 
 Notes of the score are found in the take by its annotated beats, which the score has too: those of
-one pitch that are within 0.15 s of where the beats put them. Of the notes so found it is counted how
-many stand at the right place of their measure, on the right staff, and are as long as in the score;
-and of annotated beats, at how many the key signature is right. Spelling is tried apart from it, on
-the scores with their own key signatures. Intervals are by bootstrap over pieces.
+one pitch that are within 0.15 s of where the beats put them. Of the notes so found it is counted
+how many stand at the right place of their measure, on the right staff, and are as long as in the
+score; and of annotated beats, at how many the key signature is right. Spelling is tried apart from
+it, on the scores with their own key signatures. Intervals are by bootstrap over pieces.
 
     ESPRESSIVO_DATA=... python bench/notate.py [--half B] [--takes 2] [--given-beats] [--json]
 """
@@ -37,7 +37,7 @@ def places(beats_s: Annotation, time_s: np.ndarray) -> np.ndarray:
 
 
 def score_notes(take: Annotated, true: Annotation) -> dict[str, np.ndarray] | None:
-    """Return notes of the score: seconds in the take, pitch, place in the measure, staff, length."""
+    """Return notes of the score: seconds in the take, pitch, place in its measure, staff, length."""
     if take.score is None:
         return None
     beside = read_annotation(take.score.with_name("midi_score_annotations.txt"))

@@ -21,7 +21,7 @@ FLOORS = (
     ("music", "numeric"),
     ("codes", "midi", "views"),
     ("engine", "networks"),
-    ("notation",),
+    ("interpreter", "notation"),
     ("data", "export"),
     ("play", "training"),
     ("evaluation", "live"),

@@ -8,6 +8,7 @@ what they share.
 
 from __future__ import annotations
 
+import io
 import logging
 import signal
 import sys
@@ -64,6 +65,8 @@ for command in (command for module in _MODULES for command in module.COMMANDS):
 
 def main() -> None:
     """Run the command line; one line and exit 1 on bad input, 2 on what cannot be asked for."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # which has few letters on some systems
+        sys.stdout.reconfigure(errors="backslashreplace")
     logging.basicConfig(format="espressivo: %(message)s")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that temporary files are removed
     try:

@@ -14,6 +14,7 @@ from espressivo.data.corpus import (
 from espressivo.data.dataset import Dataset
 from espressivo.data.fingerprint import Sketch, mixed, sketch
 from espressivo.data.half import HALVES, Half, halves
+from espressivo.data.pairs import LEAST_MATCHED, Pair, Pairs, Piece, read_pairs
 from espressivo.data.probes import COPIES, PAST_S, Probe, copies, past
 from espressivo.data.shards import processes
 from espressivo.data.sides import Material
@@ -30,6 +31,7 @@ __all__ = [
     "COPIES",
     "HALVES",
     "IGNORED",
+    "LEAST_MATCHED",
     "PAST_S",
     "SPLITS",
     "Annotated",
@@ -40,7 +42,10 @@ __all__ = [
     "Dataset",
     "Half",
     "Material",
+    "Pair",
+    "Pairs",
     "Passage",
+    "Piece",
     "Probe",
     "Sketch",
     "annotated",
@@ -55,6 +60,7 @@ __all__ = [
     "prepare",
     "processes",
     "read_annotation",
+    "read_pairs",
     "read_splits",
     "sketch",
 ]

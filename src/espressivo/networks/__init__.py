@@ -36,6 +36,7 @@ from espressivo.networks.recurrent import (
     Sides,
     State,
 )
+from espressivo.networks.score_reader import ScoreReader
 from espressivo.networks.stack import (
     EPSILON,
     TAPS,
@@ -60,6 +61,7 @@ __all__ = [
     "Pretrained",
     "Recurrent",
     "RecurrentConfig",
+    "ScoreReader",
     "Sides",
     "Stack",
     "StackConfig",

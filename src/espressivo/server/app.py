@@ -17,6 +17,7 @@ import importlib.resources
 import ipaddress
 import json
 import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -36,6 +37,7 @@ MAX_LISTENERS = 8
 """So many can play at once, unless another number is given."""
 
 _PATIENCE_S = 60.0  # a listener that takes nothing for so long has gone
+_TURN_S = 0.0005  # so long music waits at most, each time, for a thread that reads messages
 _FAREWELL_S = 1.0  # so long an answer is waited for when the server ends
 _IDLE_S = 20.0  # and a connection on which nothing has been asked for so long
 _CONNECTIONS = 256  # most at once: a browser opens about six for a page
@@ -164,6 +166,7 @@ def run(app: web.Application, host: str, port: int, ready: Callable[[str], None]
             await asyncio.Event().wait()
 
     _share_heaps()
+    sys.setswitchinterval(_TURN_S)
     asyncio.run(forever())
 
 
