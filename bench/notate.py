@@ -37,7 +37,7 @@ def places(beats_s: Annotation, time_s: np.ndarray) -> np.ndarray:
 
 
 def score_notes(take: Annotated, true: Annotation) -> dict[str, np.ndarray] | None:
-    """Return notes of the score: seconds in the take, pitch, place in its measure, staff, length."""
+    """Return notes of the score: seconds in the take, pitch, place in a measure, staff, length."""
     if take.score is None:
         return None
     beside = read_annotation(take.score.with_name("midi_score_annotations.txt"))

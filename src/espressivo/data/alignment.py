@@ -88,7 +88,9 @@ def _assigned(due_s: Floats, onset_s: Floats, left_out_s: float) -> Indices:
     found = np.full(len(due_s), -1, np.int64)
     every = np.sort(np.concatenate((due_s, onset_s)))
     cuts = every[1:][np.diff(every) > 2 * left_out_s]
-    of_due, of_onset = (np.searchsorted(cuts, times, "right") for times in (due_s, onset_s))
+    of_due, of_onset = (
+        np.searchsorted(cuts, times, "right") for times in (due_s, onset_s)
+    )
     rows = np.searchsorted(of_due, np.arange(len(cuts) + 2))
     columns = np.searchsorted(of_onset, np.arange(len(cuts) + 2))
     for row, next_row, column, next_column in zip(

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import helper
+from onnx import TensorProto, helper
 
 from espressivo.engine import FORMAT, METADATA_KEY
 from espressivo.errors import ModelError

@@ -125,9 +125,7 @@ def cell_features(view: View, of_onsets: Columns) -> Columns:
     for width in (0.5, 1, 2):
         for later in (0.0, 0.25, 0.5):
             past = view.chroma(at, later - width, later)
-            found[f"harmony_{width}_{later}"] = likeness(
-                past, view.chroma(at, later, later + width)
-            )
+            found[f"harmony_{width}_{later}"] = likeness(past, view.chroma(at, later, later + width))
     lately = view.chroma(at, -1, 0.01) > 0
     found["lately"] = lately.sum(axis=1).astype(np.float64)
     found["rubs"] = sum(

@@ -83,7 +83,9 @@ def noise(
     return np.asarray(total + of_onsets[rows])
 
 
-def _fading(apart: Floats, quarters: float, generator: np.random.Generator) -> Floats:
+def _fading(
+    apart: Floats, quarters: float, generator: np.random.Generator
+) -> Floats:
     """Return a stationary process (Ornstein & Uhlenbeck 1930) at places so far apart."""
     keeps = np.exp(-apart / quarters)
     drawn = generator.standard_normal(len(apart) + 1)

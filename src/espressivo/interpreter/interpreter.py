@@ -150,9 +150,9 @@ class Interpreter:
         return Interpretation(
             np.exp(levels["interval_mean"] + moved),
             np.where(view.count[view.group] > 1, offset, 0.0),
-            np.clip(levels["velocity_mean"] + played["velocity"] * spread["velocity"], 1, 127)
-            if velocity is None
-            else np.asarray(velocity, np.float64),
+            np.clip(
+                levels["velocity_mean"] + played["velocity"] * spread["velocity"], 1, 127
+            ) if velocity is None else np.asarray(velocity, np.float64),
             np.clip(
                 levels["articulate_mean"] + played["articulate"] * spread["articulate"],
                 _SHORTEST_HELD,
@@ -203,9 +203,7 @@ def _draw(given: Mapping[str, Any]) -> Draw:
     )
 
 
-def load_interpreter(
-    path: str | os.PathLike[str] | None = None, *, threads: int = 1
-) -> Interpreter:
+def load_interpreter(path: str | os.PathLike[str] | None = None, *, threads: int = 1) -> Interpreter:
     """Load a model that plays scores: the one that comes with the package, or that of a path.
 
     Raises

@@ -34,9 +34,7 @@ def summary(view: View) -> Floats:
     loudness = float(view.velocity[known].mean()) if known.any() else 64.0
     step = float(np.log(total / len(view.onsets)))
     length = np.log(view.duration)
-    legato = np.log(np.maximum.reduceat(view.duration, view.first)) - np.log(
-        np.maximum(lasts, 0.01)
-    )
+    legato = np.log(np.maximum.reduceat(view.duration, view.first)) - np.log(np.maximum(lasts, 0.01))
     return np.array(
         [
             1.0,

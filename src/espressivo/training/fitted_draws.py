@@ -79,12 +79,8 @@ def _ridge(x: Floats, y: Floats, w: Floats, ridge: float) -> Floats:
 
 def spread_of(pieces: Sequence[ReadPiece], field: str) -> float:
     """Return the median standard deviation of a field within a take."""
-    spreads = [
-        np.nanstd(take[field])
-        for piece in pieces
-        for take in piece.takes
-        if np.isfinite(take[field]).any()
-    ]
+    spreads = [np.nanstd(take[field]) for piece in pieces for take in piece.takes
+               if np.isfinite(take[field]).any()]
     return float(np.median(spreads))
 
 
@@ -116,9 +112,7 @@ def fit_draw(pieces: Sequence[ReadPiece], field: str, means: Sequence[Floats]) -
     generator = np.random.default_rng(0)
     sampled = []
     for piece, mean in zip(pieces, means, strict=True):
-        takes = [
-            values for take in piece.takes if (values := standardised(take[field])) is not None
-        ]
+        takes = [values for take in piece.takes if (values := standardised(take[field])) is not None]
         if not takes:
             continue
         view = piece.view

@@ -108,15 +108,15 @@ def train_interpreter(
     means = {name: [_mean(p, name, parts[name], readers) for p in pieces] for name in DRAWN}
     description = {
         "spreads": {name: spread_of(pieces, name) for name in FIELDS},
-        "draws": {name: dataclasses.asdict(fit_draw(pieces, name, means[name])) for name in DRAWN},
+        "draws": {
+            name: dataclasses.asdict(fit_draw(pieces, name, means[name])) for name in DRAWN
+        },
         "levels": fit_levels(pieces),
     }
     for name in DRAWN:
         draw = description["draws"][name]
-        say(
-            f"{name}: people {draw['people']:.2f}, noise of notes {draw['note_share']:.2f}, "
-            f"onsets {draw['onset_share']:.2f}, fading {draw['fading']}"
-        )
+        say(f"{name}: people {draw['people']:.2f}, noise of notes {draw['note_share']:.2f}, "
+            f"onsets {draw['onset_share']:.2f}, fading {draw['fading']}")
     export_interpreter(
         out,
         fields=parts,

@@ -9,6 +9,8 @@ import numpy as np
 
 from espressivo.data import Piece
 from espressivo.interpreter import (
+    FIELDS,
+    ROWS,
     Fields,
     Floats,
     Table,
@@ -103,3 +105,5 @@ def read_pieces(pieces: Sequence[Piece], progress: Progress | None = None) -> li
     finally:
         progress.close()
     return found
+
+
