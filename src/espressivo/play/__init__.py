@@ -12,6 +12,9 @@ from espressivo.play.endings import (
 from espressivo.play.fill import (
     CANDIDATES,
 )
+from espressivo.play.hub import (
+    MODEL_FILE,
+)
 from espressivo.play.keeping import (
     Keep,
 )
@@ -57,6 +60,7 @@ __all__ = [
     "FOLLOW_GUIDANCE",
     "FOLLOW_S",
     "LONGEST_REST_S",
+    "MODEL_FILE",
     "STRONGEST",
     "Changes",
     "Keep",
