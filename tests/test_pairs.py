@@ -11,7 +11,7 @@ import pytest
 from conftest import Run
 from espressivo import midi
 from espressivo.data import half_of, read_pairs
-from espressivo.data.alignment import align
+from espressivo.data.alignment import align, same_notes
 from espressivo.errors import DataError
 from espressivo.music import Performance, Score
 
@@ -70,6 +70,21 @@ def test_beats_that_go_back_are_not_used() -> None:
     worse = np.insert(beats_s, 10, 0.0), np.insert(beats, 10, 40.0)
     found = align(one, performance, worse[1], worse[0])
     assert (found >= 0).mean() > 0.9
+
+
+def test_notes_of_another_edition_are_the_same_notes() -> None:
+    one = score()
+    kept = np.arange(len(one)) % 9 != 4
+    moved = one.notes["onset"][kept] + np.where(np.arange(kept.sum()) % 7, 0.0, 0.05)
+    other = Score.from_arrays(
+        onset=moved, duration=np.full(len(moved), 0.5), pitch=one.notes["pitch"][kept]
+    )
+    same = same_notes(one, other)
+    sure = distinct(one)
+    assert (same[sure & kept] >= 0).all() and (same[sure & ~kept] < 0).all()
+    hit = same >= 0
+    assert (other.notes["pitch"][same[hit]] == one.notes["pitch"][hit]).all()
+    assert np.abs(other.notes["onset"][same[hit]] - one.notes["onset"][hit]).max() < 0.06
 
 
 @pytest.fixture

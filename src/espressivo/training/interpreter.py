@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from espressivo.data import Pairs, half_of
+from espressivo.data import Pairs, Piece, half_of
 from espressivo.errors import DataError
 from espressivo.export import FieldParts, ReaderPart, export_interpreter
 from espressivo.files import check_folder, replacing
@@ -59,6 +59,7 @@ def train_interpreter(
     out: str | os.PathLike[str],
     *,
     card: Mapping[str, Any],
+    editions: Sequence[Piece] = (),
     config: InterpreterConfig | None = None,
     progress: Progress | None = None,
     say: Callable[[str], object] = lambda line: None,
@@ -77,6 +78,9 @@ def train_interpreter(
         The model file.
     card : mapping
         See `espressivo.export.export_interpreter`.
+    editions : sequence of Piece
+        The same pieces with other scores, such as `espressivo.data.engraved` ones; learned from,
+        if they are in the split train.
     config : InterpreterConfig, optional
     progress : Progress, optional
     say : callable, optional
@@ -91,6 +95,8 @@ def train_interpreter(
     folder = check_folder(work)
     folder.mkdir(parents=True, exist_ok=True)
     pieces = read_pieces(pairs.of("train"), progress)
+    others = [edition for edition in editions if edition.split == "train"]
+    pieces += read_pieces(others, progress, plainly=False)
     chosen_on = read_pieces(half_of(pairs.of("validation"), "A"), progress)
     if not pieces or not chosen_on:
         raise DataError("an interpreter needs pieces in the split train, and some in validation")
