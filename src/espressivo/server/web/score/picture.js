@@ -3,7 +3,8 @@
 /** @typedef {import("./playing.js").Rendered} Rendered */
 /** @typedef {import("./playing.js").Take} Take */
 
-const MARGIN = 44, GAP = 26, RANGE = 2; // pixels; and how far from the middle tempos are shown, as a factor
+const MARGIN = 44, GAP = 26; // pixels
+const OUTSIDE = 0.02, LEAST_RANGE = 0.2; // part of the tempos below what is shown, and above; logarithm up from the middle
 
 /** @param {HTMLCanvasElement} canvas */
 export function picture(canvas) {
@@ -39,15 +40,18 @@ export function picture(canvas) {
 
     const tempos = (/** @type {number} */ column) => pairs(rendered?.beats ?? []).map(([a, b]) =>
       /** @type {[number, number]} */ ([a[0], (60 * (b[0] - a[0])) / Math.max(b[column] - a[column], 1e-3)]));
-    const played = tempos(1), middle = Math.exp(mean(played.map(([, tempo]) => Math.log(tempo))));
-    const height = (/** @type {number} */ tempo) =>
-      GAP + half / 2 - (half / 2) * Math.max(-1, Math.min(1, Math.log(tempo / middle) / Math.log(RANGE)));
-    brush.fillText(String(Math.round(middle)), 8, height(middle) + 4);
     const person = colour("--person").split(" ")[1], theirs = pairs(rendered.beats).flatMap(([a, b], n) => {
       const [from, to] = [taken?.beats[n] ?? NaN, taken?.beats[n + 1] ?? NaN];
       return from < to ? [/** @type {[number, number]} */ ([a[0], (60 * (b[0] - a[0])) / (to - from)])] : [];
     });
-    for (const [values, style] of /** @type {const} */ ([[tempos(2), quiet], [theirs, person], [played, accent]])) {
+    const written = tempos(2), played = tempos(1);
+    const logs = [...written, ...theirs, ...played].map(([, tempo]) => Math.log(tempo)).sort((a, b) => a - b);
+    const at = (/** @type {number} */ share) => logs[Math.round(share * (logs.length - 1))];
+    const middle = (at(OUTSIDE) + at(1 - OUTSIDE)) / 2, range = Math.max(LEAST_RANGE, (at(1 - OUTSIDE) - at(OUTSIDE)) / 2);
+    const height = (/** @type {number} */ tempo) =>
+      GAP + half / 2 - (half / 2) * Math.max(-1, Math.min(1, (Math.log(tempo) - middle) / range));
+    for (const log of [middle - range, middle, middle + range]) brush.fillText(String(Math.round(Math.exp(log))), 8, height(Math.exp(log)) + 4);
+    for (const [values, style] of /** @type {const} */ ([[written, quiet], [theirs, person], [played, accent]])) {
       brush.strokeStyle = style;
       line(values.flatMap(([quarter, tempo], n) =>
         [[x(quarter), height(tempo)], [x(values[n + 1]?.[0] ?? quarters()), height(tempo)]]));
@@ -86,6 +90,3 @@ export function picture(canvas) {
 
 /** @template T @param {T[]} list @returns {[T, T][]} */
 const pairs = (list) => list.slice(1).map((item, n) => [list[n], item]);
-
-/** @param {number[]} values */
-const mean = (values) => values.reduce((sum, value) => sum + value, 0) / (values.length || 1);
