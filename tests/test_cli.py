@@ -85,6 +85,8 @@ def test_help_fits_eighty_columns(command: str) -> None:
         (["generate", "--pitch-weights", "1,2", "-o", "a.mid"], "12 numbers"),
         (["train", "data", "--out", "run", "--max-time", "1h"], "02:30:00"),
         (["evaluate", "seed", "a", "--split", "test"], "--csv and --split go together"),
+        (["evaluate", "pianist", "a", "b", "--perform"], "--perform takes one folder"),
+        (["evaluate", "pianist", "a", "--perform", "--judge"], "--perform takes one folder"),
         (["evaluate", "seed", "a", "--train", "data", "--samples", "0"], "--train needs --samples"),
         (["train", "data", "--out", "r", "--carry", "--window-seconds", "30"], "leave --window"),
     ],

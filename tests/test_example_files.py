@@ -6,9 +6,11 @@ import json
 import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from espressivo import Performance
+from espressivo import Performance, Score
+from espressivo.midi import song_of
 from espressivo.play import chords
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -18,9 +20,10 @@ CASES = {  # arguments, files that are left, and words of the output
     "steer": (["2"], [], "note_on"),
     "batch": ([], ["take-1.mid", "take-4.mid"], "nats an event"),
     "evaluate": (["recordings"], [], "nats a note"),
+    "perform": (["score.mid"], ["performed-2.mid", "humanised.mid"], "seed 2: "),
     "provenance": ([], ["made.mid"], "'seconds': 10}: the same"),
 }
-SLOW = {"batch", "evaluate", "play", "provenance", "steer"}
+SLOW = {"batch", "evaluate", "perform", "play", "provenance", "steer"}
 
 
 def test_every_example_is_tried() -> None:
@@ -40,6 +43,8 @@ def test_an_example_runs(
     monkeypatch.chdir(tmp_path)
     song = chords("C Am F G7 C F G7 C")
     song.write("mine.mid")
+    score = Score.from_arrays(onset=np.arange(32), duration=np.ones(32), pitch=40 + np.arange(32))
+    song_of(score).write("score.mid")
     Path("recordings").mkdir()
     for number in range(2):
         Performance.join([song, song.transpose(number)]).write(f"recordings/{number}.mid")

@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from espressivo.cli import cli
-from espressivo.music import Performance
+from espressivo.midi import song_of
+from espressivo.music import Performance, Score
 from soundfont import soundfont
 
 EXAMPLES = [
@@ -24,6 +25,7 @@ NOT_RUN = {  # by how they begin
     "serve": "serves until it is interrupted; see test_server.py",
     "page": "needs the engine that make page builds; see test_site.py",
     "live": "needs a MIDI driver and a keyboard; see test_ports.py",
+    "perform": "needs the model that performs",
     "learn my-playing -o mine.style": "needs a stack, which learns too slowly; see test_learn.py",
 }
 _TRAINING = "--hidden 8 --batch 2 --rounds 0.2 --accelerator cpu"
@@ -85,6 +87,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     music(50).write(home / "take.mid")
     for name in ("performance", "another", "mine"):
         music(7).slice(0, 5).write(home / f"{name}.mid")
+    song_of(
+        Score.from_arrays(onset=np.arange(32), duration=np.ones(32), pitch=40 + np.arange(32))
+    ).write(home / "score.mid")
     (home / "steinway.sf2").write_bytes(soundfont())
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)

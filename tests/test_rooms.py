@@ -21,6 +21,7 @@ FLOORS = (
     ("music", "numeric"),
     ("codes", "midi", "views"),
     ("engine", "networks"),
+    ("interpreter", "notation"),
     ("data", "export"),
     ("play", "training"),
     ("evaluation", "live"),

@@ -21,31 +21,44 @@ if TYPE_CHECKING:
     from espressivo.codes import Vocabulary, vocabulary
     from espressivo.data import Dataset, prepare
     from espressivo.midi import read, write
-    from espressivo.music import Performance
-    from espressivo.play import Model, load
+    from espressivo.music import Beats, Performance, Score
+    from espressivo.notation import beats, notate, read_score
+    from espressivo.play import Model, load, perform
 
 __all__ = [
+    "Beats",
     "Dataset",
     "EspressivoError",
     "Model",
     "Performance",
+    "Score",
     "Vocabulary",
     "__version__",
+    "beats",
     "load",
+    "notate",
+    "perform",
     "prepare",
     "read",
+    "read_score",
     "vocabulary",
     "write",
 ]
 
 _LAZY = {
+    "Beats": "espressivo.music",
     "Dataset": "espressivo.data",
     "Model": "espressivo.play",
     "Performance": "espressivo.music",
+    "Score": "espressivo.music",
     "Vocabulary": "espressivo.codes",
+    "beats": "espressivo.notation",
     "load": "espressivo.play",
+    "notate": "espressivo.notation",
+    "perform": "espressivo.play",
     "prepare": "espressivo.data",
     "read": "espressivo.midi",
+    "read_score": "espressivo.notation",
     "vocabulary": "espressivo.codes",
     "write": "espressivo.midi",
 }

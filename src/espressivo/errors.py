@@ -10,6 +10,7 @@
     ├── ModelError        a model file that is damaged or does not fit
     ├── GenerationError   settings under which nothing can be generated
     ├── PortError         a MIDI port that is not there, or has gone
+    ├── ScoreError        a score that cannot be read, or is none
     ├── ServerError       a message to the page's server that is not understood or not allowed
     └── TrainingError     a run that cannot be started or resumed
 
@@ -27,6 +28,7 @@ __all__ = [
     "MidiError",
     "ModelError",
     "PortError",
+    "ScoreError",
     "ServerError",
     "TrainingError",
     "brief",
@@ -63,6 +65,10 @@ class GenerationError(EspressivoError, ValueError):
 
 class PortError(EspressivoError):
     """A MIDI port is not there, has gone, or cannot be used."""
+
+
+class ScoreError(EspressivoError):
+    """A score cannot be read, or is a performance."""
 
 
 class ServerError(EspressivoError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from espressivo.data.annotations import Annotated, Annotation, annotated, read_annotation
 from espressivo.data.augment import Augmentation
 from espressivo.data.corpus import (
     SPLITS,
@@ -12,7 +13,9 @@ from espressivo.data.corpus import (
 )
 from espressivo.data.dataset import Dataset
 from espressivo.data.fingerprint import Sketch, mixed, sketch
+from espressivo.data.following import Take, followed, take_of
 from espressivo.data.half import HALVES, Half, halves
+from espressivo.data.pairs import LEAST_MATCHED, Pair, Pairs, Piece, engraved, half_of, read_pairs
 from espressivo.data.probes import COPIES, PAST_S, Probe, copies, past
 from espressivo.data.shards import processes
 from espressivo.data.sides import Material
@@ -29,20 +32,31 @@ __all__ = [
     "COPIES",
     "HALVES",
     "IGNORED",
+    "LEAST_MATCHED",
     "PAST_S",
     "SPLITS",
+    "Annotated",
+    "Annotation",
     "Augmentation",
     "Batch",
     "Cut",
     "Dataset",
     "Half",
     "Material",
+    "Pair",
+    "Pairs",
     "Passage",
+    "Piece",
     "Probe",
     "Sketch",
+    "Take",
+    "annotated",
     "batches",
     "copies",
+    "engraved",
     "find_files",
+    "followed",
+    "half_of",
     "halves",
     "match_rows",
     "mixed",
@@ -50,6 +64,9 @@ __all__ = [
     "past",
     "prepare",
     "processes",
+    "read_annotation",
+    "read_pairs",
     "read_splits",
     "sketch",
+    "take_of",
 ]

@@ -9,6 +9,7 @@ from espressivo.engine.engine import (
     Engine,
     State,
 )
+from espressivo.engine.opening import described, is_sealed, one_line, opened, read_content
 from espressivo.engine.sampling import (
     MAX_SEED,
     Sampling,
@@ -27,7 +28,12 @@ __all__ = [
     "Sampling",
     "State",
     "Style",
+    "described",
     "generator",
+    "is_sealed",
+    "one_line",
+    "opened",
+    "read_content",
     "read_styles",
     "write_style",
 ]

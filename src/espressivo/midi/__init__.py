@@ -27,6 +27,11 @@ from espressivo.midi.parts import (
     part_performance,
     piano,
 )
+from espressivo.midi.performed import (
+    Played,
+    performed_song,
+    song_of,
+)
 from espressivo.midi.provenance import (
     Provenance,
     read_provenance,
@@ -34,6 +39,11 @@ from espressivo.midi.provenance import (
 from espressivo.midi.reading import (
     from_bytes,
     read,
+)
+from espressivo.midi.score import (
+    read_score,
+    score_from_bytes,
+    score_of,
 )
 from espressivo.midi.smf import (
     MAX_BYTES,
@@ -47,6 +57,7 @@ from espressivo.midi.song import (
     Track,
     parsed_song,
 )
+from espressivo.midi.tempo_map import TempoMap
 from espressivo.midi.writing import (
     TICKS_PER_SECOND,
     to_bytes,
@@ -62,9 +73,11 @@ __all__ = [
     "FileInfo",
     "Message",
     "Part",
+    "Played",
     "Provenance",
     "Song",
     "SongNote",
+    "TempoMap",
     "Track",
     "appended",
     "describe",
@@ -77,10 +90,15 @@ __all__ = [
     "notes_of",
     "parsed_song",
     "part_performance",
+    "performed_song",
     "piano",
     "read",
     "read_provenance",
+    "read_score",
     "replaced",
+    "score_from_bytes",
+    "score_of",
+    "song_of",
     "to_bytes",
     "to_note_array",
     "to_pretty_midi",

@@ -15,6 +15,7 @@ from espressivo.midi.song import Song
 from espressivo.music import CONTROL_DTYPE, NOTE_DTYPE, PEDALS, Performance
 
 __all__ = [
+    "LAST_PIANO",
     "Part",
     "SongNote",
     "main_part",
@@ -26,7 +27,9 @@ __all__ = [
 ]
 
 _DRUMS = 9  # the channel, counted from 0
-_LAST_PIANO = 7  # program
+LAST_PIANO = 7
+"""The last General MIDI program that is a piano; they begin with 0."""
+
 _SHOWN = 8  # parts that a question names
 
 
@@ -139,7 +142,7 @@ def piano(song: Song, tracks: Collection[int] = (), channel: int | None = None) 
     if not playing:
         what = "what is chosen" if asked else "all there is"
         raise MidiError(f"{what} are drums, on channel 10: a fill plays the piano")
-    pianos = [part for part in playing if part.program <= _LAST_PIANO] or playing
+    pianos = [part for part in playing if part.program <= LAST_PIANO] or playing
     if tracks or len({part.channel for part in pianos}) == 1:
         by_track = defaultdict(list)
         for part in pianos if not tracks else playing:

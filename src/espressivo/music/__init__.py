@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from espressivo.music.beats import Beats
 from espressivo.music.features import (
     CHORD_GAP_S,
     FEATURES,
@@ -24,6 +25,7 @@ from espressivo.music.harmony import (
     parse_key,
     parse_pitch,
 )
+from espressivo.music.interpretation import Interpretation, onset_groups
 from espressivo.music.measures import MEASURES, Amount, Measure, Take, measured
 from espressivo.music.performance import (
     CONTROL_DTYPE,
@@ -44,6 +46,18 @@ from espressivo.music.recall import (
     shared_patterns,
     top_line,
 )
+from espressivo.music.score import (
+    KEY_DTYPE,
+    METRE_DTYPE,
+    MOVE_DTYPE,
+    SCORE_NOTE_DTYPE,
+    TEMPO_DTYPE,
+    UNMARKED_VELOCITY,
+    Direction,
+    Mark,
+    Score,
+    ScorePart,
+)
 from espressivo.music.tonality import (
     clashes,
     in_scale,
@@ -56,20 +70,32 @@ __all__ = [
     "CHORD_GAP_S",
     "CONTROL_DTYPE",
     "FEATURES",
+    "KEY_DTYPE",
     "MEASURES",
+    "METRE_DTYPE",
+    "MOVE_DTYPE",
     "NOTE_DTYPE",
     "PEDALS",
     "PEDAL_THRESHOLD",
+    "SCORE_NOTE_DTYPE",
     "SOFT",
     "SOSTENUTO",
     "SUSTAIN",
+    "TEMPO_DTYPE",
+    "UNMARKED_VELOCITY",
     "Amount",
+    "Beats",
     "Chord",
+    "Direction",
     "Feature",
     "Features",
+    "Interpretation",
     "Key",
+    "Mark",
     "Measure",
     "Performance",
+    "Score",
+    "ScorePart",
     "Take",
     "chord_starts",
     "clashes",
@@ -80,6 +106,7 @@ __all__ = [
     "longest_shared",
     "measure",
     "measured",
+    "onset_groups",
     "parse_chord",
     "parse_key",
     "parse_pitch",

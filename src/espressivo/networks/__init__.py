@@ -8,6 +8,7 @@ batch; zeros before any event.
 
 from __future__ import annotations
 
+from espressivo.networks.beats import BeatNetwork, BeatNetworkConfig
 from espressivo.networks.kinds import (
     NETWORKS,
     Network,
@@ -35,6 +36,7 @@ from espressivo.networks.recurrent import (
     Sides,
     State,
 )
+from espressivo.networks.score_reader import ScoreReader
 from espressivo.networks.stack import (
     EPSILON,
     TAPS,
@@ -50,6 +52,8 @@ __all__ = [
     "NEVER",
     "POINTED",
     "TAPS",
+    "BeatNetwork",
+    "BeatNetworkConfig",
     "Network",
     "NetworkConfig",
     "Notewise",
@@ -57,6 +61,7 @@ __all__ = [
     "Pretrained",
     "Recurrent",
     "RecurrentConfig",
+    "ScoreReader",
     "Sides",
     "Stack",
     "StackConfig",

@@ -6,6 +6,12 @@ from espressivo.play.arguments import (
     Changes,
     ProgressCallback,
 )
+from espressivo.play.dials import (
+    DEFAULT_FREEDOM,
+    FASTEST_TEMPO,
+    SLOWEST_TEMPO,
+    Dials,
+)
 from espressivo.play.endings import (
     ENDINGS,
 )
@@ -14,6 +20,9 @@ from espressivo.play.fill import (
 )
 from espressivo.play.hub import (
     MODEL_FILE,
+)
+from espressivo.play.interpreting import (
+    Interpreter,
 )
 from espressivo.play.keeping import (
     Keep,
@@ -25,6 +34,12 @@ from espressivo.play.loading import (
 )
 from espressivo.play.model import (
     Model,
+)
+from espressivo.play.performing import (
+    DialOptions,
+    Rendition,
+    perform,
+    rendition,
 )
 from espressivo.play.player import (
     requested,
@@ -40,6 +55,7 @@ from espressivo.play.provenance import (
     arguments_of,
     provenance_of,
 )
+from espressivo.play.rendering import render
 from espressivo.play.settings import (
     FOLLOW_GUIDANCE,
     FOLLOW_S,
@@ -55,19 +71,26 @@ from espressivo.play.stream import (
 
 __all__ = [
     "CANDIDATES",
+    "DEFAULT_FREEDOM",
     "DEFAULT_MODEL",
     "ENDINGS",
+    "FASTEST_TEMPO",
     "FOLLOW_GUIDANCE",
     "FOLLOW_S",
     "LONGEST_REST_S",
     "MODEL_FILE",
+    "SLOWEST_TEMPO",
     "STRONGEST",
     "Changes",
+    "DialOptions",
+    "Dials",
+    "Interpreter",
     "Keep",
     "Model",
     "Options",
     "Primer",
     "ProgressCallback",
+    "Rendition",
     "Settings",
     "Stream",
     "TimedEvent",
@@ -76,8 +99,11 @@ __all__ = [
     "chords",
     "load",
     "opened",
+    "perform",
     "pitches",
     "provenance_of",
+    "render",
+    "rendition",
     "requested",
     "supported_controls",
 ]
