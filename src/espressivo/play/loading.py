@@ -58,13 +58,13 @@ def _load(model: str | os.PathLike[str]) -> Model:
     if name.startswith(HUB):
         return Model(Engine(fetch(name)))
     if os.path.isdir(name):
-        path = os.path.join(name, MODEL_FILE)
-        if not os.path.isfile(path):
+        file = os.path.join(name, MODEL_FILE)
+        if not os.path.isfile(file):
             raise ModelError(
-                f"{name}: this folder holds no {MODEL_FILE}: espressivo export {name} -o {path} "
+                f"{name}: this folder holds no {MODEL_FILE}: espressivo export {name} -o {file} "
                 "makes one of weights to learn from"
             )
-        return Model(Engine(path))
+        return Model(Engine(file))
     if not os.path.exists(name) and os.path.basename(name) == name and not name.endswith(".onnx"):
         names = ", ".join(bundled()) or "none"
         raise ModelError(

@@ -112,7 +112,7 @@ def train_interpreter(
         weight = _weight(chosen_on, name, trees[name], readers, say)
         parts[name] = FieldParts(trees[name], 1 - weight, weight)
     means = {name: [_mean(p, name, parts[name], readers) for p in pieces] for name in DRAWN}
-    description = {
+    description: dict[str, Any] = {
         "spreads": {name: spread_of(pieces, name) for name in FIELDS},
         "draws": {name: dataclasses.asdict(fit_draw(pieces, name, means[name])) for name in DRAWN},
         "levels": fit_levels(pieces),
