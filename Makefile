@@ -38,12 +38,15 @@ $(VENV)/.everything: $(VENV)/.developer
 demo: $(VENV)/.player
 	$(BIN)/espressivo demo
 
-# A process on each core, and in each one thread: threads of torch would wait for one another.
+# A process on each core, and in each one thread: threads of torch would wait for one another. All
+# tests of a file go to one process, so that what they share is made once. Compiled modules are kept:
+# the programs that tests start would compile theirs again and again.
+PYTEST = OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n auto --dist loadfile
 test: $(VENV)/.developer test-web
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
+	$(PYTEST)
 
 test-all: $(VENV)/.developer test-web
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto -m ''
+	$(PYTEST) -m ''
 
 # The logic of the page, and the types of its modules, by node 20 or later; playing needs no node.
 NODE := $(shell node -p 'parseInt(process.version.slice(1)) >= 20 ? process.execPath : ""' 2> /dev/null)

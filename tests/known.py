@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
+import pytest
+
+posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no such files or signals")
 
 CARD = {"name": "tiny", "licence": "CC0", "trained_on": "nothing"}
 

@@ -63,22 +63,24 @@ model.generate(changes={{2.0: {{"{0}": 1.0}}}})
 """
 
 
-def checked(tmp_path: Path, name: str) -> str:
-    (tmp_path / f"{name}.py").write_text(SNIPPET.format(name))
+def checked(tmp_path: Path, *names: str) -> str:
+    files = [tmp_path / f"{name}.py" for name in names]
+    for file in files:
+        file.write_text(SNIPPET.format(file.stem))
     source = Path(espressivo.__file__).parents[1]
     options = ["--strict", "--config-file=", "--ignore-missing-imports", "--follow-imports=silent"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MYPYPATH", str(source))
         cache = f"--cache-dir={tmp_path}"
-        output, errors, _ = mypy.run([*options, cache, str(tmp_path / f"{name}.py")])
+        output, errors, _ = mypy.run([*options, cache, *map(str, files)])
     assert not errors
     return output
 
 
 def test_mypy_knows_every_argument(tmp_path: Path) -> None:
-    assert "Success" in checked(tmp_path, "temperature")
-    wrong = checked(tmp_path, "temprature").splitlines()
-    assert len([line for line in wrong if "error" in line and "temprature" in line]) == 6
+    found = checked(tmp_path, "temperature", "temprature").splitlines()
+    wrong = [Path(line.partition(":")[0]).stem for line in found if " error: " in line]
+    assert wrong == ["temprature"] * 6
 
 
 def test_options_are_the_settings_and_a_key() -> None:

@@ -120,7 +120,7 @@ def test_a_narrow_beam_keeps_the_best_of_each_length():
 def test_stochastic_beams_are_drawn_without_replacement_in_proportion():
     expected = probabilities(TINY, 3)
     lists, p = list(expected), np.exp(list(expected.values()))
-    count = 1500
+    count = 800
     firsts, seconds = np.zeros(len(p)), np.zeros(len(p))
     model = Model(Mock(TINY))
     for seed in range(count):

@@ -18,6 +18,7 @@ from espressivo import Performance, midi
 from espressivo.cli import cli
 from espressivo.play import primers
 from espressivo.play.settings import Settings
+from known import posix
 
 
 @pytest.mark.parametrize("command", sorted(cli.commands))
@@ -372,13 +373,13 @@ def test_generate_has_every_setting_of_the_library(run: Run, tmp_path: Path) -> 
 
 
 def test_generate_searches(run: Run, tmp_path: Path) -> None:
-    search = ("generate", "--events", 20, "--beam", 3, "--primer-pitches", "60,64,67")
+    search = ("generate", "--events", 8, "--beam", 3, "--primer-pitches", "60,64,67")
     for name in ("a", "b"):
         assert run(*search, "--count", 2, "--stochastic", "--seed", 4, "-o", f"{name}.mid")[0] == 0
     assert (tmp_path / "a-1.mid").read_bytes() == (tmp_path / "b-1.mid").read_bytes()
     assert run(*search, "-o", "c.mid")[0] == 0
     (best, *_) = espressivo.load("espressivo").beam_search(
-        events=20, width=3, primer=primers.pitches([60, 64, 67])
+        events=8, width=3, primer=primers.pitches([60, 64, 67])
     )
     assert len(espressivo.read("c.mid")) == sum(best.ids < 88)
 
@@ -422,6 +423,7 @@ ENDINGS = {"generate": ".mid", "render": ".wav", "plot": ".png", "events": ".mid
 BEGINS = {"generate": b"MThd", "render": b"RIFF", "plot": b"\x89PNG"}
 
 
+@posix
 @pytest.mark.parametrize("command", ["generate", "render", "plot"])
 @pytest.mark.parametrize("name", ["-", "/dev/stdout"])
 def test_standard_output_takes_the_file_alone(scale: Path, command: str, name: str) -> None:
@@ -438,6 +440,7 @@ def test_several_takes_need_names(run: Run) -> None:
     assert status == 2 and "--count makes several files: give the name of a file" in err
 
 
+@posix
 def test_a_full_disk_leaves_what_was_there(scale: Path) -> None:
     script = (
         "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)); "

@@ -14,6 +14,7 @@ from espressivo.codes import vocabulary
 from espressivo.data.corpus import prepare
 from espressivo.data.dataset import Dataset
 from espressivo.errors import DataError
+from known import posix
 from played import again, played
 
 V = vocabulary("seed")
@@ -191,6 +192,7 @@ def test_names_do_nothing_to_a_terminal(corpus, tmp_path):
     assert piece.path == "corpus/\\x1b[31m\\n.mid"
 
 
+@posix
 def test_links_that_go_round_in_circles_are_harmless(corpus, tmp_path):
     (corpus / "in").mkdir()
     played(0).write(corpus / "in" / "a.mid")
@@ -200,6 +202,7 @@ def test_links_that_go_round_in_circles_are_harmless(corpus, tmp_path):
     assert list(account_of(tmp_path / "out")) == ["corpus/in/a.mid"]
 
 
+@posix
 def test_linked_folders_are_read(corpus, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     played(0).write(tmp_path / "elsewhere" / "a.mid")
@@ -471,6 +474,7 @@ def _is_the_old(out):
     return True
 
 
+@posix
 def test_a_run_killed_at_any_moment_goes_on_to_the_same_bytes(many, undisturbed, tmp_path):
     out = tmp_path / "out"
     make(many, out, vocabulary=vocabulary("pedal"))  # to be replaced, and never taken for whole
@@ -556,6 +560,7 @@ def test_a_damaged_shard_is_made_anew(many, undisturbed, tmp_path, damage):
     assert contents(out) == undisturbed
 
 
+@posix
 def test_the_place_of_the_folders_does_not_matter(many, undisturbed, tmp_path, monkeypatch):
     moved = tmp_path / "moved" / "many"
     moved.parent.mkdir()
@@ -573,6 +578,7 @@ def test_processes_of_its_own_write_the_same(many, undisturbed, tmp_path):
     assert contents(tmp_path / "out") == undisturbed
 
 
+@posix
 def test_a_killed_process_is_an_error_that_says_so(many, tmp_path):
     with ProcessPoolExecutor(1) as executor:
         executor.submit(os.getpid).result()

@@ -146,8 +146,10 @@ def test_a_stack_exported_is_the_stack(tmp_path, pattern):
         latest = slice(written - window, written)
         end_keys = turned(end[-3], heads, cos[301 - window :], sin[301 - window :])
         attended = (end_keys, end[-2])
+        tapes = [part.ndim == 5 and part.shape[3] == window + TAPE_ROOM for part in state]
         state = [
-            part[:, :, latest] if part.shape[2] > 9 and part.ndim == 4 else part for part in state
+            np.moveaxis(part[:, :, :, latest], 2, 3).reshape(1, 2, window, -1) if tape else part
+            for part, tape in zip(state, tapes, strict=True)
         ]
     blocks = {"d": zip(*end[:2], strict=True), "a": zip(*attended, strict=True)}
     expected = [part[None] for kind in pattern for part in next(blocks[kind])]  # block by block

@@ -361,9 +361,19 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path, folder, monkeypat
     assert again_ == whole
     assert not kept.exists()
     kept.write_text(text)
-    made_from = json.loads(text.partition("\n")[0])["made_from"]
+    made_from = json.loads(text.partition("\n")[0].partition(" ")[2])["made_from"]
     assert "seed 0" in Kept(kept, made_from)
     assert "seed 0" not in Kept(kept, {**made_from, "seconds": 5})
+
+
+def test_what_has_changed_in_a_run_that_was_stopped_is_not_believed(tmp_path):
+    kept = Kept(tmp_path / "kept", {})
+    for name in ("one", "two"):
+        kept.keep(name, 1.5)
+    text = (tmp_path / "kept").read_text()
+    (tmp_path / "kept").write_text(text.replace('"one": 1.5', '"one": 1.6'))
+    again = Kept(tmp_path / "kept", {})
+    assert "one" not in again and again["two"] == 1.5
 
 
 def test_a_half_is_measured_alone(folder):

@@ -25,7 +25,6 @@ NOT_RUN = {  # by how they begin
     "serve": "serves until it is interrupted; see test_server.py",
     "page": "needs the engine that make page builds; see test_site.py",
     "live": "needs a MIDI driver and a keyboard; see test_ports.py",
-    "perform": "needs the model that performs",
     "learn my-playing -o mine.style": "needs a stack, which learns too slowly; see test_learn.py",
 }
 _TRAINING = "--hidden 8 --batch 2 --rounds 0.2 --accelerator cpu"
@@ -35,6 +34,7 @@ SHORTER = {  # what is added to those that begin so: all that is changed of an e
     "generate --primer mine": "--seconds 3",
     "generate --primer-chords": "--seconds 3",
     "generate --count": "--seconds 1",
+    "generate --form": "--seconds 18",
     "generate --events": "--events 20",
     "generate --key": "--notes 20",
     "train data --network": _TRAINING,
@@ -60,12 +60,12 @@ def of(table: dict[str, str], line: str) -> str:
 
 def music(number: int) -> Performance:
     rng = np.random.default_rng(number)
-    onset_s = np.cumsum(rng.choice([0.2, 0.3, 0.4], 160))
+    onset_s = np.cumsum(rng.choice([0.2, 0.3, 0.4], 90))
     return Performance.from_arrays(
         onset_s=onset_s,
         offset_s=onset_s + 0.15,
-        pitch=rng.integers(50, 80, 160),
-        velocity=rng.integers(40, 90, 160),
+        pitch=rng.integers(50, 80, 90),
+        velocity=rng.integers(40, 90, 90),
     )
 
 

@@ -21,6 +21,7 @@ from espressivo.files import (
     seal,
 )
 from espressivo.files.writing import _sweep
+from known import posix
 
 
 def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -64,6 +65,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+@posix
 def test_a_file_that_is_replaced_keeps_its_mode(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("old")
@@ -85,6 +87,7 @@ def test_a_file_that_is_replaced_keeps_its_owner(tmp_path: Path) -> None:
     assert (path.stat().st_uid, path.stat().st_gid) == (1234, 4321)
 
 
+@posix
 def test_the_mask_of_the_process_is_followed_and_never_touched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,6 +102,7 @@ def test_the_mask_of_the_process_is_followed_and_never_touched(
     assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == 0o640
 
 
+@posix
 @pytest.mark.parametrize("there", [True, False])
 def test_a_link_stays_a_link(tmp_path: Path, there: bool) -> None:
     (tmp_path / "far").mkdir()
@@ -112,6 +116,7 @@ def test_a_link_stays_a_link(tmp_path: Path, there: bool) -> None:
     assert (names(tmp_path), names(target.parent)) == (["far", "link.txt"], ["a.txt"])
 
 
+@posix
 def test_a_pipe_is_written_to(tmp_path: Path) -> None:
     pipe, read = tmp_path / "pipe", []
     os.mkfifo(pipe)
@@ -125,6 +130,7 @@ def test_a_pipe_is_written_to(tmp_path: Path) -> None:
     assert pipe.is_fifo() and names(tmp_path) == ["pipe"]
 
 
+@posix
 @pytest.mark.parametrize("name", ["-", "/dev/stdout", "/dev/fd/1"])
 @pytest.mark.parametrize("appended", [True, False])
 def test_standard_output_is_written_to_wherever_it_goes(
@@ -147,6 +153,7 @@ print("after")
     assert (piped.stdout, piped.stderr) == (b"before\nnew\nafter\n", b"")
 
 
+@posix
 def test_devices_are_streams_and_files_are_not(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("")
     assert is_stream("/dev/null") and is_stream("-")
@@ -173,6 +180,7 @@ class _checked:
         check_writable(path)
 
 
+@posix
 def test_what_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     refused(tmp_path / "folder", "is a folder")
@@ -206,6 +214,7 @@ with replacing(sys.argv[1]) as temporary:
 """
 
 
+@posix
 def test_what_a_killed_process_left_goes_and_what_is_being_written_stays(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "a.txt")], check=False)
     (left,) = names(tmp_path)

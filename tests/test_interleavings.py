@@ -69,11 +69,11 @@ def act(stream, chance):
 
 
 @pytest.mark.parametrize(
-    "part", [0, *(pytest.param(part, marks=pytest.mark.slow) for part in range(1, 8))]
+    "part", [0, *(pytest.param(part, marks=pytest.mark.slow) for part in range(1, 16))]
 )
 def test_whatever_is_done_between_two_events_every_note_ends_once(part):
     models = {name: Model(Cheap(v)) for name, v in VOCABULARIES.items()}
-    for number in range(part, 10_000, 8):
+    for number in range(part, 10_000, 16):
         chance = random.Random(number)  # noqa: S311 - a schedule, and no secret
         clock = Clock()
         stream = models[chance.choice(list(models))].stream(
@@ -91,9 +91,10 @@ def test_whatever_is_done_between_two_events_every_note_ends_once(part):
         check(events)
 
 
-def test_eight_threads_at_once_on_the_real_engine():
+@pytest.mark.parametrize("streams", [60, pytest.param(200, marks=pytest.mark.slow)])
+def test_eight_threads_at_once_on_the_real_engine(streams):
     model = load("seed")
-    for number in range(200):
+    for number in range(streams):
         stream = model.stream(seed=number, lead_s=1e9, clock=lambda: 0.0)
         begun, failures = threading.Barrier(9), []
 

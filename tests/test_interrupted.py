@@ -20,6 +20,7 @@ from espressivo.data import Dataset
 from espressivo.errors import DataError
 from espressivo.networks import load_pretrained, save_pretrained
 from espressivo.training import Checkpoint, load_network, train
+from known import posix
 from test_training import SMALL, write_dataset
 
 CONFIG = dataclasses.replace(SMALL, rounds=0.5, validate_every=2)
@@ -201,6 +202,7 @@ def test_a_run_that_cannot_write_its_checkpoint_goes_on_from_the_last(
     assert all(torch.equal(whole.network[name], weight) for name, weight in again.network.items())
 
 
+@posix
 def test_a_checkpoint_that_does_not_fit_on_the_disk_says_so(trained: Path, tmp_path: Path) -> None:
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -10,6 +10,11 @@ from espressivo.evaluation.judge import described, judge
 from played import played
 
 
+@pytest.fixture(autouse=True)
+def _fewer_trees(monkeypatch):
+    monkeypatch.setattr("espressivo.evaluation.judge._TREES", 60)
+
+
 def clips(seed, mean=0.0, pieces=20, each=3):
     """Numbers of clips: one that differs by `mean`, and five that are chance."""
     rng = np.random.default_rng(seed)

@@ -228,6 +228,35 @@ def test_an_earlier_moment_is_gone_on_from_differently(page):
     page.until("espressivo.state.mode === 'playing'")
 
 
+def test_a_passage_is_filled_heard_chosen_and_undone(page):
+    page.play(20)
+    page.until("espressivo.now() > 5")
+    page.press("play")
+    before = page.notes()
+    roll = page.find("roll")
+    roll.send_keys(Keys.ARROW_UP)
+    roll.send_keys(Keys.SHIFT + Keys.ARROW_UP * 2)
+    begin, end = sorted(page.ask("[espressivo.state.mark, espressivo.state.anchor]"))
+    assert end - begin == pytest.approx(2)
+    roll.send_keys(Keys.ENTER)
+    page.until("espressivo.state.filling.found.length === 1 && espressivo.state.running")
+    page.press("another")
+    page.until("espressivo.state.filling.found.length === 2")
+    page.until("espressivo.loudness() > 0.002")
+    assert page.find("which").text.endswith("2 of 2")
+    page.press("earlier")
+    page.until("espressivo.state.filling.at === 0")
+    page.press("use")
+    page.until("espressivo.state.filling === null && espressivo.state.replaying === null")
+    after = page.notes()
+    around = [[note for note in notes if not begin <= note[0] < end] for notes in (before, after)]
+    assert around[0] == around[1] and before != after
+    page.press("undo")
+    assert page.notes() == before
+    page.press("redo")
+    assert page.notes() == after
+
+
 def test_a_lost_server_silences_the_piano_and_is_found_again(page, server):
     page.play()
     page.until("espressivo.loudness() > 0.005")

@@ -122,10 +122,11 @@ def test_it_listens_and_goes_on_when_a_person_pauses(page):
 
 def test_it_records_and_saves(page):
     page.press("record")
-    page.play(12)
+    page.press("play")
+    page.until("espressivo.state.recording?.notes >= 8")  # heard, which is later than played
     page.press("record")
     page.press("play")
-    page.until("espressivo.state.takes.length === 1")
+    page.until("espressivo.state.takes.length === 1 && !espressivo.state.recording")
     assert len(midi.read(page.saved("save-midi"))) >= 8
 
 

@@ -419,6 +419,22 @@ def test_the_command_refuses_in_a_line(
     assert not Path("out.mid").exists()
 
 
+@pytest.mark.usefixtures("rules")
+def test_tempo_and_dynamics_are_drawn_beside_those_of_a_person(run: Any, path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    perform(path, model=Rules(), seed=7, freedom=1).performance.write("take.mid")
+    common = ("perform", path, "-o", "out.mid")
+    status, _, _ = run(*common, "--picture", "out.png", "--take", "take.mid")
+    assert status == 0
+    assert Path("out.png").read_bytes()[:4] == b"\x89PNG"
+    Performance.join([]).write("take.mid")
+    status, _, err = run(*common, "--picture", "out.png", "--take", "take.mid")
+    assert status == 1
+    assert "take.mid: 0% of the score's notes are found in it" in err
+    for options in (("--take", "take.mid"), ("--picture", "out.png", "--count", "2")):
+        assert run(*common, *options)[0] == 2
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [

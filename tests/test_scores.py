@@ -69,6 +69,16 @@ def test_turning_a_dial_asks_the_model_no_more() -> None:
     assert model.asked == 5
 
 
+def test_a_score_is_found_in_what_somebody_plays() -> None:
+    rendition = perform(SCORE, model=Rules(), seed=1)
+    take = midi.to_bytes(rendition.performance)
+    answer = json.loads(Scores(Rules).taken("x.mid", DATA, take))
+    assert answer["found"] == 1
+    assert answer["velocity"] == rendition.rendered.velocity.tolist()
+    assert np.allclose(answer["beats"][:-1], rendition.beats_s[:-1], atol=0.03)
+    assert answer["beats"][-1] is None  # nothing begins there
+
+
 @pytest.mark.parametrize(
     ("name", "data", "dials", "form", "words"),
     [
@@ -115,8 +125,11 @@ def test_the_server_answers_its_own_page_only(monkeypatch: pytest.MonkeyPatch) -
                 ({"Origin": "http://elsewhere"}, "{}"),
                 ({"Origin": address.rstrip("/")}, "{}"),
                 ({"Origin": address.rstrip("/")}, "7"),
+                ({"Origin": address.rstrip("/")}, "take"),
             ):
                 query = {"name": "a.mid", "dials": dials, "form": "music"}
+                if dials == "take":
+                    query |= {"form": "take", "length": str(len(DATA) // 2)}
                 async with session.post(
                     f"{address}score/perform", params=query, data=DATA, headers=headers
                 ) as answer:
@@ -131,6 +144,7 @@ def test_the_server_answers_its_own_page_only(monkeypatch: pytest.MonkeyPatch) -
         (403, "text/plain"),
         (403, "text/plain"),
         (200, "application/json"),
+        (400, "text/plain"),
         (400, "text/plain"),
     ]
 

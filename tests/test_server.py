@@ -37,6 +37,7 @@ from espressivo.server.controls import PAGE_CONTROLS, WordControl, available_con
 from espressivo.server.messages import MAX_BYTES, MAX_EVENTS
 from espressivo.server.session import Models, Session
 from known import Clock, Mock
+from played import played
 
 V = vocabulary("seed")
 BEGIN = {"type": "begin", "run": 1, "time_s": 0, "events": [], "settings": {}, "seed": 3}
@@ -130,7 +131,7 @@ def talk(listener):
 def ended():
     """Wait until no run goes on."""
     for thread in threading.enumerate():
-        if thread.name.startswith("run "):
+        if thread.name.startswith(("run ", "fill ")):
             thread.join(timeout=30)
             assert not thread.is_alive()
 
@@ -143,17 +144,17 @@ def test_events_and_performances_are_the_same_music():
         [(0.2, 64, 127), (0.6, 64, 0)],
         Performance.from_arrays(onset_s=[], offset_s=[], pitch=[], velocity=[]).controls.dtype,
     )
-    played = Performance.from_arrays(
+    music = Performance.from_arrays(
         onset_s=[0.0, 0.1],
         offset_s=[0.5, 0.75],
         pitch=[60, 64],
         velocity=[80, 70],
         controls=controls,
     )
-    listed = messages.events(played)
+    listed = messages.events(music)
     assert listed == sorted(listed, key=lambda event: event[0])
     assert [e for e in listed if e[1] != 176] == [tuple(e) for e in CHORD]
-    assert messages.performance(listed) == played
+    assert messages.performance(listed) == music
 
 
 def test_a_performance_begins_with_its_first_event_and_ends_every_note():
@@ -206,7 +207,7 @@ def test_the_latest_notes_come_with_the_pedal_as_it_was():
         ({**BEGIN, "time_s": float("inf")}, "time_s"),
         ({**BEGIN, "run": "1"}, "run"),
         ({**BEGIN, "seed": -1}, "seed"),
-        ({**BEGIN, "settings": {"lowest_pitch": 90, "highest_pitch": 40}}, "ascending"),
+        ({**BEGIN, "settings": {"lowest_pitch": 90, "highest_pitch": 40}}, "90 is above 40"),
         ({**BEGIN, "events": {}}, "list of at most"),
         ({**BEGIN, "events": [[0, 144, 60]]}, "an event must be"),
         ({**BEGIN, "events": [[0, 200, 60, 1]]}, "status"),
@@ -477,6 +478,70 @@ def test_the_page_is_told_when_nothing_can_follow(listener, monkeypatch):
     Session(models(), listener).handle(json.dumps(BEGIN))
     ended()
     assert listener.sent == [{"type": "begun", "run": 1}, {"type": "ended", "run": 1}]
+
+
+def passage(**fields):
+    """A message that asks for the passage of 2 to 4 s of a piece."""
+    piece = [tuple(event) for event in messages.events(played(3, notes=60))]
+    events = [event for event in piece if event[0] < 20]
+    usual = {"from_s": 2, "to_s": 4, "keep": None, "amount": 1, "settings": {}, "seed": 0}
+    return {"type": "fill", "run": 1, "events": events, **usual, **fields}
+
+
+def outside(events, begin_s, end_s):
+    """The notes of events that do not begin within a passage."""
+    notes = messages.performance(events, 0.0).notes
+    return np.array(notes[(notes["onset_s"] < begin_s) | (notes["onset_s"] >= end_s)].tolist())
+
+
+@pytest.mark.parametrize("amount", [1, 0.3])
+def test_a_passage_is_played_anew_and_nothing_else(talk, listener, amount):
+    asked = passage(amount=amount)
+    talk(asked)
+    ended()
+    (made,) = listener.of("filled")
+    assert made["run"] == 1
+    assert np.allclose(outside(made["events"], 2, 4), outside(asked["events"], 2, 4), atol=1e-3)
+    assert made["events"] != [list(event) for event in asked["events"]]
+    talk({**asked, "events": [], "from_s": 0})
+    ended()
+    (failed,) = listener.of("unfilled")
+    assert "a gap needs a beginning" in failed["message"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        ({"to_s": 2}, "ends after it begins"),
+        ({"to_s": 40}, "at most 30 s"),
+        ({"from_s": 90, "to_s": 92}, "within 60 s of the passage"),
+        ({"keep": "foot"}, "keep must be one of left, right, rhythm"),
+        ({"keep": "left", "amount": 0.5}, "only with an amount of 1"),
+        ({"amount": 2}, "amount must be within"),
+    ],
+)
+def test_a_passage_that_cannot_be_is_refused(talk, listener, fields, complaint):
+    talk(passage(**fields))
+    assert complaint in listener.sent[-1]["message"] and listener.sent[-1]["type"] == "error"
+
+
+def test_a_passage_that_nobody_waits_for_any_more_is_given_up(talk, listener, monkeypatch):
+    began, given_up = threading.Event(), []
+
+    def slow(self, piece, begin_s, end_s, *, progress, **_):
+        began.set()
+        try:
+            while True:
+                progress(0)
+        finally:
+            given_up.append(True)
+
+    monkeypatch.setattr(Model, "fill", slow)
+    talk(passage())
+    assert began.wait(30)
+    talk({"type": "stop"})
+    ended()
+    assert given_up and not listener.of("filled") and not listener.of("unfilled")
 
 
 def test_steering_changes_what_is_played(talk, listener):

@@ -35,7 +35,7 @@ V = vocabulary("seed")
         ({"velocity_temperature": float("nan")}, "velocity_temperature"),
         ({"temperature": -1}, "temperature"),
         ({"min_p": 2}, "min_p"),
-        ({"lowest_pitch": 70, "highest_pitch": 60}, "ascending"),
+        ({"lowest_pitch": 70, "highest_pitch": 60}, "70 is above 60"),
         ({"highest_pitch": 128}, "within 0..127"),
         ({"polyphony": 0}, "polyphony must be at least 1, not 0"),
         ({"longest_note_s": 0}, "longest_note_s must be above 0"),
@@ -93,9 +93,16 @@ def test_every_setting_that_has_an_end_is_tried_there():
     assert fields - words == {name for name, *_ in BOUNDS}
 
 
+def test_limits_are_checked_by_themselves_too():
+    with pytest.raises(GenerationError, match="polyphony must be at least 1"):
+        Limits(polyphony=0)
+    with pytest.raises(GenerationError, match=r"within 0\.\.127"):
+        Limits(lowest_pitch=-1)
+
+
 def test_a_range_may_be_a_single_pitch():
     assert Settings(lowest_pitch=60, highest_pitch=60).limits.highest_pitch == 60
-    with pytest.raises(GenerationError, match="ascending"):
+    with pytest.raises(GenerationError, match="61 is above 60"):
         Settings(lowest_pitch=61, highest_pitch=60)
 
 

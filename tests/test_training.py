@@ -42,6 +42,7 @@ from espressivo.training.loss import cleared, read, summed_nats, tensors
 from espressivo.training.run import train
 from espressivo.training.setup import optimizers
 from espressivo.training.validation import Validation
+from known import posix
 
 SMALL = TrainingConfig(
     network=RecurrentConfig("gru", hidden=24, layers=2, dropout=0.1),
@@ -754,6 +755,7 @@ def reference(
     return begun, dict(network.state_dict())
 
 
+@posix
 @pytest.mark.slow
 def test_killing_at_any_moment_and_resuming_changes_no_bit(tmp_path: Path) -> None:
     data = tmp_path / "data"

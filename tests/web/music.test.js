@@ -23,6 +23,18 @@ test("what sounds at a cut ends there, and what would come later has not been", 
   assert.equal(copy.notes.length, 2);
 });
 
+test("another passage takes the place of what begins in it, and nothing else changes", () => {
+  const music = Music.of([[0, ON, 60, 80], [1, ON, 62, 80, 1], [2, ON, 64, 80, 1], [3, OFF, 60, 0], [3, OFF, 62, 0, 1], [4, ON, 65, 80, 1], [5, OFF, 64, 0, 1], [6, OFF, 65, 0, 1]]);
+  const pressed = Music.of([[0, PEDAL, 64, 127], [3, PEDAL, 64, 0]]).pedals;
+  music.pedals = pressed;
+  const other = Music.of([[0, ON, 61, 1], [0.5, OFF, 61, 0], [1, ON, 62, 80], [1.5, ON, 70, 90], [2, PEDAL, 64, 127], [2.5, PEDAL, 64, 0], [2.5, OFF, 62, 0], [2.6, OFF, 70, 0], [4, ON, 99, 9], [5, OFF, 99, 0]]);
+  const made = music.with(1, 3, other);
+  assert.deepEqual(made.notes.map(({ start, end, pitch, hand }) => [start, end, pitch, hand]), [[0, 3, 60, 0], [1, 2.5, 62, 1], [1.5, 2.6, 70, 0], [4, 6, 65, 1]]);
+  assert.deepEqual(made.pedals.map(({ start, end }) => [start, end]), [[0, 1], [2, 2.5]]);
+  assert.equal(made.end, 6);
+  assert.equal(music.notes.length, 4);
+});
+
 test("pedals of two hands are one", () => {
   const music = Music.of([[0, PEDAL, 64, 127, 0], [1, PEDAL, 64, 127, 1], [2, PEDAL, 64, 0, 0], [3, PEDAL, 64, 0, 1], [4, PEDAL, 64, 127, 0], [5, PEDAL, 64, 0, 0]]);
   assert.deepEqual(music.events().map(([time, , , two]) => [time, two]), [[0, 127], [3, 0], [4, 127], [5, 0]]);

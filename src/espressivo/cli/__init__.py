@@ -7,6 +7,7 @@ need torch, ``measure`` those that say how good a model is, and ``options`` what
 
 from __future__ import annotations
 
+import io
 import logging
 import signal
 import sys
@@ -48,6 +49,8 @@ for command in (command for module in _MODULES for command in module.COMMANDS):
 
 def main() -> None:
     """Run the command line; one line and exit 1 on bad input, 2 on what cannot be asked for."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # which has few letters on some systems
+        sys.stdout.reconfigure(errors="backslashreplace")
     logging.basicConfig(format="espressivo: %(message)s")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that temporary files are removed
     try:

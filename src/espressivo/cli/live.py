@@ -143,7 +143,7 @@ def _logged(path: Path | None) -> Iterator[Callable[[SentMessage], None] | None]
         yield None
         return
     begin_s = time.perf_counter()  # the clock of `Live`
-    with replacing(path) as temporary, temporary.open("w", newline="") as file:
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("due_s", "sent_s", "late_ms", "why", "message", "number", "value"))
 

@@ -197,16 +197,16 @@ def _perform(
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Measure a model that performs scores; see `espressivo.evaluation.performing`."""
+    """Measure a model that performs scores; see `espressivo.evaluation.renditions`."""
     from espressivo.data import half_of, read_pairs
     from espressivo.evaluation import performing
     from espressivo.files import replacing
-    from espressivo.play import interpreter_named
+    from espressivo.interpreter import load_interpreter
     from espressivo.progress import Console
 
     if out is not None:
         _make_folder(out, "performing", ".json")
-    interpreter = interpreter_named(None if model == _PIANIST else model)
+    interpreter = load_interpreter(None if model == _PIANIST else model)
     console = Console(sys.stderr)
     pairs = read_pairs(folder, split=split or "validation", progress=console)
     pieces = pairs.pieces if half is None else half_of(pairs.pieces, half)

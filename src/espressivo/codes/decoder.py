@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple, Protocol, Self
 
 import numpy as np
@@ -193,6 +194,12 @@ class Decoder(Protocol):
         """Return a decoder that goes its own way from here."""
 
 
+@lru_cache(maxsize=1024)
+def _reach(chord: tuple[int, ...], lowest: int, highest: int) -> int:
+    """Return `within_reach` of some keys as a number of a byte for each, the lowest first."""
+    return int.from_bytes(within_reach(chord)[lowest : highest + 1], "little")
+
+
 class Followers:
     """What all decoders are built on: kinds and limits of a vocabulary, ready to be looked up.
 
@@ -259,14 +266,13 @@ class Followers:
 
     def _in_reach(self, keys: bytearray) -> bytearray:
         """Leave out of some keys those that no two hands could take with the latest chord."""
-        if len(self._chord) < 2 or not self._bound_for:  # mostly the first, and quickly told
+        if not self._bound_for:
             return keys
         chord = self._chord
         if self.held:
             chord = tuple(pitch for pitch in chord if pitch not in self.held)
-        v = self.vocabulary
-        reach = within_reach(chord)[v.lowest_pitch : v.highest_pitch + 1]
-        both = int.from_bytes(keys, "little") & int.from_bytes(reach, "little")
+        reach = _reach(chord, self.vocabulary.lowest_pitch, self.vocabulary.highest_pitch)
+        both = int.from_bytes(keys, "little") & reach
         return bytearray(both.to_bytes(len(keys), "little"))
 
     def hold(self, pitch: int) -> None:

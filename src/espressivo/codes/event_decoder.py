@@ -142,7 +142,7 @@ class EventDecoder(Followers):
             keys = bytearray(self._struck - lowest) + self._in_range[self._struck - lowest :]
             for _, pitch in self._notes:
                 keys[pitch - lowest] = False
-            mask[at[NOTE_ON]] = self._in_reach(keys)
+            mask[at[NOTE_ON]] = self._in_reach(keys) if len(self._chord) > 1 else keys
         can_strike = 1 in mask
         if before == VELOCITY and can_strike:  # a primer may have left none
             return mask

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from espressivo.codes.layout import Layout
 from espressivo.errors import GenerationError
+from espressivo.numeric import Range, fields_within
 
 __all__ = ["LONGEST_KEY_S", "LONGEST_NOTE_S", "Limits"]
 
@@ -14,6 +15,14 @@ LONGEST_NOTE_S = 10.0
 
 LONGEST_KEY_S = 5.0
 """The same where the pedal has events of its own: people hold one key in a thousand for longer."""
+
+_RANGES: dict[str, Range] = {
+    "lowest_pitch": {"least": 0, "most": 127, "whole": True},
+    "highest_pitch": {"least": 0, "most": 127, "whole": True},
+    "polyphony": {"least": 1, "whole": True, "optional": True},
+    "longest_note_s": {"above": 0, "optional": True},
+    "longest_rest_s": {"above": 0, "optional": True},
+}
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,11 @@ class Limits:
         After so long without a sounding note one is struck; above 0.
     two_hands : bool
         Whether chords are such that two hands can take them; see `within_reach`.
+
+    Raises
+    ------
+    GenerationError
+        If a value is out of range.
     """
 
     lowest_pitch: int = 0
@@ -44,6 +58,16 @@ class Limits:
     longest_note_s: float | None = None
     longest_rest_s: float | None = None
     two_hands: bool = False
+
+    def __post_init__(self) -> None:
+        problems = fields_within(self, _RANGES)
+        low, high = self.lowest_pitch, self.highest_pitch
+        if not problems and low > high:
+            problems.append(f"lowest_pitch must not be above highest_pitch: {low} is above {high}")
+        if len(self.pitch_classes) != 12:
+            problems.append(f"pitch_classes must be 12, not {len(self.pitch_classes)}")
+        if problems:
+            raise GenerationError("; ".join(problems))
 
     def longest_note(self, layout: Layout) -> int:
         """Return the grid steps after which a note is ended, at least 1."""

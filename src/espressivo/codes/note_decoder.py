@@ -251,7 +251,7 @@ class NoteDecoder(Followers):
             keys[pitch - low] = 0
         for pitch in self.held:
             keys[pitch - low] = 0
-        return self._in_reach(keys)
+        return self._in_reach(keys) if len(self._chord) > 1 else keys
 
     def _next_chance(self) -> int:
         """Return the first step at which a key can be struck."""

@@ -304,7 +304,9 @@ class Engine:
             # No row at all, for the states that an id leaves as they are: copying takes long.
             self._unread = self.initial_state(0)
             given = {node.name: node.shape for node in self._session.get_outputs()}
-            numbers = [n for n, a in enumerate(state) if given[f"next_{n}"][2] != a.shape[2]]
+            numbers = [
+                n for n, a in enumerate(state) if given[f"next_{n}"][2:] != list(a.shape[2:])
+            ]
             counter = next((n for n, a in enumerate(state) if a.shape[2:] == (1,)), 0)
             self._tapes = Tapes(numbers, counter) if numbers else None
             self._step = Step(
@@ -317,6 +319,7 @@ class Engine:
                 self._unread,
                 self._tapes,
             )
+            self.step(size, state)  # one row first: memory is laid out for what is read first
             logits, after = self.run(np.array([[size, size]]), self.initial_state(2))
             logits, after = logits[:, :1], tuple(array[:, :1] for array in after)
         except Exception as error:  # ONNX Runtime has no common base of its errors
@@ -383,7 +386,7 @@ class State:
 
     def logits(self) -> NDArray[np.float32]:
         """Return the scores of the next id, shape (size,), read-only."""
-        return lifted(self._logits, self.pointers, self.lift)
+        return lifted(self._logits, self.pointers, self.lift) if self.lift else self._logits
 
     def probabilities(self, temperature: float = 1.0) -> NDArray[np.float64]:
         """Return the probability of each next id, shape (size,)."""

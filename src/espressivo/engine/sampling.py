@@ -182,10 +182,9 @@ class Sampling:
 
     def _quick_one(self, x: _Floats, share: float, allowed: NDArray[np.bool_]) -> int | None:
         """Find a kind, then an id of it, where exponentials serve; None if they would underflow."""
-        largest, smallest = x[x.argmax()], x[x.argmin()]  # faster than max() for so few
-        if not (math.isfinite(largest) and math.isfinite(smallest)):  # a kind may be impossible
+        if not math.isfinite(x.dot(x)):  # something is not, so a kind may be impossible
             return None
-        x -= largest
+        x -= x[x.argmax()]  # faster than max() for so few
         p = self._exponentials(x, self.temperature)
         drawable, before, ways = allowed.tobytes(), 0.0, []
         wholes = np.add.reduceat(p, self._layout[0]).tolist()
@@ -199,7 +198,9 @@ class Sampling:
                 own = p[begin:end]
                 if temperature != self.temperature:
                     own = self._exponentials(x[begin:end], temperature)
-                within = (own * allowed[begin:end]).cumsum()
+                if 0 in drawable[begin:end]:
+                    own = own * allowed[begin:end]
+                within = own.cumsum()
                 total = float(within[-1])
                 if total <= _LEAST:
                     return None

@@ -59,12 +59,13 @@ class Buffers:
         self._session, self._same, self._tapes = session, same, tapes
         self._id = np.zeros(1, np.int64)
         self._logits = np.zeros((1, size), np.float32)
+        self._scores = self._logits[0]
         self._controls = np.zeros((1, controls), np.float32) if controls else None
         self._pointers = np.zeros((1, pointers), np.float32) if pointers else None
         self._before = [np.zeros_like(array) for array in state]
         numbers = () if tapes is None else tapes.numbers
         self._after = [
-            np.zeros_like(array[:, :, :1] if n in numbers else array)
+            np.zeros_like(array[:, :, :, :1] if n in numbers else array)
             for n, array in enumerate(state)
         ]
         self._kept = [n for n in range(len(state)) if n not in numbers]
@@ -97,7 +98,7 @@ class Buffers:
         pointers: NDArray[np.float32] | None,
     ) -> tuple[NDArray[np.float32], Arrays]:
         """Read an id; return the scores of the next, and the state after it."""
-        self._id.fill(id_)
+        self._id[0] = id_
         if self._controls is not None:
             self._controls[:] = 0 if controls is None else controls
         if self._pointers is not None:
@@ -110,7 +111,7 @@ class Buffers:
             buffer[:] = array
         self._session.run_with_iobinding(binding)
         after = tuple([buffer.copy() for buffer in self._after[same:]])
-        return self._logits.flatten(), state[:same] + after
+        return self._scores.copy(), state[:same] + after
 
     def _written(
         self, tapes: Tapes, binding: Any, state: Arrays
@@ -119,7 +120,7 @@ class Buffers:
         first = tapes.numbers[0]
         end = int(state[tapes.counter][0, 0, 0])
         _, written = self._ends.pop(id(state[first]), (None, -1))
-        if written != end or end == state[first].shape[2]:  # it has gone on from here before
+        if written != end or end == tapes.length(state):  # it has gone on from here before
             state = tuple(tapes.own(state))
             tapes.make_room(state)
             end = int(state[tapes.counter][0, 0, 0])
@@ -135,7 +136,7 @@ class Buffers:
         self._ends[id(after[first])] = after[first], end + 1
         if len(self._ends) > _TURNS:
             del self._ends[next(iter(self._ends))]
-        return self._logits.flatten(), after
+        return self._scores.copy(), after
 
 
 def _where(array: NDArray[Any]) -> tuple[str, int, type, tuple[int, ...], int]:

@@ -27,7 +27,7 @@ class Tapes:
     Parameters
     ----------
     numbers : sequence of int
-        Of the states that are tapes, each (1, B, positions, ...).
+        Of the states that are tapes, each (1, B, heads, positions, each).
     counter : int
         Number of the state that counts the positions that are written, (1, B, 1).
     """
@@ -39,6 +39,10 @@ class Tapes:
         """Return how many positions of each row are written, shape (B,)."""
         return state[self.counter][0, :, 0].astype(np.intp)
 
+    def length(self, state: Sequence[NDArray[np.float32]]) -> int:
+        """Return how many positions a tape has."""
+        return len(state[self.numbers[0]][0, 0, 0])
+
     def own(self, state: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         """Return a state whose tapes and counter can be written to."""
         after = list(state)
@@ -48,10 +52,10 @@ class Tapes:
 
     def make_room(self, state: Sequence[NDArray[np.float32]]) -> None:
         """Bring the latest window of each tape that is full to its beginning, in place."""
-        for row in np.flatnonzero(self.ends(state) == state[self.numbers[0]].shape[2]).tolist():
+        for row in np.flatnonzero(self.ends(state) == self.length(state)).tolist():
             for number in self.numbers:
                 tape = state[number][0, row]
-                tape[:-TAPE_ROOM] = tape[TAPE_ROOM:].copy()
+                tape[:, :-TAPE_ROOM] = tape[:, TAPE_ROOM:].copy()
             state[self.counter][0, row] -= TAPE_ROOM
 
     def write(
@@ -63,4 +67,4 @@ class Tapes:
         """Write the positions that a run has given of some rows behind their tapes, in place."""
         ends = self.ends(state)[rows]
         for number in self.numbers:
-            state[number][0, rows, ends] = given[number][0, :, 0]
+            state[number][0, rows, :, ends] = given[number][0, :, :, 0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ __all__ = ["Kept"]
 
 
 class Kept:
-    """Results by name, written one by one to a file as they come.
+    """Results by name, written one by one to a file as they come, each with its hash.
 
     Parameters
     ----------
@@ -27,17 +28,16 @@ class Kept:
         self._results: dict[str, Any] = {}
         if path is None:
             return
-        first = json.dumps({"made_from": made_from})
-        lines = regular(path).read_text(encoding="utf-8").splitlines() if path.exists() else []
+        first = _line({"made_from": made_from})
+        lines = regular(path).read_bytes().splitlines(keepends=True) if path.exists() else []
         if lines[:1] == [first]:
             for line in lines[1:]:
-                try:
-                    self._results.update(json.loads(line))
-                except ValueError:  # the last one, of a run that was killed while it wrote
-                    break
-        kept = [json.dumps({name: result}) for name, result in self._results.items()]
+                digest, _, text = line.partition(b" ")
+                if digest == _digest(text):  # else it has changed, or a killed run wrote it
+                    self._results.update(json.loads(text))
         with replacing(path) as temporary:
-            temporary.write_text("\n".join([first, *kept]) + "\n", encoding="utf-8")
+            kept = [_line({name: result}) for name, result in self._results.items()]
+            temporary.write_bytes(b"".join([first, *kept]))
 
     def __contains__(self, name: str) -> bool:
         return name in self._results
@@ -49,10 +49,19 @@ class Kept:
         """Keep a result of plain values."""
         self._results[name] = result
         if self._path is not None:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({name: result}) + "\n")
+            with self._path.open("ab") as file:
+                file.write(_line({name: result}))
 
     def done(self) -> None:
         """Remove the file: the run has come to its end."""
         if self._path is not None:
             self._path.unlink(missing_ok=True)
+
+
+def _line(value: dict[str, Any]) -> bytes:
+    text = json.dumps(value).encode() + b"\n"
+    return _digest(text) + b" " + text
+
+
+def _digest(text: bytes) -> bytes:
+    return hashlib.sha256(text).hexdigest()[:16].encode()

@@ -395,8 +395,8 @@ def _commit() -> str | None:
     if git is None or "site-packages" in here.parts:  # a commit found there would be another's
         return None
     command = [git, "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12"]
-    done = subprocess.run(command, capture_output=True, text=True)  # noqa: S603 - all ours
-    return done.stdout.strip() or None
+    done = subprocess.run(command, capture_output=True)  # noqa: S603 - all ours
+    return done.stdout.decode("ascii", "replace").strip() or None
 
 
 def _music(music: Music) -> dict[str, Any]:

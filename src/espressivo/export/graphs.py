@@ -133,7 +133,7 @@ def _block_states(c: StackConfig) -> Shapes:
     """
     each = c.width // c.heads
     memory: list[int | str] = [1, "B", c.heads, each, each]
-    cache: list[int | str] = [1, "B", c.window + TAPE_ROOM, c.width]
+    cache: list[int | str] = [1, "B", c.heads, c.window + TAPE_ROOM, each]
     taps: list[int | str] = [1, "B", TAPS - 1, c.width]
     kinds = {"d": [memory, taps], "a": [cache, cache]}
     shapes = [shape for kind in c.pattern for shape in kinds[kind]]
@@ -143,7 +143,7 @@ def _block_states(c: StackConfig) -> Shapes:
 def _gains(c: StackConfig, shapes: Shapes) -> Shapes:
     """Return the shapes of what a graph gives of states: of a cache the position that it gains."""
     caches = {2 * n + part for n, kind in enumerate(c.pattern) if kind == "a" for part in (0, 1)}
-    gained: list[int | str] = [1, "B", 1, c.width]
+    gained: list[int | str] = [1, "B", c.heads, 1, c.width // c.heads]
     return [gained if n in caches else shape for n, shape in enumerate(shapes)]
 
 
@@ -231,35 +231,30 @@ def _attention(
 
     Keys are kept turned by their place in the music (`_place`), so only their places from one
     another count. The states are tapes, longer than the window: a graph gives the position that a
-    tape gains, (1, B, 1, width), and whoever runs it writes that behind the others, in place.
+    tape gains, (1, B, heads, 1, each), and whoever runs it writes that behind the others, in place.
+    A head stands apart from the others, so that products with it are of a single row or column.
 
-    `seen` tells which positions of a tape are in the window, (B, positions, 1).
+    `seen` tells which positions of a tape are in the window, (B, 1, 1, positions).
     """
-    heads, width, each, length = c.heads, c.width, c.width // c.heads, c.window + TAPE_ROOM
+    heads, each, length = c.heads, c.width // c.heads, c.window + TAPE_ROOM
     projected = g.linear(f"{name}_project", x, w["memory.project.weight"].T)
     q, k, v = g.add_many("Split", projected, outputs=3, axis=-1)
     q, k = (_turned(g, g.reshape(part, -1, heads, each), "cos", "sin") for part in (q, k))
     for state, part in zip(states, (k, v), strict=True):
-        g.add("Reshape", part, g.shape(1, -1, 1, width), name=g.next_state(state))
-    keys, values = (g.reshape(f"state_{n}", -1, length, width) for n in states)
-    own = g.constant("own_head", np.repeat(np.eye(heads, dtype=np.float32), each, axis=0))
+        g.add("Reshape", part, g.shape(1, -1, heads, 1, each), name=g.next_state(state))
+    keys, values = (g.reshape(f"state_{n}", -1, heads, length, each) for n in states)
     scaled = g.add("Mul", q, g.constant("scale", np.float32(1 / np.sqrt(each))))
-    by_head = g.add("Mul", g.reshape(scaled, -1, width, 1), own)  # (B, width, heads)
-    now = g.add("MatMul", g.reshape(k, -1, 1, width), by_head)
-    before = g.add("MatMul", keys, by_head)
+    q, k, v = (
+        g.reshape(part, -1, heads, *size)
+        for part, size in ((scaled, (each, 1)), (k, (1, each)), (v, (1, each)))
+    )
+    before = g.reshape(g.add("MatMul", keys, q), -1, heads, 1, length)
     before = g.add("Where", seen, before, g.constant("never", np.float32(-np.inf)))
-    scores = g.add("Concat", before, now, axis=1)  # (B, positions + 1, heads)
-    shares = g.add("Softmax", g.add("Transpose", scores, perm=[0, 2, 1]), axis=-1)
+    scores = g.add("Concat", before, g.add("MatMul", k, q), axis=-1)
     sizes = g.constant("length_and_one", np.array([length, 1]))
-    before, now = g.add_many("Split", shares, sizes, outputs=2, axis=-1)
-    recalled = g.add(
-        "Add",
-        g.add("MatMul", before, values),
-        g.add("Mul", now, g.reshape(v, -1, 1, width)),
-    )  # (B, heads, width), of which each head's own part is wanted
-    mine = g.add("Mul", recalled, g.add("Transpose", own, perm=[1, 0]))
-    y = g.add("ReduceSum", mine, g.constant("second_axis", np.array([1])), keepdims=0)
-    return g.linear(f"{name}_output", y, w["memory.output.weight"].T)
+    before, now = g.add_many("Split", g.add("Softmax", scores, axis=-1), sizes, outputs=2, axis=-1)
+    recalled = g.add("Add", g.add("MatMul", before, values), g.add("Mul", now, v))
+    return g.linear(f"{name}_output", g.reshape(recalled, -1, c.width), w["memory.output.weight"].T)
 
 
 def _place(g: Graph, real: int, place: int, c: StackConfig) -> str:
@@ -287,8 +282,8 @@ def _place(g: Graph, real: int, place: int, c: StackConfig) -> str:
         g.add("Where", "reading", after, f"state_{place}", name=g.next_state(place))
     else:
         g.add("Identity", after, name=g.next_state(place))
-    every = np.arange(c.window + TAPE_ROOM, dtype=np.float32)[:, None]
-    position, end = g.constant("positions", every), g.reshape(f"state_{real}", -1, 1, 1)
+    every = np.arange(c.window + TAPE_ROOM, dtype=np.float32)
+    position, end = g.constant("positions", every), g.reshape(f"state_{real}", -1, 1, 1, 1)
     begun = g.add("GreaterOrEqual", position, g.add("Sub", end, window))
     return g.add("And", begun, g.add("Less", position, end))
 

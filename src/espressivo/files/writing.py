@@ -6,6 +6,7 @@ import contextlib
 import errno
 import functools
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -20,6 +21,8 @@ __all__ = ["check_folder", "check_writable", "is_stdout", "is_stream", "replacin
 
 _STDOUT = 1
 _PREFIX, _SUFFIX = ".espressivo-", ".partial"
+# What Windows 10 takes for a device, whatever ending follows.
+_DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9]) *\..*", re.IGNORECASE)
 
 
 @contextlib.contextmanager
@@ -42,6 +45,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     path = Path(path)
     try:
+        _check_name(path)
         if is_stream(path):
             with tempfile.TemporaryDirectory(prefix="espressivo-") as folder:
                 temporary = Path(folder) / f"{_PREFIX}stream"
@@ -61,7 +65,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             if sys.platform == "win32":
                 os.close(handle)  # it renames no file that is open
                 handle = -1
-            temporary.replace(target)
+            _rename(temporary, target)
         finally:
             with contextlib.suppress(OSError):
                 os.close(handle)
@@ -78,6 +82,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     class Enough(Exception):
         pass
 
+    _check_name(Path(path))
     if not is_stream(path):  # opening one may wait for its reader
         with contextlib.suppress(Enough), replacing(path):
             raise Enough
@@ -108,9 +113,10 @@ def is_stdout(path: str | os.PathLike[str]) -> bool:
     if os.fspath(path) == "-":
         return True
     try:
-        return os.path.samestat(os.stat(path), os.fstat(_STDOUT))
+        here, stdout = os.stat(path), os.fstat(_STDOUT)
     except (OSError, ValueError):
         return False
+    return stdout.st_ino != 0 and os.path.samestat(here, stdout)  # 0: of all devices of Windows
 
 
 def _pour(source: Path, stream: Path) -> None:
@@ -139,6 +145,20 @@ def _target(path: Path) -> tuple[Path, os.stat_result | None]:
     if not os.access(path, os.W_OK):
         raise _refusal(errno.EACCES, "is write-protected", path)
     return target, status
+
+
+def _check_name(path: Path) -> None:
+    if sys.platform == "win32" and _DEVICE.fullmatch(path.name):
+        raise _refusal(errno.EINVAL, "is the name of a device on Windows: choose another", path)
+
+
+def _rename(temporary: Path, target: Path) -> None:
+    try:
+        temporary.replace(target)
+    except PermissionError:
+        if sys.platform == "win32" and target.exists():
+            raise _refusal(errno.EACCES, "is open in another program: close it", target) from None
+        raise
 
 
 def _refusal(number: int, reason: str, path: Path) -> OSError:

@@ -88,6 +88,8 @@ class Mask:
 
     def cut(self, decoder: Decoder, id_: int) -> int:
         """Shorten a time-shift that goes past the limits, or the start of the first note."""
+        if self._kinds[id_] != TIME_SHIFT:
+            return id_
         begun = self.start is None or decoder.now >= self.start
         return decoder.cut(id_, None if begun else self.start)
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TypedDict, Unpack
 
 import numpy as np
+from numpy.typing import NDArray
 
 from espressivo import midi
 from espressivo.engine import generator
@@ -77,6 +78,12 @@ class Rendition:
     def performance(self) -> Performance:
         """Notes of all its parts, and pedals, in seconds; no drums."""
         return self.rendered.performance()
+
+    @property
+    def beats_s(self) -> NDArray[np.float64]:
+        """Seconds at which the score's beats come, and its end."""
+        beats = np.append(self.score.beats, self.score.quarters)
+        return self.rendered.clock.seconds_at(beats)
 
     @property
     def tempo(self) -> float:

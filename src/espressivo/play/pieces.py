@@ -225,6 +225,7 @@ def _events(player: Player, plan: Plan, form: Form | Habit | None) -> _Playing:
     changes = [(decoder.begin + round(s * rate), settings) for s, settings in plan.changes]
     played, events, notes = plan.primer.tolist(), 0, 0
     most = math.inf if plan.events is None else plan.events
+    any_event = _Wanted(ending=ending)
     while (end is None or decoder.now < end) and events < most:
         while changes and decoder.now >= changes[0][0]:
             player.settings = changes.pop(0)[1]
@@ -234,7 +235,7 @@ def _events(player: Player, plan: Plan, form: Form | Habit | None) -> _Playing:
             yield from _last_notes(player)
             break
         if watched is None or end is None or decoder.now < watched:
-            event = yield _Wanted(ending=ending)
+            event = yield any_event
         else:
             close = close or Close(decoder, end, played, player.settings.pitch_weights)
             event = yield _closing(player, close)

@@ -190,8 +190,10 @@ class Player:
         """
         self._open(given)
         while not self._complete:
-            allowed = self._allowed(ruled_out, ending)
-            id_ = self._sampling.choose_one(self.logits(), self._rng.random(), allowed)
+            named = () if ruled_out is None else ruled_out(self._draft)
+            allowed = self.mask.allowed(self._draft, named, ending)
+            logits = self.state.logits() if self._free is None else self.logits()
+            id_ = self._sampling.choose_one(logits, self._rng.random(), allowed)
             if adjust is not None:
                 id_ = adjust(id_)
             self._append(self.mask.cut(self._draft, id_))
@@ -213,7 +215,8 @@ class Player:
         """
         self._open(given)
         while not self._complete:
-            allowed = self._allowed(ruled_out, ending)
+            named = () if ruled_out is None else ruled_out(self._draft)
+            allowed = self.mask.allowed(self._draft, named, ending)
             id_ = yield Choice(allowed, self._sampling, self._rng.random())
             if adjust is not None:
                 id_ = adjust(id_)
@@ -233,17 +236,14 @@ class Player:
         if self._follows_until and decoder.now >= self._follows_until:
             self._follows_until = 0
             self._steer()
-        overdue = None if given else decoder.overdue()
-        self._complete = decoder.ended or overdue is not None
-        if decoder.ended:
+        self._complete = decoder.ended
+        if self._complete:
             return
+        overdue = None if given else decoder.overdue()
+        self._complete = overdue is not None
         self._drafted = () if overdue is None else (overdue,)
         for id_ in given:
             self._append(id_)
-
-    def _allowed(self, ruled_out: RuledOut | None, ending: bool) -> NDArray[np.bool_]:
-        named = () if ruled_out is None else ruled_out(self._draft)
-        return self.mask.allowed(self._draft, named, ending)
 
     def _append(self, id_: int) -> None:
         """Go on with the event that is being decided, and read the id unless it is the last."""

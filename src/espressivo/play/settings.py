@@ -55,9 +55,6 @@ _REAL = (
 _RANGES: dict[str, Range] = {
     "guidance": {"least": 0, "most": STRONGEST, "optional": True},
     "returns": {"least": 0, "most": STRONGEST},
-    "polyphony": {"least": 1, "whole": True, "optional": True},
-    "longest_note_s": {"above": 0, "optional": True},
-    "longest_rest_s": {"above": 0, "optional": True},
 }
 
 
@@ -187,16 +184,12 @@ class Settings:
                 self._drawn(prefix)
             except GenerationError as error:
                 problems += [prefix + problem for problem in str(error).split("; ")]
-        try:
-            _ = self.controls
-        except GenerationError as error:
-            problems.append(str(error))
+        for part in ("controls", "limits"):
+            try:
+                getattr(self, part)
+            except GenerationError as error:
+                problems.append(str(error))
         problems += fields_within(self, _RANGES)
-        if not 0 <= self.lowest_pitch <= self.highest_pitch <= 127:
-            problems.append(
-                "lowest_pitch and highest_pitch must be ascending and within 0..127, not "
-                f"{self.lowest_pitch} and {self.highest_pitch}"
-            )
         if problems:
             raise GenerationError("; ".join(problems))
 

@@ -20,6 +20,9 @@ stop                                            the run ends; nothing more of it
 steer         settings                          some of the settings change
 choose_model  name                              the run ends; the next `begin` is with this model
 hear          pitch, velocity                   the model hears a key; velocity 0 releases it
+fill          run, events, from_s, to_s,        the run ends; a passage of the events is invented
+              keep, amount, settings, seed      anew, or that part of its notes. Of what is around
+                                                it, the events of at most a minute
 (binary)      a MIDI file                       its events are sent back
 load_model    name, data                        as `choose_model`, with a model file; understood by
                                                 the engine in the browser only
@@ -37,6 +40,8 @@ events        run, events                       music, at most `LEAD_S` before i
 ended         run                               this run has ended by itself: its model has failed,
                                                 or nothing can follow. All its notes have ended
 file          events                            the music of a file
+filled        run, events                       the events of a `fill`, with the new passage
+unfilled      run, message                      a `fill` has failed
 error         run, message                      `run` is null: a message was refused, and nothing
                                                 has changed. Otherwise the model of this run has
                                                 failed, and `ended` follows

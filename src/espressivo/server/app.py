@@ -17,6 +17,7 @@ import importlib.resources
 import ipaddress
 import json
 import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -38,6 +39,7 @@ MAX_LISTENERS = 8
 """So many can play at once, unless another number is given."""
 
 _PATIENCE_S = 60.0  # a listener that takes nothing for so long has gone
+_TURN_S = 0.0005  # so long music waits at most, each time, for a thread that reads messages
 _FAREWELL_S = 1.0  # so long an answer is waited for when the server ends
 _IDLE_S = 20.0  # and a connection on which nothing has been asked for so long
 _WAITING = 8  # scores that wait to be performed, or are
@@ -152,13 +154,16 @@ def make(
             data = await request.read()
             asked = (request.query.get(name, "") for name in ("name", "dials", "form"))
             name, dials, form = asked
+            work = functools.partial(scores.answer, name, data, dials, form)
+            if form == "take":  # which follows the score
+                length = request.query.get("length", "")
+                length = int(length) if length.isdecimal() and len(length) < 9 else 0
+                work = functools.partial(scores.taken, name, data[:length], data[length:])
             try:
-                answer = await asyncio.get_running_loop().run_in_executor(
-                    performing, scores.answer, name, data, dials, form
-                )
+                answer = await asyncio.get_running_loop().run_in_executor(performing, work)
             except EspressivoError as error:
                 raise web.HTTPBadRequest(text=str(error)) from None
-        kind = "application/json" if form == "music" else "audio/midi"
+        kind = "application/json" if form in ("music", "take") else "audio/midi"
         return web.Response(body=answer, content_type=kind)
 
     async def farewell(_: web.Application) -> None:
@@ -192,6 +197,7 @@ def run(app: web.Application, host: str, port: int, ready: Callable[[str], None]
             await asyncio.Event().wait()
 
     _share_heaps()
+    sys.setswitchinterval(_TURN_S)
     asyncio.run(forever())
 
 

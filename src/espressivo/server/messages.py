@@ -24,6 +24,7 @@ __all__ = [
     "OFFERS",
     "Begin",
     "ChooseModel",
+    "Fill",
     "Hear",
     "MidiEvent",
     "PageMessage",
@@ -41,6 +42,15 @@ MAX_BYTES = 4 << 20
 
 MAX_EVENTS = 100_000
 """No message holds more events: over half an hour of dense music."""
+
+LONGEST_PASSAGE_S = 30.0
+"""A passage that is invented anew lasts no longer."""
+
+AROUND_S = 60.0
+"""So much is read of what is around it, at most."""
+
+KEEPS = ("left", "right", "rhythm")
+"""What can be kept of a passage on the page; see `espressivo.play.keeping`."""
 
 MidiEvent = tuple[float, int, int, int]
 """Seconds, then the three bytes of a MIDI message: its status and two of data."""
@@ -90,7 +100,37 @@ class Hear:
     velocity: int
 
 
-PageMessage = Begin | Stop | Steer | ChooseModel | Hear
+@dataclass(frozen=True)
+class Fill:
+    """Invent a passage of some events anew, or change a part of its notes.
+
+    What is around the passage is at most `AROUND_S` of the piece.
+    """
+
+    run: int
+    events: tuple[MidiEvent, ...]
+    from_s: float
+    to_s: float
+    keep: str | None
+    amount: float
+    settings: dict[str, Any]
+    seed: int
+
+    def __post_init__(self) -> None:
+        length_s = self.to_s - self.from_s
+        if not 0 < length_s <= LONGEST_PASSAGE_S:
+            raise ServerError(
+                f"a passage ends after it begins and lasts at most {LONGEST_PASSAGE_S:g} s, not "
+                f"{length_s:g} s"
+            )
+        first_s, last_s = self.from_s - AROUND_S, self.to_s + AROUND_S
+        if not all(first_s <= event[0] <= last_s for event in self.events):
+            raise ServerError(f"events must be within {AROUND_S:g} s of the passage")
+        if self.keep is not None and self.amount != 1:
+            raise ServerError("something can be kept only with an amount of 1")
+
+
+PageMessage = Begin | Stop | Steer | ChooseModel | Hear | Fill
 
 
 def parse(text: str) -> PageMessage:
@@ -151,14 +191,15 @@ def latest(events: Sequence[MidiEvent], notes: int) -> list[MidiEvent]:
     return [*moved, *(event for event in events if event[0] >= begin_s)]
 
 
-def performance(events: Sequence[MidiEvent]) -> Performance:
-    """Return events as a performance that begins with the first of them.
+def performance(events: Sequence[MidiEvent], begin_s: float | None = None) -> Performance:
+    """Return events as a performance that begins at a time, by default with the first of them.
 
     A note-off ends the oldest note of its pitch; what still sounds at the end ends there. A
     note-off without a note, and a note without any duration, are left out.
     """
     ordered = sorted(events, key=lambda given: given[0])
-    begin_s = ordered[0][0] if ordered else 0.0
+    if begin_s is None:
+        begin_s = ordered[0][0] if ordered else 0.0
     end_s = ordered[-1][0] if ordered else 0.0
     notes: list[tuple[float, float, int, int]] = []
     moves: list[tuple[float, int, int]] = []
@@ -200,6 +241,18 @@ def _seconds(name: str, value: Any) -> float:
     if type(value) not in (int, float) or not 0 <= value <= _LATEST_S:  # as NaN is not either
         raise ServerError(f"{name} must be within 0..{_LATEST_S} seconds, not {brief(value)}")
     return float(value)
+
+
+def _share(name: str, value: Any) -> float:
+    if type(value) not in (int, float) or not 0 <= value <= 1:
+        raise ServerError(f"{name} must be within 0..1, not {brief(value)}")
+    return float(value)
+
+
+def _keep(name: str, value: Any) -> str | None:
+    if value is not None and value not in KEEPS:
+        raise ServerError(f"{name} must be one of {', '.join(KEEPS)}, or null, not {brief(value)}")
+    return None if value is None else str(value)
 
 
 def _name(name: str, value: Any) -> str:
@@ -250,6 +303,19 @@ _FIELDS: dict[str, tuple[type[PageMessage], dict[str, Any]]] = {
     "steer": (Steer, {"settings": _settings}),
     "choose_model": (ChooseModel, {"name": _name}),
     "hear": (Hear, {"pitch": _whole(0, 127), "velocity": _whole(0, 127)}),
+    "fill": (
+        Fill,
+        {
+            "run": _whole(0, _MAX_RUN),
+            "events": _events,
+            "from_s": _seconds,
+            "to_s": _seconds,
+            "keep": _keep,
+            "amount": _share,
+            "settings": _settings,
+            "seed": _whole(0, _MAX_SEED),
+        },
+    ),
 }
 
 OFFERS = (*_FIELDS, "file")

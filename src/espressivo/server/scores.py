@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import tempfile
 import threading
 from collections import OrderedDict
@@ -18,6 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from espressivo import midi
+from espressivo.data import take_of
 from espressivo.errors import EspressivoError, ServerError, brief
 from espressivo.files import ending
 from espressivo.interpreter import load_interpreter
@@ -95,20 +97,61 @@ class Scores:
             return played.to_bytes(tempo_map=form == "tempo_map")
         return json.dumps(_music(played), separators=(",", ":")).encode()
 
-    def _performed(self, name: str, data: bytes, dials: Dials, seed: int) -> Rendition:
-        key = hashlib.sha256(data).hexdigest(), ending(name, ".mid")
+    def taken(self, name: str, data: bytes, take: bytes) -> bytes:
+        """Find a score in somebody's performance of it.
+
+        Parameters
+        ----------
+        name : str
+            Of the score's file, of which only the ending counts.
+        data, take : bytes
+            The score's file, and a MIDI file.
+
+        Returns
+        -------
+        bytes
+            JSON: ``beats``, the seconds of the score's beats and of its end, or null; ``velocity``
+            of each note, 0 where it was not found; and ``found``, the part of the notes that were.
+
+        Raises
+        ------
+        EspressivoError
+            If either cannot be read, or they are too long.
+        """
+        with self._lock:
+            score, _ = self._read(name, data)
+        try:
+            found = take_of(score, midi.from_bytes(take, "the take"))
+        except ValueError as error:
+            raise ServerError(str(error)) from None
+        beats = [None if math.isnan(one) else round(one, 4) for one in found.beats_s.tolist()]
+        said = {"beats": beats, "velocity": found.velocity.tolist(), "found": found.found}
+        return json.dumps(said, separators=(",", ":")).encode()
+
+    def _read(self, name: str, data: bytes) -> _Opened:
+        key = _key(name, data)
         score, song = _remembered(self._opened, key, lambda: _open(name, data))
         if len(score) > MOST_NOTES:
             raise ServerError(
                 f"{len(score)} notes are too many for the page, which takes {MOST_NOTES}: "
                 "use espressivo perform"
             )
+        return score, song
+
+    def _performed(self, name: str, data: bytes, dials: Dials, seed: int) -> Rendition:
+        score, song = self._read(name, data)
         interpreter = None
         if not dials.as_written:
             if self._interpreter is None:
                 self._interpreter = self._load()
-            interpreter = _Remembering(self._interpreter, self._played, (key, dials.tempo))
+            interpreter = _Remembering(
+                self._interpreter, self._played, (_key(name, data), dials.tempo)
+            )
         return rendition(interpreter, score, dials, song=song, seed=seed)
+
+
+def _key(name: str, data: bytes) -> Hashable:
+    return hashlib.sha256(data).hexdigest(), ending(name, ".mid")
 
 
 class _Remembering:

@@ -43,6 +43,8 @@ class Models:
         self.names = tuple(dict.fromkeys(names))
         self._loaded: dict[str, Model] = {}
         self._locks = {name: threading.Lock() for name in self.names}  # who loads one
+        self.filling = threading.Lock()
+        """Held by whoever fills a passage: one after another, so that music goes on meanwhile."""
 
     def get(self, name: str) -> Model:
         """Return a model; `ServerError` if it is not one of those."""
@@ -69,6 +71,7 @@ class Session:
         self._models, self._send = models, send
         self._model = models.get(models.names[0])
         self._stream: Stream | None = None  # of the run that the page is playing
+        self._filling: messages.Fill | None = None  # what the page still waits for
         self._runs: list[threading.Thread] = []  # those that go on, or may not have ended yet
 
     def greet(self, version: str) -> None:
@@ -95,8 +98,8 @@ class Session:
             self._tell("error", run=None, message=_in_one_line(error))
 
     def close(self) -> None:
-        """End the run, if there is one. Nothing more of it is sent."""
-        stream, self._stream = self._stream, None
+        """End the run or the filling, if there is one. Nothing more of it is sent."""
+        stream, self._stream, self._filling = self._stream, None, None
         if stream is not None:
             stream.stop()
 
@@ -124,6 +127,11 @@ class Session:
             case messages.Hear():
                 if self._stream is not None:
                     self._stream.hear(message.pitch, message.velocity)
+            case messages.Fill():
+                settings = self._settings(message.settings)
+                self.close()
+                self._filling = message
+                self._start(f"fill {message.run}", self._fill, self._model, message, settings)
 
     def _begin(self, begin: messages.Begin) -> None:
         settings = self._settings(begin.settings)
@@ -132,12 +140,11 @@ class Session:
         self.close()
         self._stream = stream
         self._tell("begun", run=begin.run)
-        thread = threading.Thread(
-            target=self._run,
-            args=(stream, begin.run, begin.time_s),  # and not all its events, for an hour perhaps
-            name=f"run {begin.run}",
-            daemon=True,
-        )
+        # Its events are not kept, for an hour perhaps.
+        self._start(f"run {begin.run}", self._run, stream, begin.run, begin.time_s)
+
+    def _start(self, name: str, work: Callable[..., None], *args: Any) -> None:
+        thread = threading.Thread(target=work, args=args, name=name, daemon=True)
         thread.start()
         self._runs = [run for run in self._runs if run.is_alive()] + [thread]
 
@@ -159,6 +166,33 @@ class Session:
             if message is not None:
                 self._tell("error", run=run, message=message)
             self._tell("ended", run=run)
+
+    def _fill(self, model: Model, asked: messages.Fill, settings: dict[str, Any]) -> None:
+        """Send a passage, unless the page has come to want something else meanwhile."""
+
+        def wanted(*_: Any) -> None:
+            if self._filling is not asked:
+                raise _UnwantedError
+
+        with contextlib.suppress(ConnectionError, _UnwantedError), self._models.filling:
+            wanted()
+            try:
+                begin_s = min([asked.from_s, *(event[0] for event in asked.events)])
+                piece = messages.performance(asked.events, begin_s)
+                span = asked.from_s - begin_s, min(asked.to_s - begin_s, piece.seconds)
+                settings |= {"seed": asked.seed, "progress": wanted}
+                if asked.amount == 1:
+                    (made,) = model.fill(piece, *span, keep=asked.keep, **settings)
+                else:
+                    (made,) = model.vary(piece, *span, amount=asked.amount, **settings)
+                wanted()
+                found = [(round(s + begin_s, 4), *rest) for s, *rest in messages.events(made)]
+                self._tell("filled", run=asked.run, events=found)
+            except (ConnectionError, _UnwantedError):
+                raise
+            except Exception as error:
+                wanted()
+                self._tell("unfilled", run=asked.run, message=_in_one_line(error))
 
     def _send_music(self, stream: Stream, run: int, begin_s: float) -> None:
         """Send the events of a stream until it ends, or the page plays another run or none."""
@@ -205,6 +239,10 @@ class Session:
 
     def _tell(self, kind: str, **fields: Any) -> None:
         self._send(json.dumps({"type": kind, **fields}, separators=(",", ":")))
+
+
+class _UnwantedError(Exception):
+    """Nobody waits for what is being made."""
 
 
 def _in_one_line(error: Exception) -> str:

@@ -22,6 +22,7 @@
  *   | { type: "steer", settings: Settings }
  *   | { type: "choose_model", name: string }
  *   | { type: "hear", pitch: number, velocity: number }
+ *   | { type: "fill", run: number, events: Event[], from_s: number, to_s: number, keep: string | null, amount: number, settings: Settings, seed: number }
  *   | { type: "load_model", name: string, data: ArrayBuffer }} ToBackEnd
  */
 /**
@@ -34,6 +35,8 @@
  * @property {(message: { run: number, events: Event[] }) => void} events
  * @property {(message: { run: number }) => void} ended
  * @property {(message: { events: Event[] }) => void} file
+ * @property {(message: { run: number, events: Event[] }) => void} filled
+ * @property {(message: { run: number, message: string }) => void} unfilled
  * @property {(message: { run: number | null, message: string }) => void} error
  * @property {(full: boolean) => void} lost
  */

@@ -49,14 +49,17 @@ const backEnd = (player.backEnd = new (alone ? Local : Link)({
     VERSION.text = message.version;
     calls.hello(message);
   },
+  filled: (message) => drawNotes.filling.filled(message),
+  unfilled: (message) => drawNotes.filling.unfilled(message),
 }));
 const page = { store, history: undoing, sound, player, takes, recorder, replay, backEnd };
 
+if (alone) $("scores").remove(); // which the server performs
 if (alone) document.querySelector("main")?.setAttribute("data-drop", "Drop a model's .onnx file, and it plays");
 dialogs(page);
 steering(page, say);
 const drawTime = transport(page);
-const drawNotes = moments(page);
+const drawNotes = moments(page, say);
 shelf(page, files(page));
 computerKeyboard((pitch, velocity) => player.strike(pitch, velocity), (pitch) => player.release(pitch));
 

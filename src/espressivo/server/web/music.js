@@ -58,6 +58,26 @@ export class Music {
     this.#close(time);
   }
 
+  /**
+   * The same music with another passage: what begins in it is as in other music, pedals too.
+   * @param {number} from
+   * @param {number} to
+   * @param {Music} other
+   */
+  with(from, to, other) {
+    const inside = (/** @type {Note} */ { start }) => start >= from && start < to;
+    const same = (/** @type {Note} */ a, /** @type {Note} */ b) => a.pitch === b.pitch && Math.abs(a.start - b.start) < 0.001;
+    const old = this.notes.filter(inside), music = new Music();
+    const made = other.notes.filter(inside).map((note) => ({ ...note, hand: old.find((one) => same(one, note))?.hand ?? 0 }));
+    music.notes = [...this.notes.filter((note) => !inside(note)).map((note) => ({ ...note })), ...made].sort((a, b) => a.start - b.start);
+    const within = (/** @type {Music} */ { pedals, end }, /** @type {number} */ first, /** @type {number} */ last) => pedals
+      .map((pedal) => ({ ...pedal, start: Math.max(pedal.start, first), end: Math.min(pedal.end ?? end, last) }))
+      .filter((pedal) => pedal.start < pedal.end);
+    music.pedals = [...within(this, 0, from), ...within(other, from, to), ...within(this, to, Infinity)].sort((a, b) => a.start - b.start);
+    music.#close(this.end);
+    return music;
+  }
+
   #close(/** @type {number} */ time) {
     for (const each of [...this.notes, ...this.pedals]) if (each.end === null || each.end > time) each.end = time;
     this.#open.forEach((open) => open.clear());

@@ -113,7 +113,7 @@ export class Player {
   }
 
   #enter(/** @type {import("./store.js").State["mode"]} */ mode) {
-    this.store.change(mode === "stopped" ? { mode } : { mode, mark: null, replaying: null, running: false });
+    this.store.change(mode === "stopped" ? { mode } : { mode, mark: null, anchor: null, replaying: null, running: false });
   }
 
   #runFrom(/** @type {number} */ time, /** @type {number} */ at) {
@@ -154,17 +154,26 @@ export class Player {
     this.play();
   }
 
+  /**
+   * Have other music from now on, as something has been done to it.
+   * @param {string} name of what has been done
+   * @param {Music} music
+   */
+  use(name, music) {
+    this.#edit(name, () => (this.music = music));
+  }
+
   #edit(/** @type {string} */ name, /** @type {() => void} */ make) {
     this.stop();
     let music = this.music.copy(), { seed } = this.store.state;
     make();
-    this.store.change({ mark: null, replaying: null, running: false });
+    this.store.change({ mark: null, anchor: null, replaying: null, running: false });
     const swap = () => {
       this.stop();
       [music, this.music] = [this.music, music];
       const other = seed;
       seed = this.store.state.seed;
-      this.store.change({ mark: null, seed: other });
+      this.store.change({ mark: null, anchor: null, seed: other });
     };
     this.history.add({ name, undo: swap, redo: swap });
   }
@@ -265,7 +274,7 @@ export class Player {
 
   /**
    * @param {(names: string[]) => string | null} wanted which of the models to begin with, or null
-   * @returns {Calls}
+   * @returns {Omit<Calls, "filled" | "unfilled">}
    */
   calls(wanted) {
     return {
@@ -306,7 +315,7 @@ export class Player {
           this.say(t("There are no piano notes in this file."));
           return;
         }
-        this.#edit(t("Open a file"), () => (this.music = music));
+        this.use(t("Open a file"), music);
         this.#leadIn();
       },
       // `run` is that of a run that has failed and is going to end; null if a message was refused.

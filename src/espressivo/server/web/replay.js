@@ -44,9 +44,18 @@ export class Replay {
    * @param {Row} row
    */
   async show(row) {
-    this.music = Music.of(await this.takes.events(row), row.seconds);
-    this.#at = 0;
-    this.store.change({ replaying: row, running: false, mark: null });
+    await this.hear(Music.of(await this.takes.events(row), row.seconds), row);
+  }
+
+  /**
+   * Show some music and play it from a moment on.
+   * @param {Music} music
+   * @param {import("./store.js").Shown} shown
+   */
+  async hear(music, shown, from = 0) {
+    this.music = music;
+    this.#at = Math.max(0, from);
+    this.store.change({ replaying: shown, running: false, mark: null, anchor: null });
     await this.play();
   }
 

@@ -10,7 +10,8 @@ import { clock, Music } from "./music.js";
  * @typedef {object} Actions
  * @property {(pitch: number, velocity: number) => void} strike
  * @property {(pitch: number) => void} release
- * @property {(time: number) => void} marked a moment is chosen
+ * @property {(time: number, further: boolean) => void} marked a moment is chosen, perhaps as the other
+ *   end of a passage
  */
 
 const LOWEST = 21, HIGHEST = 108, WHITE = [0, 2, 4, 5, 7, 9, 11];
@@ -26,6 +27,7 @@ export class Roll {
   back = 0; // how many seconds further back it looks
   near = false;
   /** @type {number | null} */ mark = null;
+  /** @type {[number, number] | null} */ passage = null; // from and to
   /** @type {Map<number, { pitch: number | null, y: number, moved: number }>} */ #pointers = new Map();
   /** @type {Map<number, string>} */ #lit = new Map(); // pitches that sound, and their colours
   /** @type {Map<number, { x: number, width: number }>} */ #keys = new Map(); // by pitch
@@ -121,6 +123,13 @@ export class Roll {
     context.fillStyle = theme.lane;
     context.fillRect(0, 0, lane - 2, floor);
     context.fillStyle = theme.felt;
+    if (this.passage !== null) {
+      const [top, bottom] = this.passage.map(y);
+      context.globalAlpha = 0.14;
+      context.fillStyle = theme.ink;
+      context.fillRect(lane, top, width - lane, Math.min(bottom, floor) - top);
+      context.globalAlpha = 1;
+    }
     const pedals = this.#visible(this.music.pedals, view);
     for (const { start, end } of pedals) {
       const top = y(start), bottom = Math.min(y(end ?? view), floor);
@@ -308,7 +317,7 @@ export class Roll {
     } else if (pointer.moved < 5) {
       const box = this.canvas.getBoundingClientRect(), floor = this.height - this.keysHeight;
       const time = this.now - this.back - ((floor - (event.clientY - box.top)) / floor) * SECONDS;
-      this.actions.marked(Math.max(0, time));
+      this.actions.marked(Math.max(0, time), event.shiftKey);
     }
   }
 }

@@ -4,6 +4,8 @@
 /** @typedef {import("./link.js").Model} Model */
 /** @typedef {import("./settings.js").Settings} Settings */
 /** @typedef {import("./takes.js").Row} Row */
+/** @typedef {import("./passages.js").Filling} Filling */
+/** @typedef {Pick<Row, "id" | "name" | "seconds">} Shown */
 /**
  * @typedef {object} State
  * @property {"connecting" | "connected" | "lost" | "full"} link
@@ -15,10 +17,12 @@
  * @property {"stopped" | "waiting" | "playing" | "person" | "leading"} mode waiting for the model,
  *   or leading with the end of a file into what the model plays
  * @property {number | null} mark a moment of the music, in seconds, to go on from
+ * @property {number | null} anchor another moment: a passage is between the two
+ * @property {Filling | null} filling a passage that is being played anew
  * @property {Row | null} recording the take that is being recorded
  * @property {Row[]} takes
  * @property {boolean} safe whether takes outlast the page
- * @property {Row | null} replaying the take that is shown and played back
+ * @property {Shown | null} replaying the take that is shown and played back
  * @property {boolean} running whether that take sounds
  * @property {boolean} loop
  * @property {boolean} answer whether the model goes on when a person pauses
@@ -40,7 +44,7 @@ export class Store {
   constructor(known = {}) {
     this.state = Object.freeze({
       link: "connecting", offers: [], models: [], model: null, settings: {}, seed: 0, mode: "stopped",
-      mark: null, recording: null, takes: [], safe: false, replaying: null, running: false, loop: false,
+      mark: null, anchor: null, filling: null, recording: null, takes: [], safe: false, replaying: null, running: false, loop: false,
       answer: true, near: false, language: "en", volume: 1, muted: false, undo: null, redo: null, ...known,
     });
   }

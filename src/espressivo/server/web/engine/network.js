@@ -56,7 +56,7 @@ export class Network {
     const states = session.inputMetadata.filter(({ name }) => name.startsWith("state_"));
     this.#shapes = states.map(({ shape }) => shape.map((size) => (typeof size === "number" ? size : 1)));
     this.#length = Number(network.window) + TAPE_ROOM;
-    this.#tapes = this.#shapes.flatMap(([, , length], n) => (length === this.#length ? [n] : []));
+    this.#tapes = this.#shapes.flatMap(([, , , length], n) => (length === this.#length ? [n] : []));
     this.#counter = this.#shapes.findIndex((shape) => shape.length === 3 && shape[2] === 1);
   }
 
@@ -120,7 +120,7 @@ export class Network {
     });
     const after = arrays.map((_, n) => `next_${n}`);
     const read = await this.#session.run(feeds, ["logits", ...after.slice(same)]);
-    for (const n of tapes) arrays[n].set(read[after[n]].data, arrays[this.#counter][0] * this.#shapes[n][3]);
+    for (const n of tapes) this.#write(n, arrays[n], read[after[n]].data, arrays[this.#counter][0]);
     if (tapes.length) written.set(arrays[tapes[0]].buffer, arrays[this.#counter][0] + 1);
     return { logits: read.logits.data, arrays: arrays.map((array, n) => (n < same || tapes.includes(n) ? array : read[after[n]].data)) };
   }
@@ -132,10 +132,19 @@ export class Network {
     const own = [...arrays];
     for (const n of this.#tapes) own[n] = arrays[n].slice();
     if (end === this.#length) {
-      for (const n of this.#tapes) own[n].copyWithin(0, TAPE_ROOM * this.#shapes[n][3]);
+      for (const n of this.#tapes) {
+        const [, , heads, , each] = this.#shapes[n], whole = this.#length * each;
+        for (let h = 0; h < heads; h++) own[n].copyWithin(h * whole, h * whole + TAPE_ROOM * each, (h + 1) * whole);
+      }
       own[this.#counter] = Float32Array.of(end - TAPE_ROOM);
     }
     return own;
+  }
+
+  /** Write a position that a tape gains, of each head behind the others. */
+  #write(/** @type {number} */ n, /** @type {Float32Array} */ tape, /** @type {Float32Array} */ gained, /** @type {number} */ end) {
+    const [, , heads, , each] = this.#shapes[n];
+    for (let h = 0; h < heads; h++) tape.set(gained.subarray(h * each, (h + 1) * each), (h * this.#length + end) * each);
   }
 
   /** How many of the first states an id leaves as they are. */

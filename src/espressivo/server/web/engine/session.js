@@ -64,7 +64,8 @@ export class Session {
       this.#stream?.steer(settings);
     } else if (message.type === "hear") this.#stream?.hear(message.pitch, message.velocity);
     else if (message.type === "choose_model") this.#choose(message.name, await this.#models.get(message.name));
-    else this.#choose(message.name, await this.#models.add(message.name, new Uint8Array(message.data)));
+    else if (message.type === "load_model") this.#choose(message.name, await this.#models.add(message.name, new Uint8Array(message.data)));
+    else throw new Error(`type must be one of ${OFFERS.join(", ")}, not '${message.type}'`);
   }
 
   /** End the run, if there is one. Nothing more of it is sent. */

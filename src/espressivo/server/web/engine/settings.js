@@ -60,7 +60,7 @@ export function controlsWithin(/** @type {number} */ size) {
 export function changed(settings, part) {
   const after = { ...settings, ...part };
   const { lowest_pitch: low, highest_pitch: high, pitch_weights: weights } = after;
-  if (low > high) throw new Error(`lowest_pitch and highest_pitch must be ascending and within 0..127, not ${low} and ${high}`);
+  if (low > high) throw new Error(`lowest_pitch must not be above highest_pitch: ${low} is above ${high}`);
   if (weights && !weights.some((weight) => weight > 0)) {
     throw new Error("pitch_weights must be 12 numbers from C upwards, at least 0 and not all 0");
   }

@@ -13,6 +13,13 @@
  * @property {string} model
  * @property {string} licence
  */
+/**
+ * A score as somebody played it.
+ * @typedef {object} Take
+ * @property {(number | null)[]} beats seconds
+ * @property {number[]} velocity of each note, 0 where it was not found
+ * @property {number} found the part of the notes that were
+ */
 
 const AHEAD_S = 0.2, BEGIN_S = 0.1;
 const NOTE_OFF = 0x80, NOTE_ON = 0x90, CONTROL = 0xb0, SUSTAIN = 64;

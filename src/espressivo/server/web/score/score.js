@@ -7,6 +7,7 @@ import { Playing } from "./playing.js";
 import { picture } from "./picture.js";
 
 /** @typedef {import("./playing.js").Rendered} Rendered */
+/** @typedef {import("./playing.js").Take} Take */
 /** @typedef {Record<string, number | boolean>} Dials */
 
 const RANGES = /** @type {const} */ ([
@@ -14,7 +15,7 @@ const RANGES = /** @type {const} */ ([
 ]);
 const KEPT = /** @type {const} */ ([["keep_tempo", "Keep tempo"], ["keep_dynamics", "Keep dynamics"], ["keep_pedal", "Keep pedal"]]);
 const BELONGS = /** @type {Record<string, string>} */ ({ keep_dynamics: "dynamics", keep_pedal: "pedal" });
-const QUIET_MS = 120, LARGEST = 4 << 20;
+const QUIET_MS = 120, LARGEST = 4 << 20, LEAST_FOUND = 0.5;
 
 /** @template {HTMLElement} E @param {string} id @param {new () => E} kind @returns {E} */
 function $(id, kind) {
@@ -98,7 +99,7 @@ async function perform() {
     $("hint", HTMLElement).hidden = true;
     $("credit", HTMLElement).textContent = rendered.model && `${rendered.model}, ${rendered.licence}`;
     $("picture", HTMLElement).setAttribute("aria-valuemax", String(Math.round(playing.quarters)));
-    for (const id of ["play", "free", "grid"]) $(id, HTMLButtonElement).disabled = false;
+    for (const id of ["play", "take", "free", "grid"]) $(id, HTMLButtonElement).disabled = false;
   } catch (error) {
     if (mine === asked) say(error instanceof Error ? error.message : String(error));
   }
@@ -111,7 +112,20 @@ async function open(file) {
   score = { name: file.name, data: await file.arrayBuffer() };
   $("name", HTMLElement).textContent = file.name;
   playing.forget();
+  draw.person(null);
   await perform();
+}
+
+/** @param {File} file a performance of the score */
+async function add(file) {
+  if (!score) return;
+  const take = await file.arrayBuffer(), { name, data } = score;
+  const query = new URLSearchParams({ name, form: "take", length: String(data.byteLength) });
+  const response = await fetch(`perform?${query}`, { method: "POST", body: new Blob([data, take]) });
+  if (!response.ok) return say(await response.text());
+  const found = /** @type {Take} */ (await response.json());
+  if (found.found < LEAST_FOUND) return say(`Only ${Math.round(100 * found.found)} % of the notes are found in ${file.name}: it is of another score.`);
+  draw.person(found);
 }
 
 /** @param {string | null} text */
@@ -147,12 +161,15 @@ for (const [id, form] of /** @type {const} */ ([["free", "midi"], ["grid", "temp
     }
   };
 }
-$("open", HTMLButtonElement).onclick = () => $("file", HTMLInputElement).click();
-$("file", HTMLInputElement).onchange = () => {
-  const [file] = $("file", HTMLInputElement).files ?? [];
-  if (file) void open(file);
-  $("file", HTMLInputElement).value = "";
-};
+for (const [button, id, use] of /** @type {const} */ ([["open", "file", open], ["take", "taken", add]])) {
+  const chosen = $(id, HTMLInputElement);
+  $(button, HTMLButtonElement).onclick = () => chosen.click();
+  chosen.onchange = () => {
+    const [file] = chosen.files ?? [];
+    if (file) void use(file);
+    chosen.value = "";
+  };
+}
 const main = /** @type {HTMLElement} */ (document.querySelector("main"));
 addEventListener("dragover", (event) => {
   event.preventDefault();
