@@ -25,7 +25,7 @@ NOT_RUN = {  # by how they begin
     "serve": "serves until it is interrupted; see test_server.py",
     "page": "needs the engine that make page builds; see test_site.py",
     "live": "needs a MIDI driver and a keyboard; see test_ports.py",
-    "perform": "needs the model that performs",
+    "evaluate pianist": "needs ASAP",
     "learn my-playing -o mine.style": "needs a stack, which learns too slowly; see test_learn.py",
 }
 _TRAINING = "--hidden 8 --batch 2 --rounds 0.2 --accelerator cpu"

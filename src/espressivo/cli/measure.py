@@ -197,7 +197,7 @@ def _perform(
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Measure a model that performs scores; see `espressivo.evaluation.performing`."""
+    """Measure a model that performs scores; see `espressivo.evaluation.renditions`."""
     from espressivo.data import half_of, read_pairs
     from espressivo.evaluation import performing
     from espressivo.files import replacing

@@ -19,7 +19,7 @@ from espressivo.evaluation.intervals import (
 )
 from espressivo.evaluation.likelihood import predicted
 from espressivo.evaluation.page import write_comparison, write_page
-from espressivo.evaluation.performing import Performing, performing
+from espressivo.evaluation.renditions import Performing, performing
 from espressivo.evaluation.report import evaluate
 
 __all__ = [

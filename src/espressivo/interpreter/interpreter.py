@@ -16,7 +16,7 @@ from espressivo.engine import described, is_sealed, one_line, opened, read_conte
 from espressivo.errors import ModelError
 from espressivo.interpreter.draws import Draw, alike, mixed, noise
 from espressivo.interpreter.features import tables
-from espressivo.interpreter.fields import ARTICULATE, FIELDS, ROWS
+from espressivo.interpreter.fields import ARTICULATE, FIELDS, ROWS, warped
 from espressivo.interpreter.levels import LEVELS, LOGARITHMIC, Levels
 from espressivo.interpreter.view import Floats, View
 from espressivo.music import Interpretation, Score
@@ -65,6 +65,8 @@ class Interpreter:
             self._draws = {k: _draw(description["draws"][k]) for k in DRAWN}
             levels = description["levels"]
             self._levels = Levels(*(np.array(levels[k], np.float64) for k in _LEVEL_ARRAYS))
+            lengths = description.get("lengths", {"ours": [], "people": []})
+            self._lengths = tuple(np.array(lengths[k], np.float64) for k in ("ours", "people"))
             self._card = dict(description["card"])
         except (KeyError, TypeError, ValueError):
             raise ModelError(f"{name}: its description is damaged: fetch it again") from None
@@ -168,14 +170,29 @@ class Interpreter:
         offset = off["offset"] - (np.bincount(view.group, off["offset"]) / view.count)[view.group]
         if velocity is None:
             velocity = np.clip(levels["velocity_mean"] + off["velocity"], 1, 127)
+        quarter_s = np.exp(levels["interval_mean"] + np.clip(off["interval"], -_DRIFT, _DRIFT))
+        articulation = np.clip(levels["articulate_mean"] + off["articulate"], *ARTICULATE)
         return Interpretation(
-            np.exp(levels["interval_mean"] + np.clip(off["interval"], -_DRIFT, _DRIFT)),
+            quarter_s,
             np.where(view.count[view.group] > 1, offset, 0.0),
             velocity,
-            np.clip(levels["articulate_mean"] + off["articulate"], *ARTICULATE),
+            self._held(view, quarter_s, articulation),
             view.cells[:-1],
             np.clip(levels["pedal_mean"] + off["pedal"], 0, 127),
         )
+
+    def _held(self, view: View, quarter_s: Floats, articulation: Floats) -> Floats:
+        """Return an articulation by which keys are held for as long as people hold them."""
+        ours, people = self._lengths
+        if not len(ours):
+            return articulation
+        at = np.append(view.onsets, view.onsets[-1] + view.interval[-1])
+        seconds = np.append(0.0, np.cumsum(quarter_s * view.interval))
+        notated_s = warped(view.onset + view.duration, at, seconds) - seconds[view.group]
+        notated = np.log(np.maximum(notated_s, 1e-3))
+        held = articulation + notated
+        inside = np.clip(held, ours[0], ours[-1])
+        return np.asarray(np.interp(inside, ours, people) + (held - inside) - notated)
 
     def _drawn(
         self,

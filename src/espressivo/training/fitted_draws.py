@@ -7,10 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from espressivo.interpreter import DRAWN, LEVELS, LOGARITHMIC, Draw, Floats, summary
+from espressivo.interpreter import (
+    DRAWN,
+    LEVELS,
+    LOGARITHMIC,
+    Draw,
+    Floats,
+    Interpreter,
+    summary,
+    warped,
+)
 from espressivo.training.score_data import ReadPiece, correlation, standardised
 
-__all__ = ["between_people", "fit_draw", "fit_levels", "spread_of"]
+__all__ = ["between_people", "fit_draw", "fit_lengths", "fit_levels", "spread_of"]
 
 _RIDGES = (1.0, 3.0, 10.0, 30.0, 100.0)
 _FOLDS = 5
@@ -18,6 +27,7 @@ _FADING = (0.5, 2.0, 8.0, 32.0)  # quarters
 _LAGS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96)  # rows
 _EDGES = np.array([0.0, 1e-3, 0.15, 0.3, 0.6, 1.1, 2.1, 4.1, 8.1, 16.1, 32.1, 64.1])  # quarters
 _QUANTILES = 201
+_LENGTHS = (0.005, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.98, 0.995)  # ranks
 _SAMPLED = 2000  # values of a piece
 
 
@@ -139,6 +149,34 @@ def fit_draw(pieces: Sequence[ReadPiece], field: str, means: Sequence[Floats]) -
         tuple((round(share, 4), tau) for share, tau in zip(shares, _FADING, strict=True) if share),
         tuple(np.round(quantiles, 4).tolist()),
     )
+
+
+def fit_lengths(
+    interpreter: Interpreter, pieces: Sequence[ReadPiece], freedom: float = 0.5
+) -> dict[str, list[float]]:
+    """Return how the seconds that keys are held become people's: logarithms of either, by rank.
+
+    Fields that are drawn by themselves do not give lengths people's histogram. Each piece counts
+    alike.
+    """
+    ours, people = [], []
+    ranks = (np.arange(_SAMPLED) + 0.5) / _SAMPLED
+    for number, piece in enumerate(pieces):
+        view = piece.view
+        played = interpreter.interpret(view.score, freedom=freedom, seed=number)
+        seconds = np.append(0.0, np.cumsum(played.quarter_s * view.interval))
+        at = np.append(view.onsets, view.onsets[-1] + view.interval[-1])
+        notated_s = warped(view.onset + view.duration, at, seconds) - seconds[view.group]
+        held = played.articulation + np.log(np.maximum(notated_s, 1e-3))
+        ours.append(np.quantile(held, ranks))
+        lengths_s = [
+            take.performance.notes["offset_s"] - take.performance.notes["onset_s"]
+            for take in piece.piece.takes
+        ]
+        people.append(np.quantile(np.log(np.maximum(np.concatenate(lengths_s), 1e-3)), ranks))
+    places = np.array(_LENGTHS)
+    found = {"ours": np.concatenate(ours), "people": np.concatenate(people)}
+    return {who: np.round(np.quantile(all_, places), 4).tolist() for who, all_ in found.items()}
 
 
 def _correlate(
