@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -73,6 +74,21 @@ def played(path: Path, **options: Any) -> Rendition:
 def strokes(performance: Performance) -> np.ndarray:
     notes = performance.notes
     return notes[np.lexsort((notes["onset_s"], notes["pitch"]))]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(9))
+def test_scores_that_notation_programs_export_are_performed(number: int) -> None:
+    folder = Path(os.environ["ESPRESSIVO_DATA"]) / "asap"
+    for path in sorted(folder.rglob("midi_score.mid"))[number::45]:
+        assert perform(path, **WRITTEN).to_bytes() == midi.parsed_song(path.read_bytes()).to_bytes()
+        rendition = played(path, freedom=1)
+        performance = strokes(rendition.performance)
+        assert len(performance) == len(rendition.score)
+        for tempo_map in (False, True):
+            again = strokes(midi.from_bytes(rendition.to_bytes(tempo_map=tempo_map)))
+            assert (again["pitch"] == performance["pitch"]).all()
+            assert np.abs(again["onset_s"] - performance["onset_s"]).max() < 0.005
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -362,7 +378,7 @@ def test_the_sustain_pedal_of_a_passage_ends_as_the_score_has_it() -> None:
 
 @pytest.fixture
 def rules(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("espressivo.cli.perform.interpreter_named", lambda name: Rules())
+    monkeypatch.setattr("espressivo.cli.perform.load_interpreter", lambda name: Rules())
 
 
 @pytest.mark.usefixtures("rules")
@@ -401,6 +417,22 @@ def test_the_command_refuses_in_a_line(
     assert (code, out, err.count("\n")) == (status, "", 1)
     assert words in err
     assert not Path("out.mid").exists()
+
+
+@pytest.mark.usefixtures("rules")
+def test_tempo_and_dynamics_are_drawn_beside_those_of_a_person(run: Any, path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    perform(path, model=Rules(), seed=7, freedom=1).performance.write("take.mid")
+    common = ("perform", path, "-o", "out.mid")
+    status, _, _ = run(*common, "--picture", "out.png", "--take", "take.mid")
+    assert status == 0
+    assert Path("out.png").read_bytes()[:4] == b"\x89PNG"
+    Performance.join([]).write("take.mid")
+    status, _, err = run(*common, "--picture", "out.png", "--take", "take.mid")
+    assert status == 1
+    assert "take.mid: 0% of the score's notes are found in it" in err
+    for options in (("--take", "take.mid"), ("--picture", "out.png", "--count", "2")):
+        assert run(*common, *options)[0] == 2
 
 
 @pytest.mark.parametrize(

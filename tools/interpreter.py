@@ -2,7 +2,8 @@
 
 Trees and networks learn from the pieces of the split train; how they are weighed is chosen on half
 A of the validation pieces. Parts that are done are kept in the work folder, and a run that was
-stopped goes on with the next. Needs espressivo[train].
+stopped goes on with the next. Needs espressivo[train], and espressivo[score] to learn from the
+marks of MusicXML as well.
 
     python tools/interpreter.py $ESPRESSIVO_DATA/asap --work build/interpreter --out pianist.onnx
 
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from espressivo.data import read_pairs
+from espressivo.data import engraved, read_pairs
 from espressivo.progress import Console
 from espressivo.training import Boosting, InterpreterConfig, Reading, train_interpreter
 
@@ -46,6 +47,9 @@ def main() -> None:
     console = Console(sys.stderr)
     pairs = read_pairs(given.data, cache=given.work / "alignments", progress=console)
     print(pairs.line(), flush=True)
+    found = [engraved(piece, given.data) for piece in pairs.of("train")]
+    editions = [piece for piece in found if piece is not None]
+    print(f"{len(editions)} of them engraved, with their marks", flush=True)
     config = InterpreterConfig(
         Boosting(trees=given.trees, threads=given.threads),
         Reading(updates=given.updates),
@@ -56,6 +60,7 @@ def main() -> None:
         given.work,
         given.out,
         card=CARD,
+        editions=editions,
         config=config,
         progress=console,
         say=lambda line: print(line, flush=True),

@@ -21,6 +21,7 @@ from espressivo.files import check_writable, locked, printable
 __all__ = ["COMMANDS"]
 
 _COUNT = click.IntRange(1)
+_PIANIST = "pianist"  # the bundled model that performs scores
 _LISTED = 20  # files that are named; the report names all
 
 
@@ -31,6 +32,7 @@ _LISTED = 20  # files that are named; the report names all
     espressivo evaluate seed recordings --out report
     espressivo evaluate seed maestro --csv maestro/maestro-v3.0.0.csv --split test
     espressivo evaluate 4gram:data recordings
+    espressivo evaluate pianist asap --perform --half B
     """,
 )
 @click.argument("model")
@@ -89,6 +91,13 @@ _LISTED = 20  # files that are named; the report names all
     default="seed",
     help="Model that tells how likely what follows a fill is; not the MODEL that fills.",
 )
+@click.option(
+    "--perform",
+    "performs",
+    is_flag=True,
+    help="MODEL plays scores ('pianist' is the bundled one) and FILES is a folder of scores and "
+    "performances such as ASAP, of which those held out for validation are measured.",
+)
 @click.option("--out", type=Folder(), help="Folder for report.html and report.json.")
 @click.option("--workers", type=_COUNT, help="Processes; one for each core if not given.")
 @JSON
@@ -107,6 +116,7 @@ def evaluate(
     judge: bool,
     fills: int,
     fill_judge: str,
+    performs: bool,
     out: Path | None,
     workers: int | None,
     as_json: bool,
@@ -120,10 +130,17 @@ def evaluate(
     intervals over pieces. Files that cannot be read are skipped and named. With --out, a run that
     was stopped goes on where it was.
     """
-    if (csv is None) != (split is None):
+    if not performs and (csv is None) != (split is None):
         raise click.UsageError("--csv and --split go together")
     if train is not None and not samples:
         raise click.UsageError("--train needs --samples")
+    if performs:
+        if csv or train or judge or fills or events or len(files) > 1:
+            raise click.UsageError(
+                "--perform takes one folder, and of the options --half, --split, --out and --json"
+            )
+        _perform(model, files[0], split, half, out, as_json)
+        return
     from espressivo.data import processes
     from espressivo.evaluation import evaluate as measure
     from espressivo.evaluation import write_page
@@ -170,6 +187,35 @@ def evaluate(
         if len(listed) > _LISTED:
             click.echo(f"espressivo: {what}: {len(listed) - _LISTED} more", err=True)
     click.echo(json.dumps(report.to_dict()) if as_json else "\n".join(report.lines()))
+
+
+def _perform(
+    model: str,
+    folder: Path,
+    split: str | None,
+    half: Literal["A", "B"] | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Measure a model that performs scores; see `espressivo.evaluation.performing`."""
+    from espressivo.data import half_of, read_pairs
+    from espressivo.evaluation import performing
+    from espressivo.files import replacing
+    from espressivo.interpreter import load_interpreter
+    from espressivo.progress import Console
+
+    if out is not None:
+        _make_folder(out, "performing", ".json")
+    interpreter = load_interpreter(None if model == _PIANIST else model)
+    console = Console(sys.stderr)
+    pairs = read_pairs(folder, split=split or "validation", progress=console)
+    pieces = pairs.pieces if half is None else half_of(pairs.pieces, half)
+    found = performing(interpreter, pieces, progress=console)
+    text = json.dumps({"command": _command(), "data": pairs.line(), **found.to_dict()})
+    if out is not None:
+        with replacing(out / "performing.json") as path:
+            path.write_text(text, encoding="utf-8")
+    click.echo(text if as_json else "\n".join([pairs.line(), *found.lines()]))
 
 
 @click.command(cls=Example, epilog="espressivo compare reports/seed reports/lstm reports/4gram")

@@ -14,8 +14,10 @@ import numpy as np
 
 from espressivo import midi
 from espressivo.cli.options import JSON, MIDI, PATH, Between, Example, Output, report
+from espressivo.data import take_of
 from espressivo.errors import EspressivoError, GenerationError, MidiError, ScoreError
 from espressivo.files import check_writable, is_stream
+from espressivo.interpreter import load_interpreter
 from espressivo.music import Score
 from espressivo.notation import opened_score
 from espressivo.play import (
@@ -25,14 +27,14 @@ from espressivo.play import (
     Dials,
     Interpreter,
     Rendition,
-    interpreter_named,
     rendition,
 )
 from espressivo.progress import Console, counted
+from espressivo.views import Played, tempo_curves
 
 __all__ = ["COMMANDS"]
 
-_DIALS = ("timing", "dynamics", "articulation", "pedal")
+_LEAST_FOUND = 0.5  # of a score's notes, in what is drawn beside it
 
 
 def _dial(name: str, what: str) -> Callable[..., Any]:
@@ -45,8 +47,9 @@ def _dial(name: str, what: str) -> Callable[..., Any]:
     cls=Example,
     epilog="""
     espressivo perform score.mid -o played.mid
-    espressivo perform score.mid --timing 0.5 --keep-dynamics --tempo-map -o played.mid
-    espressivo perform score.mid --from 2:1 --to 4:1 --count 3 --seed 1 -o take.mid
+    espressivo perform score.mid --timing 0.5 --tempo-map -o played.mid
+    espressivo perform score.mid --picture tempo.png -o played.mid
+    espressivo perform score.mid --from 2:1 --to 4:1 --count 3 -o take.mid
     """,
 )
 @click.argument("file", type=PATH)
@@ -83,6 +86,12 @@ def _dial(name: str, what: str) -> Callable[..., Any]:
     "other programs still show the bars.",
 )
 @click.option("--model", "model_name", help="A model file, if not the one of the package.")
+@click.option(
+    "--picture",
+    type=Output(".png", ".svg", ".pdf"),
+    help="Picture of tempo and dynamics, as written and as performed.",
+)
+@click.option("--take", type=PATH, help="Somebody's performance of the score, to be drawn too.")
 @click.option("--count", type=click.IntRange(1), default=1, help="Files: out-1.mid, out-2.mid, ...")
 @click.option("-o", "--output", type=Output(*MIDI), required=True, help="MIDI file to write.")
 @JSON
@@ -94,6 +103,8 @@ def perform(
     model_name: str | None,
     count: int,
     seed: int | None,
+    picture: Path | None,
+    take: Path | None,
     output: Path,
     as_json: bool,
     **turned: Any,
@@ -104,6 +115,10 @@ def perform(
     tick. What else a MIDI FILE holds stays.
     """
     dials = Dials(**turned)
+    if take is not None and picture is None:
+        raise click.UsageError("--take is drawn in a --picture: give its name")
+    if picture is not None and count > 1:
+        raise click.UsageError("--picture is of one performance: leave --count out")
     outputs = _outputs(output, count)
     if count > 1 and (dials.as_written or not dials.freedom):
         raise click.UsageError("--count makes the same file each time: nothing is drawn")
@@ -115,7 +130,8 @@ def perform(
         first, last = _quarter(place, start), _quarter(place, end)
     except MidiError as error:
         raise MidiError(f"{file}: {error}") from None
-    interpreter = None if dials.as_written else interpreter_named(model_name)
+    theirs = [] if take is None else [_taken(score, take)]
+    interpreter = None if dials.as_written else load_interpreter(model_name)
     seed = secrets.randbelow(2**31) if seed is None else seed
     rows, done = [], 0
     with counted(Console(sys.stderr), "notes", "perform") as tell:
@@ -132,6 +148,9 @@ def perform(
             )  # fmt: skip
             played.write(path, tempo_map=tempo_map)
             rows.append(_row(path, played))
+            if picture is not None:
+                ours = Played("espressivo", played.beats_s, played.rendered.velocity)
+                tempo_curves(played.score, [ours, *theirs], picture)
     if as_json:
         about = {"score": str(file), "notes": len(score), "model": played.model or None}
         about |= {"tempo_map": tempo_map or played.rendered.in_time, "dials": turned}
@@ -175,6 +194,20 @@ def _played(
         return rendition(interpreter, score, dials, song=song, **others)
     except GenerationError as error:
         raise EspressivoError(f"{file}: {error}") from None
+
+
+def _taken(score: Score, take: Path) -> Played:
+    """Return how somebody plays a score."""
+    try:
+        theirs = take_of(score, midi.read(take))
+    except ValueError as error:
+        raise ScoreError(f"{take}: {error}") from None
+    if theirs.found < _LEAST_FOUND:
+        raise ScoreError(
+            f"{take}: {theirs.found:.0%} of the score's notes are found in it: it is of another "
+            "score, or leaves most of it out"
+        )
+    return Played(take.stem, theirs.beats_s, theirs.velocity)
 
 
 def _row(path: Path, played: Rendition) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from espressivo.data.corpus import (
 )
 from espressivo.data.dataset import Dataset
 from espressivo.data.fingerprint import Sketch, mixed, sketch
+from espressivo.data.following import Take, followed, take_of
 from espressivo.data.half import HALVES, Half, halves
-from espressivo.data.pairs import LEAST_MATCHED, Pair, Pairs, Piece, read_pairs
+from espressivo.data.pairs import LEAST_MATCHED, Pair, Pairs, Piece, engraved, half_of, read_pairs
 from espressivo.data.probes import COPIES, PAST_S, Probe, copies, past
 from espressivo.data.shards import processes
 from espressivo.data.sides import Material
@@ -48,10 +49,14 @@ __all__ = [
     "Piece",
     "Probe",
     "Sketch",
+    "Take",
     "annotated",
     "batches",
     "copies",
+    "engraved",
     "find_files",
+    "followed",
+    "half_of",
     "halves",
     "match_rows",
     "mixed",
@@ -63,4 +68,5 @@ __all__ = [
     "read_pairs",
     "read_splits",
     "sketch",
+    "take_of",
 ]

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from espressivo.interpreter import warped
 from espressivo.music import Performance, Score, onset_groups
 
-__all__ = ["align"]
+__all__ = ["align", "same_notes"]
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 _LEFT_OUT_S = (0.25, 0.2)  # price of a note that is left out, at first and when done once more
+_LEFT_OUT_QUARTERS = 0.13  # likewise, of another edition
 _SMOOTHED = 5  # onsets whose median shifts the expectation
 _FEWEST = 8  # notes assigned, below which nothing is shifted
 
@@ -57,6 +58,19 @@ def align(score: Score, performance: Performance, beats: Floats, beats_s: Floats
     return _by_pitch(score.notes["pitch"], due_s, played, _LEFT_OUT_S[1])
 
 
+def same_notes(score: Score, other: Score) -> Indices:
+    """Return the index of the same note in another edition of a score, or -1, for each note.
+
+    Both have the same repeats written out; grace notes may stand in different places.
+    """
+    onset = np.round(other.notes["onset"], 6)
+    order = np.lexsort((other.notes["pitch"], onset))
+    as_played = np.empty(len(other), [("onset_s", "f8"), ("pitch", "u1")])
+    as_played["onset_s"], as_played["pitch"] = onset[order], other.notes["pitch"][order]
+    found = _by_pitch(score.notes["pitch"], score.notes["onset"], as_played, _LEFT_OUT_QUARTERS)
+    return np.where(found >= 0, order[np.maximum(found, 0)], -1)
+
+
 def _rising(beats: Floats, beats_s: Floats) -> tuple[Floats, Floats]:
     kept = [0]
     for index in range(1, len(beats)):
@@ -88,9 +102,7 @@ def _assigned(due_s: Floats, onset_s: Floats, left_out_s: float) -> Indices:
     found = np.full(len(due_s), -1, np.int64)
     every = np.sort(np.concatenate((due_s, onset_s)))
     cuts = every[1:][np.diff(every) > 2 * left_out_s]
-    of_due, of_onset = (
-        np.searchsorted(cuts, times, "right") for times in (due_s, onset_s)
-    )
+    of_due, of_onset = (np.searchsorted(cuts, times, "right") for times in (due_s, onset_s))
     rows = np.searchsorted(of_due, np.arange(len(cuts) + 2))
     columns = np.searchsorted(of_onset, np.arange(len(cuts) + 2))
     for row, next_row, column, next_column in zip(

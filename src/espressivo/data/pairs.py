@@ -12,24 +12,28 @@ import hashlib
 import io
 import os
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from espressivo.data.alignment import align
+from espressivo.data.alignment import align, same_notes
+from espressivo.data.fingerprint import sketch
+from espressivo.data.half import Half, halves
 from espressivo.errors import DataError, EspressivoError
 from espressivo.files import replacing
 from espressivo.midi import read, read_score
 from espressivo.music import Performance, Score
+from espressivo.notation import read_score as read_any_score
 from espressivo.progress import Progress, Silent
 
-__all__ = ["LEAST_MATCHED", "Pair", "Pairs", "Piece", "read_pairs"]
+__all__ = ["LEAST_MATCHED", "Pair", "Pairs", "Piece", "engraved", "half_of", "read_pairs"]
 
 LEAST_MATCHED = 0.9
-"""A take is left out if fewer of its score's notes are found in it."""
+"""A take is left out if fewer of its score's strokes of a key are found in it."""
 
 _VERSION = 1  # of what is cached
 
@@ -163,6 +167,43 @@ def read_pairs(
     return Pairs(tuple(pieces), dict(left_out.most_common()))
 
 
+def half_of(pieces: Sequence[Piece], half: Half) -> list[Piece]:
+    """Return the pieces of a half; see `espressivo.data.halves`."""
+    sketches = [sketch(piece.takes[0].performance) for piece in pieces]
+    of = halves([piece.composition for piece in pieces], sketches)
+    return [piece for piece, mine in zip(pieces, of, strict=True) if mine == half]
+
+
+def engraved(piece: Piece, folder: str | os.PathLike[str]) -> Piece | None:
+    """Return a piece with the score that MusicXML has of it, with all marks and no velocities.
+
+    Parameters
+    ----------
+    piece : Piece
+    folder : path
+        That of all pieces; the score is ``xml_score.mxl`` beside the other.
+
+    Returns
+    -------
+    Piece or None
+        None if there is no such score, it cannot be read (without partitura none can), or it is not
+        the same: fewer of its notes are in the other than `LEAST_MATCHED`.
+    """
+    path = Path(folder) / piece.folder / "xml_score.mxl"
+    try:
+        score = read_any_score(path)
+    except EspressivoError:
+        return None
+    same = same_notes(score, piece.score)
+    if not len(score) or (same >= 0).mean() < LEAST_MATCHED:
+        return None
+    takes = tuple(
+        replace(take, match=np.where(same >= 0, take.match[np.maximum(same, 0)], -1))
+        for take in piece.takes
+    )
+    return replace(piece, score=score, takes=takes)
+
+
 class _LeftOutError(Exception):
     """Why a take is left out."""
 
@@ -205,13 +246,14 @@ def _take(root: Path, row: _Row, score: Score, cache: Path | None) -> Pair:
     if len(beats_s) != len(played_s) or len(beats_s) < 2:
         raise _LeftOutError("annotated differently from its score")
     beats = _quarters(score, beats_s)
-    read_from = (score.notes, performance.notes, beats, played_s)
-    key = hashlib.sha256(b"".join(array.tobytes() for array in read_from)).hexdigest()[:32]
+    key = _key(score.notes, performance.notes, beats, played_s)
     match = _cached(cache, key)
     if match is None:
         match = align(score, performance, beats, played_s)
         _keep(cache, key, match)
-    if (match >= 0).mean() < LEAST_MATCHED:
+    ticks = score.ticks(score.notes["onset"])
+    strokes = len(np.unique(ticks * 128 + score.notes["pitch"]))  # two voices can share one
+    if np.count_nonzero(match >= 0) < LEAST_MATCHED * strokes:
         raise _LeftOutError(f"of which fewer than {LEAST_MATCHED:.0%} of the notes are found")
     return Pair(row.take, performance, match)
 
@@ -228,7 +270,16 @@ def _seconds(path: Path) -> NDArray[np.float64]:
 def _quarters(score: Score, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the quarters that are played at some seconds by the score's own tempos."""
     at = np.unique(np.concatenate(([0.0], score.tempos["onset"], [score.quarters + 64])))
-    return np.interp(seconds, score.seconds_at(at), at)
+    return np.asarray(np.interp(seconds, score.seconds_at(at), at))
+
+
+def _key(*arrays: NDArray[Any]) -> str:
+    """Return a hash of arrays, field by field: between fields there may be anything."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        for name in array.dtype.names or ((),):
+            digest.update(array[name].tobytes() if name else array.tobytes())
+    return digest.hexdigest()[:32]
 
 
 def _cached(cache: Path | None, key: str) -> NDArray[np.int64] | None:

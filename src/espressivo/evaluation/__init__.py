@@ -19,15 +19,18 @@ from espressivo.evaluation.intervals import (
 )
 from espressivo.evaluation.likelihood import predicted
 from espressivo.evaluation.page import write_comparison, write_page
+from espressivo.evaluation.performing import Performing, performing
 from espressivo.evaluation.report import evaluate
 
 __all__ = [
     "FEWEST",
     "Difference",
     "Estimate",
+    "Performing",
     "compare",
     "differing",
     "evaluate",
+    "performing",
     "predicted",
     "ratios",
     "resamples",

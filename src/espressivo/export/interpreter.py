@@ -5,6 +5,7 @@ The graph reads the features of a score and gives the standardised mean of each 
     onsets, notes, beats, cells   float32 (rows, features)
     ->
     beat, interval, ...           float32 (rows, 1)
+    beat_trees, ...               float32 (rows, 1), what the trees alone say
 
 A field is a weighted sum of trees (`TreeEnsembleRegressor` of ONNX's ai.onnx.ml) and of the mean of
 some score readers.
@@ -21,7 +22,7 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
+from onnx import helper
 
 from espressivo.engine import FORMAT, METADATA_KEY
 from espressivo.errors import ModelError
@@ -107,15 +108,20 @@ def export_interpreter(
             given.setdefault(name, []).append(column)
     for name in FIELDS:
         parts, terms = fields[name], []
-        if parts.trees:
-            terms.append(_trees(g, name, parts.trees, parts.trees_weight))
+        alone = _trees(g, name, parts.trees)
+        weight = np.float32(parts.trees_weight)
+        terms.append(g.add("Mul", alone, g.constant(f"{name}_trees_weight", weight)))
         if parts.readers_weight and name in given:
             total = g.add("Sum", *given[name])
             weight = np.float32(parts.readers_weight / len(given[name]))
             terms.append(g.add("Mul", total, g.constant(f"{name}_readers_weight", weight)))
         g.add("Sum", *terms, name=name)
     inputs = [float_value(rows, ["_" + rows, len(names)]) for rows, names in features.items()]
-    outputs = [float_value(name, ["_" + ROWS[name], 1]) for name in FIELDS]
+    outputs = [
+        float_value(given_name, ["_" + ROWS[name], 1])
+        for name in FIELDS
+        for given_name in (name, f"{name}_trees")
+    ]
     graph = helper.make_graph(g.nodes, "interpreter", inputs, outputs, g.stored)
     opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid("ai.onnx.ml", _ML_OPSET)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
@@ -137,8 +143,8 @@ def export_interpreter(
         temporary.write_bytes(content)
 
 
-def _trees(g: Graph, name: str, trees: Sequence[Mapping[str, Any]], weight: float) -> str:
-    """Add boosted trees that read the rows of a field; return their weighted sum, (rows, 1)."""
+def _trees(g: Graph, name: str, trees: Sequence[Mapping[str, Any]]) -> str:
+    """Add boosted trees that read the rows of a field; return their sum, (rows, 1)."""
     columns: dict[str, list[Any]] = {
         key: []
         for key in (
@@ -148,10 +154,11 @@ def _trees(g: Graph, name: str, trees: Sequence[Mapping[str, Any]], weight: floa
         ).split()
     }
     for tree, info in enumerate(trees):
-        _add_tree(columns, tree, info["tree_structure"], weight)
+        _add_tree(columns, tree, info["tree_structure"])
     return g.add(
         "TreeEnsembleRegressor",
         ROWS[name],
+        name=f"{name}_trees",
         domain="ai.onnx.ml",
         n_targets=1,
         aggregate_function="SUM",
@@ -160,9 +167,7 @@ def _trees(g: Graph, name: str, trees: Sequence[Mapping[str, Any]], weight: floa
     )
 
 
-def _add_tree(
-    columns: dict[str, list[Any]], tree: int, root: Mapping[str, Any], weight: float
-) -> None:
+def _add_tree(columns: dict[str, list[Any]], tree: int, root: Mapping[str, Any]) -> None:
     waiting = [root]
     placed = 1
     for node_id, node in enumerate(waiting):  # which grows as it is walked: breadth first
@@ -173,7 +178,7 @@ def _add_tree(
             columns["target_treeids"].append(tree)
             columns["target_nodeids"].append(node_id)
             columns["target_ids"].append(0)
-            columns["target_weights"].append(float(node["leaf_value"]) * weight)
+            columns["target_weights"].append(float(node["leaf_value"]))
         else:
             if node["decision_type"] != "<=":
                 raise ModelError("trees must only ask whether a feature is at most a threshold")

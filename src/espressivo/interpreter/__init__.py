@@ -11,7 +11,7 @@ from espressivo.interpreter.interpreter import (
     Interpreter,
     load_interpreter,
 )
-from espressivo.interpreter.levels import LEVELS, Levels, summary
+from espressivo.interpreter.levels import LEVELS, LOGARITHMIC, Levels, summary
 from espressivo.interpreter.view import CELLS, Floats, View
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "FIELDS",
     "KIND",
     "LEVELS",
+    "LOGARITHMIC",
     "ROWS",
     "Draw",
     "Fields",

@@ -20,8 +20,8 @@ _FIRST = "bass_degree top_degree step count harmony_1 loud".split()
 _OF_ONSET = (
     "step step-1 step+1 count span longest shortest rest+ rest- loud loud_spread loud_in_32 "
     "notes_1 notes_4 notes_16 onsets_4 onsets_16 notes_s dissonance classes sounding bass_degree "
-    "top_degree top_near slope_4 tempo tempo_off minor key_fit harmony_4 strength place left "
-    "quarters overlap above_lowest span_near seen top-1 top+1 step_s chromatic"
+    "top_degree top_near bass_near slope_4 tempo tempo_off minor key_fit harmony_4 strength place "
+    "left quarters overlap above_lowest span_near seen top-1 top+1 step_s chromatic"
 ).split()
 _NEAR_BASS = 2.0  # semitones above the mean of the lowest pitches: up to there a note is bass
 
@@ -45,6 +45,7 @@ def beat_features(view: View, of_onsets: Columns) -> Columns:
         found[f"onsets{away:+d}"] = neighbour(number, away)
     filled = np.maximum.accumulate(np.where(number > 0, np.arange(len(at)), 0))
     top, bass, count = mean(view.top)[filled], mean(view.bass)[filled], mean(view.count)
+    found["top"] = mean(view.top)
     for away in (-4, -2, -1, 1, 2, 4):
         found[f"top{away:+d}"] = neighbour(top, away, top[0 if away < 0 else -1]) - top
     for away in (-1, 1):
@@ -62,8 +63,9 @@ def beat_features(view: View, of_onsets: Columns) -> Columns:
     for width in (8, 32):
         found[f"onsets_in_{2 * width}"] = number - mean_within(at, number, at, -width, width)
         found[f"top_in_{2 * width}"] = top - mean_within(at, top, at, -width, width)
-    longest = np.full(len(at), -4.0)
+    longest = np.full(len(at), -np.inf)
     np.maximum.at(longest, view.beat, of_onsets["longest"])
+    longest[np.isinf(longest)] = 0
     return {**found, **_phrases(at, longest)}
 
 
@@ -125,14 +127,16 @@ def cell_features(view: View, of_onsets: Columns) -> Columns:
     for width in (0.5, 1, 2):
         for later in (0.0, 0.25, 0.5):
             past = view.chroma(at, later - width, later)
-            found[f"harmony_{width}_{later}"] = likeness(past, view.chroma(at, later, later + width))
+            found[f"harmony_{width}_{later}"] = likeness(
+                past, view.chroma(at, later, later + width)
+            )
     lately = view.chroma(at, -1, 0.01) > 0
     found["lately"] = lately.sum(axis=1).astype(np.float64)
     found["rubs"] = sum(
         (lately & np.roll(lately, away, axis=1)).sum(axis=1).astype(np.float64) for away in (1, 2)
     )
     beat = np.arange(len(at)) // CELLS
-    begins, length, _ = (array[beat] for array in view.bar)
+    begins, length = view.bar[0][beat], view.bar[1][beat]
     found["in_bar"], found["bar"] = at - view.beat_bounds[begins], length
     found["unit"], found["beat"] = (
         np.diff(view.beat_bounds)[beat],

@@ -83,9 +83,7 @@ def noise(
     return np.asarray(total + of_onsets[rows])
 
 
-def _fading(
-    apart: Floats, quarters: float, generator: np.random.Generator
-) -> Floats:
+def _fading(apart: Floats, quarters: float, generator: np.random.Generator) -> Floats:
     """Return a stationary process (Ornstein & Uhlenbeck 1930) at places so far apart."""
     keeps = np.exp(-apart / quarters)
     drawn = generator.standard_normal(len(apart) + 1)
@@ -101,6 +99,8 @@ def mixed(mean: Floats, drawn: Floats, alike: float, quantiles: Sequence[float])
 
     Equal mixtures keep their order in time, so that nothing depends on how they are sorted.
     """
+    if not len(mean):
+        return mean
     spread = float(mean.std())
     even = (mean - mean.mean()) / spread if spread > 1e-9 else np.zeros(len(mean))
     mixture = np.sqrt(alike) * even + np.sqrt(1 - alike) * drawn

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from espressivo.interpreter.view import Floats, View
 from espressivo.music import SUSTAIN, Performance
 
-__all__ = ["FIELDS", "ROWS", "Fields", "field_values", "warped"]
+__all__ = ["ARTICULATE", "FIELDS", "ROWS", "Fields", "field_values", "warped"]
 
 FIELDS = ("beat", "interval", "inside", "velocity", "articulate", "offset", "pedal")
 ROWS = {
@@ -42,7 +42,9 @@ ROWS = {
 Fields = dict[str, Floats]
 
 _INSIDE = 1.5
-_ARTICULATE = (-3.0, 2.0)
+ARTICULATE = (-3.0, 2.0)
+"""Bounds of the articulation."""
+
 _LATEST_S = 0.15
 _APART_S = 0.004  # onsets in order that are nearer are one
 _SLOPE_OF = 8
@@ -103,7 +105,7 @@ def field_values(view: View, performance: Performance, match: NDArray[np.int64])
         "interval": interval,
         "inside": np.clip(interval - beat[view.beat], -_INSIDE, _INSIDE),
         "velocity": played["velocity"],
-        "articulate": np.clip(np.log(ratio), *_ARTICULATE),
+        "articulate": np.clip(np.log(ratio), *ARTICULATE),
         "offset": np.where(np.abs(offset) <= _LATEST_S, offset, np.nan),
         "pedal": _pedal(view, time, performance),
     }

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import importlib.resources
+import math
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from espressivo.engine import described, is_sealed, one_line, opened, read_content
 from espressivo.errors import ModelError
 from espressivo.interpreter.draws import Draw, alike, mixed, noise
 from espressivo.interpreter.features import tables
-from espressivo.interpreter.fields import FIELDS
-from espressivo.interpreter.levels import LEVELS, Levels
+from espressivo.interpreter.fields import ARTICULATE, FIELDS, ROWS
+from espressivo.interpreter.levels import LEVELS, LOGARITHMIC, Levels
 from espressivo.interpreter.view import Floats, View
 from espressivo.music import Interpretation, Score
 
@@ -28,8 +30,8 @@ DRAWN = ("interval", "velocity", "articulate", "offset", "pedal")
 """Fields that are drawn; the others only say more of the mean of the interval."""
 
 _BUNDLED = ("models", "score", "pianist.onnx")
+_CALM = 0.75  # of people's spread, without freedom: a mean varies less; all of it from a half on
 _DRIFT = 1.6  # the interval is at most so far, in logarithms, from its level
-_LONGEST_HELD, _SHORTEST_HELD = 2.0, -3.0
 
 
 class Interpreter:
@@ -42,7 +44,7 @@ class Interpreter:
     name : str
         For messages.
     threads : int
-        That the network runs on.
+        On how many the network runs.
 
     Raises
     ------
@@ -72,15 +74,16 @@ class Interpreter:
         """What it says of itself: ``name``, ``licence``, ``trained_on`` and more."""
         return self._card
 
-    def means(self, view: View) -> dict[str, Floats]:
-        """Return the mean of each of `FIELDS`, standardised within a take."""
+    def means(self, view: View, *, trees: bool = False) -> dict[str, Floats]:
+        """Return the standardised mean of each of `FIELDS`; what the trees alone say, if set."""
         measured = tables(view)
         for rows, names in self._features.items():
             if measured[rows].names != names:
                 raise ModelError(f"{self._name}: was trained on other features: fetch it again")
         inputs = {rows: measured[rows].values for rows in self._features}
         try:
-            found = self._session.run(list(FIELDS), inputs)
+            wanted = [f"{name}_trees" if trees else name for name in FIELDS]
+            found = self._session.run(wanted, inputs)
         except Exception as error:  # ONNX Runtime has no common base of its errors
             raise ModelError(f"{self._name}: cannot be run ({one_line(error)})") from None
         return {
@@ -96,6 +99,7 @@ class Interpreter:
         seed: int,
         velocity: Floats | None = None,
         progress: Callable[[int], object] | None = None,
+        trees: bool = False,
     ) -> Interpretation:
         """Return a playing of a score; the same arguments always give the same one.
 
@@ -112,6 +116,8 @@ class Interpreter:
             Velocities that are kept, and that the rest follows as if they were written.
         progress : callable, optional
             Is told how many more notes are done.
+        trees : bool
+            Whether the boosted trees alone say what the mean is.
 
         Raises
         ------
@@ -123,43 +129,52 @@ class Interpreter:
         if not len(score) or not 0 <= freedom <= 1:
             raise ValueError("a score needs notes, and freedom must be within 0..1")
         view = View.of(score, velocity)
-        means = self.means(view)
-        generators = [
-            np.random.Generator(np.random.Philox(key=[seed, number]))
-            for number in range(len(DRAWN) + 1)
-        ]
-        away = generators[-1].standard_normal(len(LEVELS)) * np.sqrt(
-            1 - alike(self._draws["interval"], freedom)
-        )
-        levels = self._levels.of(view, np.clip(away, -2, 2))
-        played = {
+        means = self.means(view, trees=trees)
+        generators = _generators(seed)
+        apart = np.sqrt(1 - alike(self._draws["interval"], freedom))
+        away = np.clip(apart * generators[-1].standard_normal(len(LEVELS)), -2, 2)
+        fields = {
             name: self._drawn(name, view, means, freedom, generator)
             for name, generator in zip(DRAWN, generators, strict=False)
         }
+        if progress is not None:
+            progress(len(score))
+        return self._played(view, fields, self._levels.of(view, away), velocity)
+
+    def at_random(self, score: Score, *, seed: int) -> Interpretation:
+        """Return values drawn from people's histograms, each by itself, at the expected levels."""
+        view = View.of(score)
+        fields = {}
+        for name, generator in zip(DRAWN, _generators(seed), strict=False):
+            drawn = generator.standard_normal(len(_rows(name, view)[1]))
+            fields[name] = mixed(drawn, drawn, 1.0, self._draws[name].quantiles)
+        return self._played(view, fields, self._levels.of(view, np.zeros(len(LEVELS))), None)
+
+    def _played(
+        self,
+        view: View,
+        fields: dict[str, Floats],
+        levels: Mapping[str, float],
+        velocity: Floats | None,
+    ) -> Interpretation:
+        """Return fields, standardised within the take, at its levels."""
         spread = {
-            name: float(np.exp(levels[f"{name}_spread"]))
-            if name in ("interval", "offset")
+            name: math.exp(levels[f"{name}_spread"])
+            if name in LOGARITHMIC
             else max(levels[f"{name}_spread"], 1e-3)
             for name in DRAWN
         }
-        if progress is not None:
-            progress(len(score))
-        moved = np.clip(played["interval"] * spread["interval"], -_DRIFT, _DRIFT)
-        offset = played["offset"] * spread["offset"]
-        offset -= (np.bincount(view.group, offset) / view.count)[view.group]
+        off = {name: values * spread[name] for name, values in fields.items()}
+        offset = off["offset"] - (np.bincount(view.group, off["offset"]) / view.count)[view.group]
+        if velocity is None:
+            velocity = np.clip(levels["velocity_mean"] + off["velocity"], 1, 127)
         return Interpretation(
-            np.exp(levels["interval_mean"] + moved),
+            np.exp(levels["interval_mean"] + np.clip(off["interval"], -_DRIFT, _DRIFT)),
             np.where(view.count[view.group] > 1, offset, 0.0),
-            np.clip(
-                levels["velocity_mean"] + played["velocity"] * spread["velocity"], 1, 127
-            ) if velocity is None else np.asarray(velocity, np.float64),
-            np.clip(
-                levels["articulate_mean"] + played["articulate"] * spread["articulate"],
-                _SHORTEST_HELD,
-                _LONGEST_HELD,
-            ),
+            velocity,
+            np.clip(levels["articulate_mean"] + off["articulate"], *ARTICULATE),
             view.cells[:-1],
-            np.clip(levels["pedal_mean"] + played["pedal"] * spread["pedal"], 0, 127),
+            np.clip(levels["pedal_mean"] + off["pedal"], 0, 127),
         )
 
     def _drawn(
@@ -173,21 +188,37 @@ class Interpreter:
         """Return a field, standardised within the take."""
         draw = self._draws[name]
         mean = self._interval(view, means) if name == "interval" else means[name]
-        at, rows = view.onsets, view.group
-        if name == "interval":
-            rows = np.arange(len(at))
-        elif name == "pedal":
-            at = view.cells[:-1]
-            rows = np.arange(len(at))
+        at, rows = _rows(name, view)
         kept = alike(draw, freedom)
         drawn = noise(draw, at, rows, generator) if kept < 1 else np.zeros(len(rows))
-        return mixed(mean, drawn, kept, draw.quantiles)
+        if name != "offset":
+            values = mixed(mean, drawn, kept, draw.quantiles)
+        else:  # of chords alone
+            values, chord = np.zeros(len(mean)), view.count[view.group] > 1
+            values[chord] = mixed(mean[chord], drawn[chord], kept, draw.quantiles)
+        if name == "pedal":
+            return values
+        return values * min(1.0, _CALM + 2 * (1 - _CALM) * freedom)
 
     def _interval(self, view: View, means: dict[str, Floats]) -> Floats:
         """Return the mean of the interval, half of it by way of the beat."""
         of_beat = means["beat"][view.beat] * self._spreads["beat"]
         inside = means["inside"] * self._spreads["inside"]
         return (of_beat + inside + means["interval"] * self._spreads["interval"]) / 2
+
+
+def _generators(seed: int) -> list[np.random.Generator]:
+    """Return a generator for each of `DRAWN`, and one for the levels."""
+    keys = ([seed, number] for number in range(len(DRAWN) + 1))
+    return [np.random.Generator(np.random.Philox(key=key)) for key in keys]
+
+
+def _rows(name: str, view: View) -> tuple[Floats, NDArray[np.int64]]:
+    """Return where in quarters a field has values, and for each value the index of its place."""
+    if ROWS[name] == "notes":
+        return view.onsets, view.group
+    at = view.onsets if ROWS[name] == "onsets" else view.cells[:-1]
+    return at, np.arange(len(at))
 
 
 _LEVEL_ARRAYS = ("centre", "scale", "weights", "residual")
@@ -203,7 +234,9 @@ def _draw(given: Mapping[str, Any]) -> Draw:
     )
 
 
-def load_interpreter(path: str | os.PathLike[str] | None = None, *, threads: int = 1) -> Interpreter:
+def load_interpreter(
+    path: str | os.PathLike[str] | None = None, *, threads: int = 1
+) -> Interpreter:
     """Load a model that plays scores: the one that comes with the package, or that of a path.
 
     Raises

@@ -13,14 +13,16 @@ import numpy as np
 
 from espressivo.interpreter.view import Floats, View
 
-__all__ = ["LEVELS", "Levels", "summary"]
+__all__ = ["LEVELS", "LOGARITHMIC", "Levels", "summary"]
 
 LEVELS = tuple(
     f"{field}_{kind}"
     for field in ("interval", "velocity", "articulate", "offset", "pedal")
     for kind in ("mean", "spread")
 )
-"""Spreads of velocity, articulation and pedal are as they are; of the others their logarithms."""
+"""Of each drawn field the mean and the spread; spreads of `LOGARITHMIC` are logarithms."""
+
+LOGARITHMIC = ("interval", "offset")
 
 
 def summary(view: View) -> Floats:
@@ -34,7 +36,9 @@ def summary(view: View) -> Floats:
     loudness = float(view.velocity[known].mean()) if known.any() else 64.0
     step = float(np.log(total / len(view.onsets)))
     length = np.log(view.duration)
-    legato = np.log(np.maximum.reduceat(view.duration, view.first)) - np.log(np.maximum(lasts, 0.01))
+    legato = np.log(np.maximum.reduceat(view.duration, view.first)) - np.log(
+        np.maximum(lasts, 0.01)
+    )
     return np.array(
         [
             1.0,

@@ -85,7 +85,7 @@ def _contour(view: View) -> Columns:
 
 def _metre(view: View) -> Columns:
     onsets, beat, bounds = view.onsets, view.beat, view.beat_bounds
-    begins, length, number = (array[beat] for array in view.bar)
+    begins, length, number = view.bar[0][beat], view.bar[1][beat], view.bar[2][beat]
     unit = np.diff(bounds)[beat]
     found: Columns = {"in_beat": (onsets - bounds[beat]) / unit, "unit": unit}
     inside = onsets - bounds[begins]
@@ -124,7 +124,7 @@ def _density(view: View) -> Columns:
 
 
 def _written(view: View) -> Columns:
-    """What is written of loudness and tempo."""
+    """Return what is written of loudness and tempo."""
     onsets = view.onsets
     note_loud, spread = view.loudness
     loud = np.add.reduceat(note_loud, view.first) / view.count
@@ -137,8 +137,7 @@ def _written(view: View) -> Columns:
     found["tempo"], found["tempo_off"] = tempo, tempo - np.median(tempo)
     found["tempo+"] = np.clip(mean_within(onsets, tempo, onsets, 0.01, 4) - tempo, -2, 2)
     found["tempo+"][-1] = 0
-    changes = np.count_nonzero(np.abs(np.diff(tempo)) > 1e-6)
-    found["tempi"] = np.full(len(onsets), min(changes + 1, 10), np.float64)
+    found["tempi"] = np.full(len(onsets), min(max(len(view.score.tempos), 1), 10), np.float64)
     found["step_s"] = np.log2(np.clip(view.interval, 1 / 96, _LONGEST)) + tempo / np.log(2)
     found["notes_s"] = counted(view.onset, onsets, -2, 2) / 4 / np.exp(tempo)
     return found
@@ -180,7 +179,7 @@ def _key_profiles() -> Floats:
 
 
 def _returns(view: View) -> Columns:
-    """How often the last four notes of the top line have come before, in this rhythm."""
+    """Return how often the last four notes on top have come before, in this rhythm."""
     intervals = np.diff(view.top, prepend=view.top[0]).astype(np.int64).tolist()
     steps = np.rint(4 * np.log2(np.clip(view.interval, 1 / 96, _LONGEST))).astype(int).tolist()
     seen: dict[tuple[int, ...], int] = {}

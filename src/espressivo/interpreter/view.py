@@ -148,11 +148,11 @@ class View:
 
     @cached_property
     def bar(self) -> tuple[NDArray[np.int64], Floats, NDArray[np.int64]]:
-        """Of each beat: that on which its measure begins, the measure's quarters, and its number."""
+        """Of each beat the first of its measure, the measure's quarters, and its number."""
         down = self.downbeats.copy()
         down[0] = True
         begins = np.flatnonzero(down)
-        number = np.cumsum(down)
+        number = np.cumsum(down, dtype=np.int64)
         ends = np.append(self.beat_bounds[begins[1:]], self.beat_bounds[-1])
         length = (ends - self.beat_bounds[begins])[number - 1]
         return begins[number - 1], length, number

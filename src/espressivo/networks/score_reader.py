@@ -40,8 +40,9 @@ class ScoreReader(nn.Module):
         self.register_buffer("scale", torch.ones(features))
         self.enter = nn.Linear(features, width)
         self.norm = nn.LayerNorm(width)
+        between = dropout if layers > 1 else 0.0
         self.read = nn.GRU(
-            width, hidden, layers, batch_first=True, bidirectional=True, dropout=dropout
+            width, hidden, layers, batch_first=True, bidirectional=True, dropout=between
         )
         self.drop = nn.Dropout(dropout)
         self.combine = nn.Linear(2 * hidden + width, width)

@@ -18,6 +18,9 @@ from espressivo.play.endings import (
 from espressivo.play.fill import (
     CANDIDATES,
 )
+from espressivo.play.hub import (
+    MODEL_FILE,
+)
 from espressivo.play.interpreting import (
     Interpreter,
 )
@@ -35,7 +38,6 @@ from espressivo.play.model import (
 from espressivo.play.performing import (
     DialOptions,
     Rendition,
-    interpreter_named,
     perform,
     rendition,
 )
@@ -53,6 +55,7 @@ from espressivo.play.provenance import (
     arguments_of,
     provenance_of,
 )
+from espressivo.play.rendering import render
 from espressivo.play.settings import (
     FOLLOW_GUIDANCE,
     FOLLOW_S,
@@ -75,6 +78,7 @@ __all__ = [
     "FOLLOW_GUIDANCE",
     "FOLLOW_S",
     "LONGEST_REST_S",
+    "MODEL_FILE",
     "SLOWEST_TEMPO",
     "STRONGEST",
     "Changes",
@@ -93,12 +97,12 @@ __all__ = [
     "arguments_of",
     "bundled",
     "chords",
-    "interpreter_named",
     "load",
     "opened",
     "perform",
     "pitches",
     "provenance_of",
+    "render",
     "rendition",
     "requested",
     "supported_controls",

@@ -6,15 +6,16 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import import_module
 from typing import TypedDict, Unpack
 
 import numpy as np
+from numpy.typing import NDArray
 
 from espressivo import midi
 from espressivo.engine import generator
-from espressivo.errors import GenerationError, ModelError
+from espressivo.errors import GenerationError
 from espressivo.files import ending
+from espressivo.interpreter import load_interpreter
 from espressivo.music import Performance, Score
 from espressivo.notation import opened_score
 from espressivo.numeric import within
@@ -23,7 +24,7 @@ from espressivo.play.interpreting import Interpreter, interpreted
 from espressivo.play.rendering import Rendered, Span
 from espressivo.version import __version__
 
-__all__ = ["DialOptions", "Rendition", "interpreter_named", "perform", "rendition"]
+__all__ = ["DialOptions", "Rendition", "perform", "rendition"]
 
 
 class DialOptions(TypedDict, total=False):
@@ -75,8 +76,14 @@ class Rendition:
 
     @cached_property
     def performance(self) -> Performance:
-        """Its notes and pedal in seconds, without anything that is no piano's."""
+        """Notes of all its parts, and pedals, in seconds; no drums."""
         return self.rendered.performance()
+
+    @property
+    def beats_s(self) -> NDArray[np.float64]:
+        """Seconds at which the score's beats come, and its end."""
+        beats = np.append(self.score.beats, self.score.quarters)
+        return self.rendered.clock.seconds_at(beats)
 
     @property
     def tempo(self) -> float:
@@ -191,7 +198,7 @@ def perform(
     interpreter: Interpreter | None = None
     if not turned.as_written:
         if model is None or isinstance(model, str | os.PathLike):
-            interpreter = interpreter_named(model)
+            interpreter = load_interpreter(model)
         else:
             interpreter = model
     return rendition(
@@ -226,19 +233,3 @@ def rendition(
     card = {} if interpreter is None else interpreter.card
     name, licence = str(card.get("name", "")), str(card.get("licence", ""))
     return Rendition(rendered, dials, chosen, name, licence, song)
-
-
-def interpreter_named(name: str | os.PathLike[str] | None = None) -> Interpreter:
-    """Load a model that performs: the one of the package, or a file.
-
-    Raises
-    ------
-    ModelError
-        If there is none, or its file cannot be used.
-    """
-    try:
-        room = import_module("espressivo.interpreter")
-    except ImportError:
-        raise ModelError("no model that performs comes with this package") from None
-    interpreter: Interpreter = room.load_interpreter(*(() if name is None else (name,)))
-    return interpreter

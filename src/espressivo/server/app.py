@@ -26,8 +26,10 @@ from urllib.parse import urlsplit
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from espressivo.errors import EspressivoError
 from espressivo.server.allowance import Allowance, measured
 from espressivo.server.messages import MAX_BYTES
+from espressivo.server.scores import Scores
 from espressivo.server.session import Models, Session
 from espressivo.version import __version__
 
@@ -40,6 +42,7 @@ _PATIENCE_S = 60.0  # a listener that takes nothing for so long has gone
 _TURN_S = 0.0005  # so long music waits at most, each time, for a thread that reads messages
 _FAREWELL_S = 1.0  # so long an answer is waited for when the server ends
 _IDLE_S = 20.0  # and a connection on which nothing has been asked for so long
+_WAITING = 8  # scores that wait to be performed, or are
 _CONNECTIONS = 256  # most at once: a browser opens about six for a page
 _COOKIE = "espressivo"
 _M_ARENA_MAX = -8  # of malloc.h
@@ -71,11 +74,12 @@ def make(
 ) -> web.Application:
     """Return the server, ready to be run.
 
-    It serves the files of the page, the soundfont and the WebSocket ``/play``, and nothing else.
-    A request must name the server by an IP address, as ``localhost`` or as `host`, and a WebSocket
-    must be opened by the page itself, so that no other site that a browser visits can reach the
-    server. A request from another machine must bring the token: ``/?token=...`` gives it once, and
-    a cookie from then on.
+    It serves the files of the page, the soundfont, the WebSocket ``/play`` and the page of scores
+    under ``/score/``, which posts to ``/score/perform``; and nothing else. A request must name
+    the server by an IP address, as ``localhost`` or as `host`, and a WebSocket or a post must come
+    from the page itself, so that no other site that a browser visits can reach the server. A
+    request from another machine must bring the token: ``/?token=...`` gives it once, and a cookie
+    from then on.
 
     Parameters
     ----------
@@ -92,9 +96,13 @@ def make(
     folder = _package() / "server" / "web"
     files = {f"/{path.name}": path for path in folder.iterdir() if path.suffix in _TYPES}
     files["/"] = files.pop("/index.html")
+    files |= {f"/score/{path.name}": path for path in (folder / "score").iterdir()}
+    files["/score/"] = files.pop("/score/index.html")
     files["/soundfont"] = soundfont or _package() / "sounds" / "piano.sf3"
     names = {"localhost", host.lower()} - {""}
     playing: set[web.WebSocketResponse] = set()
+    scores, performing = Scores(), ThreadPoolExecutor(1, thread_name_prefix="scores")
+    waiting = asyncio.Semaphore(_WAITING)
 
     @web.middleware
     async def checked(request: web.Request, handler: _Handler) -> web.StreamResponse:
@@ -137,16 +145,39 @@ def make(
             playing.remove(link)
         return link
 
+    async def perform(request: web.Request) -> web.StreamResponse:
+        if request.headers.get("Origin") != f"http://{request.host}":
+            raise web.HTTPForbidden(text="only the page itself may perform")
+        if waiting.locked():
+            raise web.HTTPServiceUnavailable(text="too many scores are being performed: wait")
+        async with waiting:
+            data = await request.read()
+            asked = (request.query.get(name, "") for name in ("name", "dials", "form"))
+            name, dials, form = asked
+            work = functools.partial(scores.answer, name, data, dials, form)
+            if form == "take":  # which follows the score
+                given = request.query.get("length", "")
+                length = int(given) if given.isdecimal() and len(given) < 9 else 0
+                work = functools.partial(scores.taken, name, data[:length], data[length:])
+            try:
+                answer = await asyncio.get_running_loop().run_in_executor(performing, work)
+            except EspressivoError as error:
+                raise web.HTTPBadRequest(text=str(error)) from None
+        kind = "application/json" if form in ("music", "take") else "audio/midi"
+        return web.Response(body=answer, content_type=kind)
+
     async def farewell(_: web.Application) -> None:
         ends = functools.partial(
             web.WebSocketResponse.close, code=WSCloseCode.GOING_AWAY, message=b"the server ends"
         )
         await asyncio.gather(*map(ends, playing), return_exceptions=True)
+        performing.shutdown(wait=False, cancel_futures=True)
 
-    app = web.Application(middlewares=[checked])
+    app = web.Application(middlewares=[checked], client_max_size=MAX_BYTES)
     for path in files:
         app.router.add_get(path, file)
     app.router.add_get("/play", play)
+    app.router.add_post("/score/perform", perform)
     app.on_shutdown.append(farewell)
     return app
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from espressivo.training.boosting import Boosting
 from espressivo.training.checkpoint import Checkpoint, load_network
 from espressivo.training.config import TrainingConfig
-from espressivo.training.interpreter import InterpreterConfig, half_of, train_interpreter
+from espressivo.training.interpreter import InterpreterConfig, train_interpreter
 from espressivo.training.run import Outcome, train
 from espressivo.training.score_reading import Reading
 
@@ -16,7 +16,6 @@ __all__ = [
     "Outcome",
     "Reading",
     "TrainingConfig",
-    "half_of",
     "load_network",
     "train",
     "train_interpreter",

@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from espressivo.interpreter import DRAWN, LEVELS, Draw, Floats, summary
+from espressivo.interpreter import DRAWN, LEVELS, LOGARITHMIC, Draw, Floats, summary
 from espressivo.training.score_data import ReadPiece, correlation, standardised
 
 __all__ = ["between_people", "fit_draw", "fit_levels", "spread_of"]
 
 _RIDGES = (1.0, 3.0, 10.0, 30.0, 100.0)
 _FOLDS = 5
-_LOGARITHMIC = ("interval", "offset")  # whose spreads are
 _FADING = (0.5, 2.0, 8.0, 32.0)  # quarters
 _LAGS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96)  # rows
 _EDGES = np.array([0.0, 1e-3, 0.15, 0.3, 0.6, 1.1, 2.1, 4.1, 8.1, 16.1, 32.1, 64.1])  # quarters
@@ -43,6 +42,8 @@ def fit_levels(pieces: Sequence[ReadPiece]) -> dict[str, list[Any]]:
     beta, residual = np.zeros((x.shape[1], len(LEVELS))), np.zeros(len(LEVELS))
     for level in range(len(LEVELS)):
         known = np.isfinite(y[:, level])
+        if len(set(folds[known])) < 2:
+            continue
         errors = []
         for ridge in _RIDGES:
             off = np.zeros(len(y))
@@ -66,7 +67,7 @@ def _levels(take: Mapping[str, Floats]) -> Floats:
             found += [np.nan, np.nan]
             continue
         spread = float(np.nanstd(values))
-        log = name in _LOGARITHMIC
+        log = name in LOGARITHMIC
         found += [float(np.nanmean(values)), np.log(max(spread, 1e-4)) if log else spread]
     return np.array(found)
 
@@ -74,13 +75,17 @@ def _levels(take: Mapping[str, Floats]) -> Floats:
 def _ridge(x: Floats, y: Floats, w: Floats, ridge: float) -> Floats:
     penalty = np.full(x.shape[1], ridge)
     penalty[0] = 0
-    return np.linalg.solve((x.T * w) @ x + np.diag(penalty), (x.T * w) @ y)
+    return np.asarray(np.linalg.solve((x.T * w) @ x + np.diag(penalty), (x.T * w) @ y), np.float64)
 
 
 def spread_of(pieces: Sequence[ReadPiece], field: str) -> float:
     """Return the median standard deviation of a field within a take."""
-    spreads = [np.nanstd(take[field]) for piece in pieces for take in piece.takes
-               if np.isfinite(take[field]).any()]
+    spreads = [
+        np.nanstd(take[field])
+        for piece in pieces
+        for take in piece.takes
+        if np.isfinite(take[field]).any()
+    ]
     return float(np.median(spreads))
 
 
@@ -109,10 +114,11 @@ def fit_draw(pieces: Sequence[ReadPiece], field: str, means: Sequence[Floats]) -
         The predicted mean of each piece.
     """
     sums, norms, counts = np.zeros(len(_EDGES)), np.zeros(len(_EDGES)), np.zeros(len(_EDGES))
-    generator = np.random.default_rng(0)
     sampled = []
     for piece, mean in zip(pieces, means, strict=True):
-        takes = [values for take in piece.takes if (values := standardised(take[field])) is not None]
+        takes = [
+            values for take in piece.takes if (values := standardised(take[field])) is not None
+        ]
         if not takes:
             continue
         view = piece.view
@@ -121,7 +127,6 @@ def fit_draw(pieces: Sequence[ReadPiece], field: str, means: Sequence[Floats]) -
             _correlate(values, mean, at, len(takes), sums, norms, counts)
         known = np.concatenate([values[np.isfinite(values)] for values in takes])
         sampled.append(np.quantile(known, (np.arange(_SAMPLED) + 0.5) / _SAMPLED))
-        generator.shuffle(sampled[-1])
     curve = sums / np.maximum(norms, 1e-9)
     distance = np.append(0.0, (_EDGES[1:-1] + _EDGES[2:]) / 2)
     shares, onset_share, note_share = _shares(distance, curve[:-1], counts[:-1])

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from espressivo.data import HALVES, Pairs, halves, sketch
+from espressivo.data import Pairs, Piece, half_of
 from espressivo.errors import DataError
 from espressivo.export import FieldParts, ReaderPart, export_interpreter
 from espressivo.files import check_folder, replacing
@@ -59,6 +59,7 @@ def train_interpreter(
     out: str | os.PathLike[str],
     *,
     card: Mapping[str, Any],
+    editions: Sequence[Piece] = (),
     config: InterpreterConfig | None = None,
     progress: Progress | None = None,
     say: Callable[[str], object] = lambda line: None,
@@ -77,6 +78,9 @@ def train_interpreter(
         The model file.
     card : mapping
         See `espressivo.export.export_interpreter`.
+    editions : sequence of Piece
+        The same pieces with other scores, such as `espressivo.data.engraved` ones; learned from,
+        if they are in the split train.
     config : InterpreterConfig, optional
     progress : Progress, optional
     say : callable, optional
@@ -91,7 +95,9 @@ def train_interpreter(
     folder = check_folder(work)
     folder.mkdir(parents=True, exist_ok=True)
     pieces = read_pieces(pairs.of("train"), progress)
-    chosen_on = read_pieces(half_of(pairs, "A"), progress)
+    others = [edition for edition in editions if edition.split == "train"]
+    pieces += read_pieces(others, progress, plainly=False)
+    chosen_on = read_pieces(half_of(pairs.of("validation"), "A"), progress)
     if not pieces or not chosen_on:
         raise DataError("an interpreter needs pieces in the split train, and some in validation")
     data = _digest(pieces)
@@ -106,17 +112,17 @@ def train_interpreter(
         weight = _weight(chosen_on, name, trees[name], readers, say)
         parts[name] = FieldParts(trees[name], 1 - weight, weight)
     means = {name: [_mean(p, name, parts[name], readers) for p in pieces] for name in DRAWN}
-    description = {
+    description: dict[str, Any] = {
         "spreads": {name: spread_of(pieces, name) for name in FIELDS},
-        "draws": {
-            name: dataclasses.asdict(fit_draw(pieces, name, means[name])) for name in DRAWN
-        },
+        "draws": {name: dataclasses.asdict(fit_draw(pieces, name, means[name])) for name in DRAWN},
         "levels": fit_levels(pieces),
     }
     for name in DRAWN:
         draw = description["draws"][name]
-        say(f"{name}: people {draw['people']:.2f}, noise of notes {draw['note_share']:.2f}, "
-            f"onsets {draw['onset_share']:.2f}, fading {draw['fading']}")
+        say(
+            f"{name}: people {draw['people']:.2f}, noise of notes {draw['note_share']:.2f}, "
+            f"onsets {draw['onset_share']:.2f}, fading {draw['fading']}"
+        )
     export_interpreter(
         out,
         fields=parts,
@@ -128,16 +134,6 @@ def train_interpreter(
         description=description,
         card=card,
     )
-
-
-def half_of(pairs: Pairs, half: str) -> list[Any]:
-    """Return the validation pieces of a half; see `espressivo.data.halves`."""
-    held_out = pairs.of("validation")
-    sketches = [sketch(piece.takes[0].performance) for piece in held_out]
-    of = halves([piece.composition for piece in held_out], sketches)
-    if half not in HALVES:
-        raise DataError(f"half must be one of {', '.join(HALVES)}, not {half!r}")
-    return [piece for piece, mine in zip(held_out, of, strict=True) if mine == half]
 
 
 def _settings(config: InterpreterConfig, names: Sequence[str], seed: int) -> Reading:

@@ -9,8 +9,6 @@ import numpy as np
 
 from espressivo.data import Piece
 from espressivo.interpreter import (
-    FIELDS,
-    ROWS,
     Fields,
     Floats,
     Table,
@@ -88,8 +86,18 @@ def plain(score: Score) -> Score:
     return replace(score, notes=notes, tempos=np.empty(0, TEMPO_DTYPE), directions=())
 
 
-def read_pieces(pieces: Sequence[Piece], progress: Progress | None = None) -> list[ReadPiece]:
-    """Measure the features of scores, as they are and plain, and the fields of their takes."""
+def read_pieces(
+    pieces: Sequence[Piece], progress: Progress | None = None, *, plainly: bool = True
+) -> list[ReadPiece]:
+    """Measure the features of scores, and the fields of their takes.
+
+    Parameters
+    ----------
+    pieces : sequence of Piece
+    progress : Progress, optional
+    plainly : bool
+        Whether to measure the features of `plain` scores, too.
+    """
     progress = progress or Silent()
     progress.start(len(pieces), "scores", "Reading")
     found = []
@@ -99,11 +107,9 @@ def read_pieces(pieces: Sequence[Piece], progress: Progress | None = None) -> li
             takes = [field_values(view, take.performance, take.match) for take in piece.takes]
             kept = tuple(take for take in takes if take is not None)
             if kept:
-                variants = (tables(view), tables(View.of(plain(piece.score))))
-                found.append(ReadPiece(piece, view, variants, kept))
+                views = (view, View.of(plain(piece.score))) if plainly else (view,)
+                found.append(ReadPiece(piece, view, tuple(map(tables, views)), kept))
             progress.advance()
     finally:
         progress.close()
     return found
-
-

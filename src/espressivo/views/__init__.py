@@ -24,11 +24,16 @@ from espressivo.views.sound import (
     render,
     write_sound,
 )
+from espressivo.views.tempos import (
+    Played,
+    tempo_curves,
+)
 
 __all__ = [
     "FORMATS",
     "SAMPLE_RATE",
     "Audio",
+    "Played",
     "blank",
     "bundled",
     "check_path",
@@ -39,6 +44,7 @@ __all__ = [
     "piano_roll_png",
     "playing_curves",
     "render",
+    "tempo_curves",
     "training_curves",
     "training_log",
     "write_sound",

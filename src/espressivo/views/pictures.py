@@ -21,12 +21,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
+    "GRID",
+    "INK",
+    "WIDTH",
     "blank",
+    "dress",
     "dynamics",
+    "kind_of",
+    "new_figure",
     "onset_rate",
     "piano_roll",
     "piano_roll_png",
     "playing_curves",
+    "save",
     "training_curves",
     "training_log",
 ]
@@ -36,12 +43,12 @@ _SMOOTHING_S = 1.5  # standard deviation of the window of the curves
 _SPACING_S = 0.1
 
 # Colours of the page, of what lies on it, of writing; then of each of two performances.
-_PAGE, _PANEL, _BLACK_ROW, _GRID, _INK = "#0f1117", "#1b1f29", "#151821", "#2d3240", "#c9ccd6"
+_PAGE, _PANEL, _BLACK_ROW, GRID, INK = "#0f1117", "#1b1f29", "#151821", "#2d3240", "#c9ccd6"
 _PEDAL = "#868c9c"
 _SCALES = (("magma", 0.28, 0.97), ("GnBu_r", 0.12, 0.66))  # name, from softest to loudest
 _LINES = ("#f8765c", "#5ad1c1")
 _DPI = 120
-_WIDTH = 14.0
+WIDTH = 14.0
 
 
 def piano_roll(
@@ -65,8 +72,8 @@ def piano_roll(
     EspressivoError
         If matplotlib is missing or the suffix is none of these.
     """
-    kind = _kind(path)
-    _save(_roll([performance] if other is None else [performance, other]), path, kind)
+    kind = kind_of(path)
+    save(_roll([performance] if other is None else [performance, other]), path, kind)
 
 
 def piano_roll_png(performance: Performance) -> bytes:
@@ -80,8 +87,8 @@ def playing_curves(
     performance: Performance, path: str | Path, *, other: Performance | None = None
 ) -> None:
     """Draw onset rate and dynamics of one or two performances over time; see `piano_roll`."""
-    kind = _kind(path)
-    figure = _figure(_WIDTH, 5.4)
+    kind = kind_of(path)
+    figure = new_figure(WIDTH, 5.4)
     upper, lower = figure.subplots(2, 1, sharex=True)
     both = [performance] if other is None else [performance, other]
     for one, colour in zip(both, _LINES, strict=False):
@@ -92,7 +99,7 @@ def playing_curves(
         upper.plot(*onset_rate(one), color=colour, lw=1.8)
         lower.plot(*dynamics(one), color=colour, lw=1.8)
     if other is not None:
-        upper.legend(upper.get_lines(), ("first", "other"), frameon=False, labelcolor=_INK)
+        upper.legend(upper.get_lines(), ("first", "other"), frameon=False, labelcolor=INK)
     upper.set_ylabel("chords a second")
     lower.set_ylabel("velocity")
     lower.set_xlabel("seconds")
@@ -100,10 +107,10 @@ def playing_curves(
     lower.set_ylim(0, 128)
     lower.set_xlim(0, max(1.0, *(one.seconds for one in both)))
     for axes in (upper, lower):
-        _dress(axes)
-        axes.grid(color=_GRID, lw=0.6)
+        dress(axes)
+        axes.grid(color=GRID, lw=0.6)
     figure.align_ylabels()
-    _save(figure, path, kind)
+    save(figure, path, kind)
 
 
 def onset_rate(performance: Performance) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -142,8 +149,8 @@ def training_curves(log: Sequence[dict[str, float]], path: str | Path) -> None:
     path : path
         The picture to write.
     """
-    kind = _kind(path)
-    figure = _figure(8, 4.5)
+    kind = kind_of(path)
+    figure = new_figure(8, 4.5)
     axes = figure.subplots()
     names = (("train_nats", "training", 1.0), ("validation_nats", "validation", 2.2))
     for (name, label, width), colour in zip(names, _LINES, strict=True):
@@ -164,10 +171,10 @@ def training_curves(log: Sequence[dict[str, float]], path: str | Path) -> None:
                 )
     axes.set_xlabel("million events")
     axes.set_ylabel("nats per event")
-    _dress(axes)
-    axes.grid(color=_GRID, lw=0.6)
-    axes.legend(frameon=False, labelcolor=_INK)
-    _save(figure, path, kind)
+    dress(axes)
+    axes.grid(color=GRID, lw=0.6)
+    axes.legend(frameon=False, labelcolor=INK)
+    save(figure, path, kind)
 
 
 def training_log(run: str | Path) -> list[dict[str, float]]:
@@ -204,8 +211,8 @@ def _roll(performances: Sequence[Performance]) -> Figure:
     pedals = [_pedal_intervals(one) for one in performances]
     pedals = pedals if any(pedals) else []
     height = 0.7 + rows * float(np.clip(0.055 * (high - low), 1.8, 3.6))
-    width = _WIDTH * float(np.clip(row_s / 45, 1, 2.5))
-    figure = _figure(width, height)
+    width = WIDTH * float(np.clip(row_s / 45, 1, 2.5))
+    figure = new_figure(width, height)
     figure.set_layout_engine("none")
     grid = figure.add_gridspec(
         rows, 2, width_ratios=(0.22, width - 0.87), wspace=0, hspace=0.14,
@@ -239,12 +246,12 @@ def _lay_out(axes: Axes, low: int, high: int, pedals: int) -> None:
         if pitch % 12 in _BLACK_KEYS:
             axes.axhspan(pitch - 0.5, pitch + 0.5, color=_BLACK_ROW, lw=0, zorder=0)
         if pitch % 12 == 0:
-            axes.axhline(pitch - 0.5, color=_GRID, lw=0.8, zorder=0)
-    axes.grid(axis="x", color=_GRID, lw=0.6, zorder=0)
+            axes.axhline(pitch - 0.5, color=GRID, lw=0.8, zorder=0)
+    axes.grid(axis="x", color=GRID, lw=0.6, zorder=0)
     axes.set_axisbelow(True)
     axes.set_ylim(low - 0.5 - (0.6 + 1.9 * pedals if pedals else 0), high + 0.5)
     axes.set_yticks([])
-    _dress(axes)
+    dress(axes)
 
 
 def _draw_notes(
@@ -293,7 +300,7 @@ def _draw_keys(axes: Axes, limits: tuple[float, float], low: int, high: int, ped
     names |= {low - 1.75: "Ped."} if pedal else {}
     axes.set_yticks(list(names), list(names.values()))
     axes.set_xticks([])
-    _dress(axes)
+    dress(axes)
     axes.set_facecolor(_PAGE)
 
 
@@ -310,16 +317,16 @@ def _draw_scales(figure: Figure, performances: int) -> None:
         for where, text, side in ((-0.04, f"{name}  1", "right"), (1.04, "127", "left")):
             axes.text(
                 where, 0.4, text, transform=axes.transAxes, ha=side, va="center",
-                color=_INK, fontsize=7.5,
+                color=INK, fontsize=7.5,
             )  # fmt: skip
 
 
-def _dress(axes: Axes) -> None:
+def dress(axes: Axes) -> None:
     """Give axes the colours of the page."""
     axes.set_facecolor(_PANEL)
-    axes.tick_params(colors=_INK, labelsize=8, length=0)
-    axes.xaxis.label.set_color(_INK)
-    axes.yaxis.label.set_color(_INK)
+    axes.tick_params(colors=INK, labelsize=8, length=0)
+    axes.xaxis.label.set_color(INK)
+    axes.yaxis.label.set_color(INK)
     axes.spines[:].set_visible(False)
 
 
@@ -332,20 +339,23 @@ def blank(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty picture, in inches, in the colours of all of them."""
     figure = blank(width, height)
     figure.set_facecolor(_PAGE)
     return figure
 
 
-def _kind(path: str | Path) -> str:
+def kind_of(path: str | Path) -> str:
+    """Return the format that a name ends in; `EspressivoError` if it is none that is drawn."""
     kind = ending(path, ".png")
     if kind not in (".png", ".svg", ".pdf"):
         raise EspressivoError(f"{path}: the name of a picture must end in .png, .svg or .pdf")
     return kind[1:]
 
 
-def _save(figure: Figure, path: str | Path, kind: str) -> None:
+def save(figure: Figure, path: str | Path, kind: str) -> None:
+    """Write a picture; an older file at `path` is replaced only when done."""
     with replacing(path) as temporary:
         figure.savefig(temporary, format=kind, dpi=_DPI)
 

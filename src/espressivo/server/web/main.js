@@ -54,6 +54,7 @@ const backEnd = (player.backEnd = new (alone ? Local : Link)({
 }));
 const page = { store, history: undoing, sound, player, takes, recorder, replay, backEnd };
 
+if (alone) $("scores").remove(); // which the server performs
 if (alone) document.querySelector("main")?.setAttribute("data-drop", "Drop a model's .onnx file, and it plays");
 dialogs(page);
 steering(page, say);

@@ -107,6 +107,7 @@ export const GERMAN = {
   "this page": "diese Seite",
   "Knobs": "Regler",
   "The address of this page holds how it is set.": "Die Adresse dieser Seite enthält die Einstellungen.",
+  "Perform a score": "Noten spielen lassen",
   "Licence": "Lizenz", "Learned from": "Gelernt aus",
   "What it plays comes under its licence.": "Was es spielt, steht unter seiner Lizenz.",
   "connecting": "verbindet", "connected": "verbunden", "no server": "kein Server", "loading": "lädt", "ready": "bereit",
