@@ -18,7 +18,7 @@ from espressivo.cli import cli
 from espressivo.midi import TempoMap
 from espressivo.notation import KEYS, NUMBERS, bundled_beats, grouped_onsets, notes_of
 from espressivo.notation.path import Costs, best_path, keys, measures, units
-from espressivo.notation.said import BEAT, DOWNBEAT, KEY, METER, OUTPUTS, PERIOD, UNIT
+from espressivo.notation.said import BEAT, DOWNBEAT, METER, OUTPUTS, PERIOD, UNIT
 
 
 def waltz(measures: int = 16, beat_s: float = 0.5) -> Performance:
@@ -85,13 +85,19 @@ def test_measures_change_their_size_where_the_downbeats_do() -> None:
 def test_what_holds_for_long_is_not_given_up_for_a_moment() -> None:
     time_s = np.arange(0, 10, 0.5)
     said = said_of(np.ones(20, bool), 0.5)
-    said[:, KEY.start + 9] = 2.0  # three flats
-    said[10, KEY.start + 1] = 5.0
     said[:, UNIT.start + 3] = 1.0
+    said[10, UNIT.start + 2] = 5.0
     path = best_path(time_s, said)
-    assert set(keys(path, said).tolist()) == {-3}
     assert set(units(path, said).tolist()) == {1.5}
-    assert 1 in keys(path, said, Costs(key_change=0.0))
+    assert 1.0 in units(path, said, Costs(unit_change=0.0))
+
+
+@pytest.mark.parametrize("sharps", range(-5, 7))
+def test_a_key_signature_is_told_from_the_notes(sharps: int) -> None:
+    heard = np.zeros((40, 12))
+    heard[:, (np.array((0, 2, 4, 5, 7, 9, 11)) + 7 * sharps) % 12] = 1
+    heard[20, :] = 1
+    assert set(keys(heard).tolist()) == {sharps}
 
 
 def test_beats_of_a_waltz() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from espressivo.music import Beats, Performance
 from espressivo.notation.network import BeatModel, bundled_beats
 from espressivo.notation.onsets import grouped_onsets, notes_of
 from espressivo.notation.path import DEFAULT_COSTS, Costs, best_path, keys, measures, units
 
 __all__ = ["beats"]
+
+_EARLY_S = 0.02  # a note so shortly before a beat is on it
 
 
 def beats(
@@ -33,6 +37,10 @@ def beats(
         return Beats([], [], [])  # type: ignore[arg-type]  # made arrays by it
     said = (model or bundled_beats()).says(groups.numbers)
     path = best_path(groups.time_s, said, costs)
+    notes = performance.notes
+    inside = np.searchsorted(path.time_s, notes["onset_s"] + _EARLY_S, "right") - 1
+    heard = np.zeros((len(path.time_s), 12))
+    np.add.at(heard, (np.maximum(inside, 0), notes["pitch"] % 12), 1)
     return Beats(
-        path.time_s, measures(path, said, costs), units(path, said, costs), keys(path, said, costs)
+        path.time_s, measures(path, said, costs), units(path, said, costs), keys(heard, costs)
     )
