@@ -35,7 +35,7 @@ SHORTER = {  # what is added to those that begin so: all that is changed of an e
     "generate --primer mine": "--seconds 3",
     "generate --primer-chords": "--seconds 3",
     "generate --count": "--seconds 1",
-    "generate --form": "--seconds 18",
+    "generate --form": "--seconds 30",
     "generate --events": "--events 20",
     "generate --key": "--notes 20",
     "train data --network": _TRAINING,
