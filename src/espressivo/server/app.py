@@ -157,8 +157,8 @@ def make(
             work = functools.partial(scores.answer, name, data, dials, form)
             if form == "take":  # which follows the score
                 length = request.query.get("length", "")
-                length = int(length) if length.isdecimal() and len(length) < 9 else 0
-                work = functools.partial(scores.taken, name, data[:length], data[length:])
+                end = int(length) if length.isdecimal() and len(length) < 9 else 0
+                work = functools.partial(scores.taken, name, data[:end], data[end:])
             try:
                 answer = await asyncio.get_running_loop().run_in_executor(performing, work)
             except EspressivoError as error:
