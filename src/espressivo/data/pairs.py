@@ -270,7 +270,7 @@ def _seconds(path: Path) -> NDArray[np.float64]:
 def _quarters(score: Score, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the quarters that are played at some seconds by the score's own tempos."""
     at = np.unique(np.concatenate(([0.0], score.tempos["onset"], [score.quarters + 64])))
-    return np.interp(seconds, score.seconds_at(at), at)
+    return np.asarray(np.interp(seconds, score.seconds_at(at), at))
 
 
 def _key(*arrays: NDArray[Any]) -> str:
