@@ -262,7 +262,7 @@ def test_from_a_folder_of_performances_to_a_model_that_plays(run: Run, tmp_path:
 
     assert run("export", "run", "-o", "tiny.onnx", "--licence", "CC0-1.0")[0] == 0
     status, out, _ = run("export", "run", "-o", "tiny/", "--licence", "CC0-1.0")
-    assert (status, out) == (0, "tiny: config.json and model.safetensors\n")
+    assert (status, out) == (0, "tiny: README.md, config.json, model.onnx, model.safetensors\n")
     assert json.loads((tmp_path / "tiny/config.json").read_text())["card"]["licence"] == "CC0-1.0"
     assert run("export", "tiny", "-o", "again.onnx", "--trained-on", "nothing")[0] == 0
     again = json.loads(run("models", "again.onnx", "--json")[1])["again.onnx"]

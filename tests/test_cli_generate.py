@@ -53,7 +53,6 @@ from espressivo.version import __version__
         ("plot a.mid -o a.txt", "must end in .png, .svg, .pdf"),
         ("live --ports --log a.txt", "must end in .csv"),
         ("export run -o a.pt", "end the name in .onnx"),
-        ("export run -o folder --weights fp16", "--weights goes with a model file"),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_one_line(

@@ -49,3 +49,13 @@ def test_every_command_and_line_of_the_tutorial_works(
     made = {path.name for path in tmp_path.rglob("*") if path.is_file()}
     named = set(re.findall(r"[\w-]+\.(?:mid|wav|png)\b", TUTORIAL))
     assert made == named
+
+
+@pytest.mark.slow
+def test_what_is_said_of_other_libraries_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "other-libraries.md").read_text(encoding="utf-8")
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(compile(block, "other-libraries", "exec"), {})  # noqa: S102

@@ -52,7 +52,11 @@ def test_the_same_pythons_are_named_tried_and_asked_for(pyproject: dict[str, Any
 def test_a_release_is_one_version(pyproject: dict[str, Any]) -> None:
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert f"\nversion: {espressivo.__version__}\n" in citation
-    assert pyproject["project"]["version"] == espressivo.__version__
+    assert "version" in pyproject["project"]["dynamic"]  # and nowhere else
+    where = pyproject["tool"]["hatch"]["version"]["path"]
+    assert ROOT / where == Path(espressivo.__file__).with_name("version.py")
+    release = (ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8")
+    assert where in release
 
 
 def test_live_is_installed_where_its_wheels_are(pyproject: dict[str, Any]) -> None:

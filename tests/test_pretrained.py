@@ -41,7 +41,9 @@ def test_what_is_saved_comes_back(tmp_path: Path, cell: str) -> None:
 
 
 def test_the_files_are_those_that_others_expect(folder: Path) -> None:
-    assert sorted(entry.name for entry in folder.iterdir()) == ["config.json", "model.safetensors"]
+    files = ["README.md", "config.json", "model.safetensors"]
+    assert sorted(entry.name for entry in folder.iterdir()) == files
+    assert "license: cc0-1.0\n" in (folder / "README.md").read_text(encoding="utf-8")
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     assert (config["model_type"], config["card"]) == ("espressivo", CARD)
     expected = network().state_dict()

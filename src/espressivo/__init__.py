@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from espressivo.codes import Vocabulary, vocabulary
     from espressivo.data import Dataset, prepare
     from espressivo.midi import read, write
-    from espressivo.music import Performance, Score
-    from espressivo.notation import read_score
+    from espressivo.music import Beats, Performance, Score
+    from espressivo.notation import beats, notate, read_score
     from espressivo.play import Model, load, perform
 
 __all__ = [
+    "Beats",
     "Dataset",
     "EspressivoError",
     "Model",
@@ -33,7 +34,9 @@ __all__ = [
     "Score",
     "Vocabulary",
     "__version__",
+    "beats",
     "load",
+    "notate",
     "perform",
     "prepare",
     "read",
@@ -43,12 +46,15 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Beats": "espressivo.music",
     "Dataset": "espressivo.data",
     "Model": "espressivo.play",
     "Performance": "espressivo.music",
     "Score": "espressivo.music",
     "Vocabulary": "espressivo.codes",
+    "beats": "espressivo.notation",
     "load": "espressivo.play",
+    "notate": "espressivo.notation",
     "perform": "espressivo.play",
     "prepare": "espressivo.data",
     "read": "espressivo.midi",

@@ -1,8 +1,9 @@
 """The command line. The only package that prints or exits.
 
-``demo``, ``generate``, ``fill``, ``perform``, ``play`` and ``show`` hold the commands that need no
-torch, ``serve`` and ``live`` those that play for ever, ``learn``, ``own`` and ``export`` those that
-need torch, ``measure`` those that say how good a model is, and ``options`` what they share.
+``demo``, ``generate``, ``fill``, ``notate``, ``perform``, ``play`` and ``show`` hold the commands
+that need no torch, ``serve`` and ``live`` those that play for ever, ``learn``, ``own`` and
+``export`` those that need torch, ``measure`` those that say how good a model is, and ``options``
+what they share.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from espressivo.cli import (
     learn,
     live,
     measure,
+    notate,
     own,
     perform,
     play,
@@ -41,7 +43,21 @@ def cli() -> None:
     """Learn how people play the piano from MIDI performances, and play."""
 
 
-_MODULES = (demo, generate, fill, perform, play, show, serve, live, learn, own, export, measure)
+_MODULES = (
+    demo,
+    generate,
+    fill,
+    notate,
+    perform,
+    play,
+    show,
+    serve,
+    live,
+    learn,
+    own,
+    export,
+    measure,
+)
 
 for command in (command for module in _MODULES for command in module.COMMANDS):
     cli.add_command(command)

@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from espressivo.cli.options import PATH, Example, finite, given, need
+from espressivo.cli.options import PATH, Example, finite, need
 from espressivo.codes import CONTROLS
 from espressivo.files import check_writable
+from espressivo.play import MODEL_FILE
 
 __all__ = ["COMMANDS"]
 
@@ -53,14 +54,13 @@ def export(
     """Write the network of a RUN as one model file that plays without torch.
 
     RUN is the folder of a training run, whose best checkpoint is taken, or a checkpoint, or a
-    folder that this command wrote. An output that does not end in .onnx is such a folder, for
-    weights as model.safetensors with a config.json.
+    folder that this command wrote. An output that does not end in .onnx is such a folder, laid out
+    as on Hugging Face's hub: model.safetensors and config.json to learn from, model.onnx to play,
+    and README.md, a card to complete, which is left alone if there is one.
     """
     if output.suffix != ".onnx":
         if output.suffix.lstrip(".").isalpha():
             raise click.UsageError(f"{output}: end the name in .onnx, or name a folder")
-        if "weights" in given(click.get_current_context()):
-            raise click.UsageError("--weights goes with a model file: a folder keeps all digits")
         if output.exists() and not output.is_dir():
             raise click.ClickException(f"{output}: is no folder: end the name of a file in .onnx")
     else:
@@ -97,7 +97,8 @@ def export(
     card |= {key: value for key, value in said.items() if value is not None}
     if output.suffix != ".onnx":
         save_pretrained(network, vocabulary, output, card=card)
-        click.echo(f"{output}: config.json and model.safetensors")
+        write_model(network, vocabulary, output / MODEL_FILE, card=card, weights=weights)
+        click.echo(f"{output}: {', '.join(sorted(path.name for path in output.iterdir()))}")
         return
     write_model(network, vocabulary, output, card=card, weights=weights)
     click.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB")

@@ -36,6 +36,7 @@ from espressivo.codes import COMPOSERS, LONGEST_KEY_S, LONGEST_NOTE_S
 from espressivo.errors import GenerationError
 from espressivo.files import check_writable, is_stream
 from espressivo.music import Performance, parse_key
+from espressivo.notation import beats as find_beats
 from espressivo.play import (
     ENDINGS,
     FOLLOW_GUIDANCE,
@@ -56,7 +57,7 @@ from espressivo.views import FORMATS, check_path, is_sound
 __all__ = ["COMMANDS"]
 
 _SIDE_BY_SIDE = 16  # takes; more are hardly faster, and the files come later
-_WITH_AGAIN = {"again", "output", "primer", "model_name", "styles", "as_json"}
+_WITH_AGAIN = {"again", "output", "primer", "model_name", "styles", "tempo_map", "as_json"}
 
 _SHARE = Between(0, 1, min_open=True)
 _SEARCH = {"beam", "stochastic", "take"}
@@ -81,6 +82,7 @@ Take = tuple[int, Arguments, Performance]
     espressivo generate --events 200 --beam 8 -o likeliest.mid
     espressivo generate --count 10 --seed 1 -o take.mid
     espressivo generate --again take-3.mid -o same.mid
+    espressivo generate --seconds 60 --tempo-map -o for-my-daw.mid
     espressivo generate --seconds 30 -o out.wav
     """,
 )
@@ -208,6 +210,12 @@ Take = tuple[int, Arguments, Performance]
     help="File to write: MIDI (.mid, .midi, .kar) or sound (.wav, .flac, .ogg, .mp3); with --again "
     "by default its name and -again.",
 )
+@click.option(
+    "--tempo-map",
+    is_flag=True,
+    help="Find the beats and write them into the MIDI file: bars fall on them, and every note "
+    "stays at its time.",
+)
 @JSON
 def generate(
     model_name: str,
@@ -221,6 +229,7 @@ def generate(
     primer_events: list[int] | None,
     one_based: bool,
     changes: tuple[tuple[float, Options], ...],
+    tempo_map: bool,
     **arguments: Any,
 ) -> None:
     """Play: generate a performance, from nothing or as the continuation of a primer.
@@ -241,7 +250,11 @@ def generate(
     elif output is None:
         raise click.MissingParameter(param=_option(ctx, "output"))
     if is_sound(output):
+        if tempo_map:
+            raise click.UsageError("--tempo-map goes with MIDI, and sound has none")
         check_path(output)  # before the work, not after it
+    if tempo_map and arguments["include_primer"] and primer is not None:
+        raise click.UsageError("--include-primer keeps the tempos of the primer: no --tempo-map")
     outputs = [output]
     if count > 1:
         if is_stream(output):
@@ -269,7 +282,7 @@ def generate(
             seed = secrets.randbelow(2**31) if seed is None else seed
             takes = _takes(model, count, seed, arguments, tell)
         for path, take in zip(outputs, takes, strict=False):  # a search may find fewer
-            rows.append(_write(path, model, take, primer))
+            rows.append(_write(path, model, take, primer, tempo_map))
     if as_json:
         report(json.dumps({"model": model.card["name"], "takes": rows}), output)
         return
@@ -369,7 +382,9 @@ def _again(
     return model, [(provenance.seed, arguments, performance)]
 
 
-def _write(path: Path, model: Model, take: Take, primer: Path | None) -> dict[str, Any]:
+def _write(
+    path: Path, model: Model, take: Take, primer: Path | None, tempo_map: bool
+) -> dict[str, Any]:
     """Write a take, and return what is said of it; of the file of the primer nothing changes."""
     seed, arguments, performance = take
     begin = opened(*(arguments.get(name) for name in _PRIMERS))
@@ -388,7 +403,8 @@ def _write(path: Path, model: Model, take: Take, primer: Path | None) -> dict[st
                 path
             )
         else:
-            performance.write(path, provenance=provenance, key_signature=signature)
+            beats = find_beats(performance) if tempo_map else None
+            performance.write(path, provenance=provenance, key_signature=signature, beats=beats)
     ended_s = performance.seconds
     if included and isinstance(begin, Performance):
         ended_s -= begin.seconds

@@ -180,7 +180,7 @@ MODEL = click.option(
     "--model",
     "model_name",
     default=DEFAULT_MODEL,
-    help="A bundled model's name, or a model file.",
+    help="A bundled model's name, a model file, a folder with one, or hf:organisation/name.",
 )
 STYLES = click.option(
     "--style",

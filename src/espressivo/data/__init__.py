@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from espressivo.data.annotations import Annotated, Annotation, annotated, read_annotation
 from espressivo.data.augment import Augmentation
 from espressivo.data.corpus import (
     SPLITS,
@@ -34,6 +35,8 @@ __all__ = [
     "LEAST_MATCHED",
     "PAST_S",
     "SPLITS",
+    "Annotated",
+    "Annotation",
     "Augmentation",
     "Batch",
     "Cut",
@@ -47,6 +50,7 @@ __all__ = [
     "Probe",
     "Sketch",
     "Take",
+    "annotated",
     "batches",
     "copies",
     "engraved",
@@ -60,6 +64,7 @@ __all__ = [
     "past",
     "prepare",
     "processes",
+    "read_annotation",
     "read_pairs",
     "read_splits",
     "sketch",

@@ -14,6 +14,7 @@ the model, without freedom; and the model with it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -119,7 +120,7 @@ class Performing:
             for what, row in self.figures().items()
         }
         of_pieces = {
-            what: np.where(np.isnan(values), None, np.round(values, 4).astype(object)).tolist()
+            what: [[_plain(value) for value in row] for row in values.tolist()]
             for what, values in self.correlations.items()
         }
         return {
@@ -318,9 +319,13 @@ def _mean(values: _Numbers, drawn: NDArray[np.int64]) -> Estimate:
     return estimate(value, np.where(number > 0, sums / np.maximum(number, 1), np.nan))
 
 
+def _plain(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, 4)
+
+
 def _distance(one: _Numbers, other: _Numbers, drawn: NDArray[np.int64]) -> Estimate:
     """Return the distance of histograms, each the mean over the pieces that have both."""
-    known = np.isfinite(one).all(axis=1) & np.isfinite(other).all(axis=1)
+    known = np.asarray(np.isfinite(one).all(axis=1) & np.isfinite(other).all(axis=1))
     if not known.any():
         return Estimate(float("nan"))
     one, other = np.where(known[:, None], one, 0), np.where(known[:, None], other, 0)

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from espressivo.export.beats import export_beats
 from espressivo.export.interpreter import FieldParts, ReaderPart, export_interpreter
 from espressivo.export.model_file import export
 from espressivo.export.reading import read_back
 
-__all__ = ["FieldParts", "ReaderPart", "export", "export_interpreter", "read_back"]
+__all__ = [
+    "FieldParts",
+    "ReaderPart",
+    "export",
+    "export_beats",
+    "export_interpreter",
+    "read_back",
+]

@@ -57,6 +57,7 @@ from espressivo.midi.song import (
     Track,
     parsed_song,
 )
+from espressivo.midi.tempo_map import TempoMap
 from espressivo.midi.writing import (
     TICKS_PER_SECOND,
     to_bytes,
@@ -76,6 +77,7 @@ __all__ = [
     "Provenance",
     "Song",
     "SongNote",
+    "TempoMap",
     "Track",
     "appended",
     "describe",

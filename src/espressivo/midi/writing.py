@@ -7,6 +7,9 @@ two tracks, which is the layout that music software expects:
    signature 4/4, and the key signature if one is given.
 2. The piano: name of the track, program change to piano on channel 1, pedals and notes.
 
+With the beats of the performance, its tempos and time signatures are those of the conductor track,
+and ticks are as fine as a millisecond needs (see `espressivo.midi.TempoMap`).
+
 Times are rounded to the tick once, each from its own second, so that errors do not add up; the
 10 ms grid of the vocabularies is exact. Nothing else enters the bytes, no date and no path: the
 same performance and the same arguments give the same file.
@@ -14,16 +17,19 @@ same performance and the same arguments give the same file.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from espressivo.errors import MidiError
 from espressivo.files import replacing
 from espressivo.midi import smf
 from espressivo.midi.provenance import Provenance
-from espressivo.music import Performance
+from espressivo.midi.tempo_map import TempoMap
+from espressivo.music import Beats, Performance
 
 __all__ = [
     "TEMPO_US",
@@ -39,7 +45,7 @@ TEMPO_US = 480_000  # microseconds per quarter note
 TICKS_PER_SECOND = TICKS_PER_QUARTER * 1_000_000 // TEMPO_US
 """Resolution of written files: 1000."""
 
-_FOUR_FOUR = bytes((4, 2, 24, 8))  # 4 / 2^2, 24 clocks a metronome click, 8 32nds a quarter note
+_STEADY = TempoMap(np.zeros(1), np.zeros(1), np.array([TEMPO_US]), ((0.0, 4, 4),))
 _MAX_NAME = 200
 
 
@@ -50,6 +56,7 @@ def write(
     provenance: Provenance | None = None,
     key_signature: tuple[int, bool] | None = None,
     name: str = "Piano",
+    beats: Beats | None = None,
 ) -> None:
     """Write a performance as a MIDI file; an older file at `path` is replaced only when done.
 
@@ -57,7 +64,7 @@ def write(
     ----------
     performance : Performance
     path : path
-    provenance, key_signature, name : optional
+    provenance, key_signature, name, beats : optional
         See `to_bytes`.
 
     Raises
@@ -66,7 +73,13 @@ def write(
         As in `to_bytes`, or if the file cannot be written. The message begins with the path.
     """
     try:
-        data = to_bytes(performance, provenance=provenance, key_signature=key_signature, name=name)
+        data = to_bytes(
+            performance,
+            provenance=provenance,
+            key_signature=key_signature,
+            name=name,
+            beats=beats,
+        )
         with replacing(path) as temporary:
             temporary.write_bytes(data)
     except MidiError as error:
@@ -82,6 +95,7 @@ def to_bytes(
     provenance: Provenance | None = None,
     key_signature: tuple[int, bool] | None = None,
     name: str = "Piano",
+    beats: Beats | None = None,
 ) -> bytes:
     """Return a performance as the bytes of a MIDI file.
 
@@ -99,6 +113,10 @@ def to_bytes(
         ``(3, False)``. It only tells other programs how to spell the notes.
     name : str
         Name of the piano track, at most 200 printable characters.
+    beats : Beats, optional
+        Beats of the performance, as `espressivo.beats` finds them. They become the tempo map of the
+        file, so that bars fall on them in other programs, while every note sounds at its time to
+        a millisecond. Their key signatures are written where `key_signature` is not given.
 
     Raises
     ------
@@ -115,19 +133,24 @@ def to_bytes(
             f"the name of the track must be at most {_MAX_NAME} printable characters, "
             f"not {name[:_MAX_NAME]!r}"
         )
-    conductor = [
+    told = [
         *(smf.meta(status, text) for status, text in (provenance.texts() if provenance else ())),
-        smf.meta(smf.TEMPO, TEMPO_US.to_bytes(3, "big")),
-        smf.meta(smf.TIME_SIGNATURE, _FOUR_FOUR),
     ]
+    tempos = _STEADY if beats is None else TempoMap.of(beats)
+    if beats is not None and key_signature is not None:
+        tempos = dataclasses.replace(tempos, keys=())
+    conductor = [(0, message) for message in told] + tempos.messages()
     if key_signature is not None:
-        conductor.append(smf.meta(smf.KEY_SIGNATURE, key_signature_data(*key_signature)))
+        signature = smf.meta(smf.KEY_SIGNATURE, key_signature_data(*key_signature))
+        conductor.append((0, signature))
+        conductor.sort(key=lambda one: one[0])
     beginning = [smf.meta(smf.TRACK_NAME, name.encode()), bytes((0xC0, 0))]
+    gaps = np.diff([tick for tick, _ in conductor], prepend=0).tolist()
     tracks = (
-        ((0, message) for message in conductor),
-        (*((0, message) for message in beginning), *_played(performance)),
+        zip(gaps, (message for _, message in conductor), strict=True),
+        (*((0, message) for message in beginning), *_played(performance, tempos)),
     )
-    return smf.file([_track(events) for events in tracks], TICKS_PER_QUARTER)
+    return smf.file([_track(events) for events in tracks], tempos.ticks_per_quarter)
 
 
 def key_signature_data(sharps: int, minor: bool) -> bytes:
@@ -137,15 +160,16 @@ def key_signature_data(sharps: int, minor: bool) -> bytes:
     return sharps.to_bytes(1, "big", signed=True) + bytes((bool(minor),))
 
 
-def _played(performance: Performance) -> Iterable[tuple[int, bytes]]:
+def _played(performance: Performance, tempos: TempoMap) -> Iterable[tuple[int, bytes]]:
     """Return pedals and notes in the order of the file, each with the ticks since the one before.
 
     The order within a tick is that of `to_bytes`.
     """
     notes, controls = performance.notes, performance.controls
-    start = np.rint(notes["onset_s"] * TICKS_PER_SECOND).astype(np.int64)
-    end = np.maximum(np.rint(notes["offset_s"] * TICKS_PER_SECOND).astype(np.int64), start + 1)
-    moved = np.rint(controls["time_s"] * TICKS_PER_SECOND).astype(np.int64)
+    start, end, moved = (
+        _ticks(times, tempos) for times in (notes["onset_s"], notes["offset_s"], controls["time_s"])
+    )
+    end = np.maximum(end, start + 1)
 
     tick = np.concatenate((moved, end, start))
     messages = np.empty((len(tick), 3), np.uint8)
@@ -157,6 +181,12 @@ def _played(performance: Performance) -> Iterable[tuple[int, bytes]]:
     order = np.argsort(tick, kind="stable")
     gaps = np.diff(tick[order], prepend=0).tolist()
     return zip(gaps, map(bytes, messages[order]), strict=True)
+
+
+def _ticks(time_s: NDArray[np.float64], tempos: TempoMap) -> NDArray[np.int64]:
+    if tempos is _STEADY:
+        return np.rint(time_s * TICKS_PER_SECOND).astype(np.int64)
+    return np.rint(tempos.quarters_at(time_s) * tempos.ticks_per_quarter).astype(np.int64)
 
 
 def _track(events: Iterable[tuple[int, bytes]]) -> bytes:

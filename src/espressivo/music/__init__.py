@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from espressivo.music.beats import Beats
 from espressivo.music.features import (
     CHORD_GAP_S,
     FEATURES,
@@ -83,6 +84,7 @@ __all__ = [
     "TEMPO_DTYPE",
     "UNMARKED_VELOCITY",
     "Amount",
+    "Beats",
     "Chord",
     "Direction",
     "Feature",

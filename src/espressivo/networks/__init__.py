@@ -8,6 +8,7 @@ batch; zeros before any event.
 
 from __future__ import annotations
 
+from espressivo.networks.beats import BeatNetwork, BeatNetworkConfig
 from espressivo.networks.kinds import (
     NETWORKS,
     Network,
@@ -51,6 +52,8 @@ __all__ = [
     "NEVER",
     "POINTED",
     "TAPS",
+    "BeatNetwork",
+    "BeatNetworkConfig",
     "Network",
     "NetworkConfig",
     "Notewise",

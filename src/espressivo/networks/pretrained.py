@@ -2,7 +2,8 @@
 
 A folder holds ``model.safetensors``, the weights under their names in the network, and
 ``config.json``, written last: the kind and sizes of the network, its vocabulary, its card and the
-hash of the weights, all under a seal. To play, a model file is needed; see `espressivo.export`.
+hash of the weights, all under a seal; and ``README.md``, the card for readers. To play, a model
+file is needed, ``model.onnx`` beside them; see `espressivo.export`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from safetensors.torch import load, save
 from espressivo.codes import Vocabulary
 from espressivo.errors import CodecError, ModelError
 from espressivo.files import SEAL, intact, regular, replacing, seal
+from espressivo.networks.card import CARD_FILE, markdown
 from espressivo.networks.kinds import Network, build, config_from_dict
 from espressivo.version import __version__
 
@@ -56,7 +58,8 @@ def save_pretrained(
     vocabulary : Vocabulary
         The one that the network was trained with.
     folder : path
-        What other files it holds is left alone; a config.json by another program is refused.
+        What other files it holds is left alone, also a README.md that is there; a config.json by
+        another program is refused.
     card : dict
         What JSON can hold, such as name, licence and trained_on.
 
@@ -99,6 +102,9 @@ def save_pretrained(
     with replacing(folder / _CONFIG) as config_path, replacing(folder / _WEIGHTS) as path:
         path.write_bytes(weights)  # which get their name first; an old config.json refuses them
         config_path.write_bytes(content)
+    if not (folder / CARD_FILE).exists():
+        with replacing(folder / CARD_FILE) as path:
+            path.write_text(markdown(card), encoding="utf-8", newline="\n")
 
 
 def load_pretrained(folder: str | os.PathLike[str]) -> Pretrained:

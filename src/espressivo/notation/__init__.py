@@ -1,8 +1,67 @@
-"""Notation: scores out of files, of whatever kind they are."""
+"""Notation: scores read, and performances written down: beats, measures, spelling."""
 
 from __future__ import annotations
 
+from espressivo.notation.drawing import WRITTEN, pages, write_score
 from espressivo.notation.engraved import ENGRAVED
+from espressivo.notation.finding import beats
+from espressivo.notation.musicxml import musicxml
+from espressivo.notation.network import BeatModel, bundled_beats
+from espressivo.notation.onsets import (
+    KEYS,
+    LOWEST,
+    NUMBERS,
+    Notes,
+    Onsets,
+    grouped_onsets,
+    notes_of,
+)
+from espressivo.notation.path import Costs
 from espressivo.notation.reading import SCORES, opened_score, read_score
+from espressivo.notation.said import (
+    BEAT,
+    COUNTS,
+    DOWNBEAT,
+    KEY,
+    METER,
+    OUTPUTS,
+    PERIOD,
+    QUARTERS,
+    UNIT,
+)
+from espressivo.notation.spelling import STEPS, spelled
+from espressivo.notation.written import notate
 
-__all__ = ["ENGRAVED", "SCORES", "opened_score", "read_score"]
+__all__ = [
+    "BEAT",
+    "COUNTS",
+    "DOWNBEAT",
+    "ENGRAVED",
+    "KEY",
+    "KEYS",
+    "LOWEST",
+    "METER",
+    "NUMBERS",
+    "OUTPUTS",
+    "PERIOD",
+    "QUARTERS",
+    "SCORES",
+    "STEPS",
+    "UNIT",
+    "WRITTEN",
+    "BeatModel",
+    "Costs",
+    "Notes",
+    "Onsets",
+    "beats",
+    "bundled_beats",
+    "grouped_onsets",
+    "musicxml",
+    "notate",
+    "notes_of",
+    "opened_score",
+    "pages",
+    "read_score",
+    "spelled",
+    "write_score",
+]

@@ -18,6 +18,9 @@ from espressivo.play.endings import (
 from espressivo.play.fill import (
     CANDIDATES,
 )
+from espressivo.play.hub import (
+    MODEL_FILE,
+)
 from espressivo.play.interpreting import (
     Interpreter,
 )
@@ -75,6 +78,7 @@ __all__ = [
     "FOLLOW_GUIDANCE",
     "FOLLOW_S",
     "LONGEST_REST_S",
+    "MODEL_FILE",
     "SLOWEST_TEMPO",
     "STRONGEST",
     "Changes",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from espressivo.engine import Engine, read_styles
 from espressivo.errors import ModelError
+from espressivo.play.hub import HUB, MODEL_FILE, fetch
 from espressivo.play.model import Model
 
 __all__ = ["DEFAULT_MODEL", "bundled", "load"]
@@ -33,6 +34,9 @@ def load(model: str | os.PathLike[str] = DEFAULT_MODEL, styles: Sequence[str] = 
     Parameters
     ----------
     model : str or path
+        A bundled model's name; a model file; a folder that holds one as ``model.onnx``, as
+        ``espressivo export`` writes it; or ``hf:organisation/name``, which is fetched from Hugging
+        Face's hub with the extra ``hub``, once, with ``@revision`` after it if need be.
     styles : sequence of str, optional
         Style files in which it plays, each as its path or as ``path:weight``; several are mixed.
 
@@ -51,6 +55,16 @@ def _load(model: str | os.PathLike[str]) -> Model:
         entry = importlib.resources.files("espressivo") / "models" / f"{name}.onnx"
         with importlib.resources.as_file(entry) as path:
             return Model(Engine(path))
+    if name.startswith(HUB):
+        return Model(Engine(fetch(name)))
+    if os.path.isdir(name):
+        file = os.path.join(name, MODEL_FILE)
+        if not os.path.isfile(file):
+            raise ModelError(
+                f"{name}: this folder holds no {MODEL_FILE}: espressivo export {name} -o {file} "
+                "makes one of weights to learn from"
+            )
+        return Model(Engine(file))
     if not os.path.exists(name) and os.path.basename(name) == name and not name.endswith(".onnx"):
         names = ", ".join(bundled()) or "none"
         raise ModelError(

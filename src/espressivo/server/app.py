@@ -156,8 +156,8 @@ def make(
             name, dials, form = asked
             work = functools.partial(scores.answer, name, data, dials, form)
             if form == "take":  # which follows the score
-                length = request.query.get("length", "")
-                length = int(length) if length.isdecimal() and len(length) < 9 else 0
+                given = request.query.get("length", "")
+                length = int(given) if given.isdecimal() and len(given) < 9 else 0
                 work = functools.partial(scores.taken, name, data[:length], data[length:])
             try:
                 answer = await asyncio.get_running_loop().run_in_executor(performing, work)

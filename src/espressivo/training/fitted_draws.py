@@ -85,7 +85,7 @@ def _levels(take: Mapping[str, Floats]) -> Floats:
 def _ridge(x: Floats, y: Floats, w: Floats, ridge: float) -> Floats:
     penalty = np.full(x.shape[1], ridge)
     penalty[0] = 0
-    return np.linalg.solve((x.T * w) @ x + np.diag(penalty), (x.T * w) @ y)
+    return np.asarray(np.linalg.solve((x.T * w) @ x + np.diag(penalty), (x.T * w) @ y), np.float64)
 
 
 def spread_of(pieces: Sequence[ReadPiece], field: str) -> float:

@@ -112,7 +112,7 @@ def read_by(network: ScoreReader, piece: ReadPiece, rows: str, variant: int = 0)
     """Return what a network predicts of a piece, shape (rows, fields)."""
     table = torch.from_numpy(piece.tables[variant][rows].values)
     with torch.no_grad():
-        return network(network.standardised(table)[None])[0].double().numpy()
+        return np.asarray(network(network.standardised(table)[None])[0].double())
 
 
 def _targets(

@@ -1,0 +1,91 @@
+"""The network for beats as a model file: one graph that reads a whole passage.
+
+Its input ``numbers`` is (1, groups, NUMBERS), its output ``said`` (1, groups, OUTPUTS). Its card
+stands in the metadata of the graph, as in other model files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import numpy as np
+from onnx import helper
+
+from espressivo.engine import METADATA_KEY
+from espressivo.export.builder import Arrays, Graph, float_value
+from espressivo.files import SEAL, replacing, seal
+from espressivo.networks import BeatNetwork
+from espressivo.version import __version__
+
+__all__ = ["export_beats"]
+
+_OPSET, _IR_VERSION = 17, 8
+_EPSILON = 1e-5  # of torch.nn.LayerNorm
+
+
+def export_beats(
+    network: BeatNetwork, path: str | os.PathLike[str], *, card: dict[str, Any]
+) -> None:
+    """Write a network for beats as a model file, its matrices in 16 bits.
+
+    Parameters
+    ----------
+    network : BeatNetwork
+    path : path
+        Replaced if it exists; the folder must exist.
+    card : dict
+        What JSON can hold: name, licence, trained_on, and more.
+    """
+    config = network.config
+    arrays = {name: tensor.float().numpy() for name, tensor in network.state_dict().items()}
+    g = Graph("fp16")
+    x = _linear(g, arrays, "enter", "numbers")  # (1, T, W)
+    for number, dilation in enumerate(config.dilations):
+        x = _block(g, arrays, f"blocks.{number}", x, dilation)
+    said = _linear(g, arrays, "leave", _norm(g, arrays, "norm", x))
+    g.add("Identity", said, name="said")
+    graph = helper.make_graph(
+        g.nodes,
+        "espressivo-beats",
+        [float_value("numbers", [1, "groups", config.inputs])],
+        [float_value("said", [1, "groups", config.outputs])],
+        g.stored,
+    )
+    opset = helper.make_opsetid("", _OPSET)
+    model = helper.make_model(graph, opset_imports=[opset], ir_version=_IR_VERSION)
+    about = {"format": 1, "kind": "beats", "card": {"espressivo": __version__, **card}}
+    text = json.dumps(about, allow_nan=False)
+    helper.set_model_props(model, {METADATA_KEY: text, "seal": SEAL})
+    content = bytearray(model.SerializeToString(deterministic=True))
+    seal(content)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def _linear(g: Graph, arrays: Arrays, name: str, x: str) -> str:
+    weight = np.ascontiguousarray(arrays[f"{name}.weight"].T)
+    return g.linear(name, x, weight, arrays[f"{name}.bias"])
+
+
+def _norm(g: Graph, arrays: Arrays, name: str, x: str) -> str:
+    scale, bias = (g.constant(f"{name}_{n}", arrays[f"{name}.{n}"]) for n in ("weight", "bias"))
+    return g.add("LayerNormalization", x, scale, bias, epsilon=_EPSILON)
+
+
+def _block(g: Graph, arrays: Arrays, name: str, x: str, dilation: int) -> str:
+    beside = _norm(g, arrays, f"{name}.norm", x)
+    pads = g.constant(f"pads_{dilation}", np.array([0, dilation, 0, 0, dilation, 0]))
+    around = g.add("Pad", beside, pads)
+    axis, zero = g.constant("axis", np.array([1])), g.constant("zero", np.array([0]))
+    twice = g.constant(f"twice_{dilation}", np.array([2 * dilation]))
+    but = g.constant(f"but_{dilation}", np.array([-2 * dilation]))
+    most = g.constant("most", np.array([np.iinfo(np.int64).max]))
+    before = g.add("Slice", around, zero, but, axis)
+    after = g.add("Slice", around, twice, most, axis)
+    three = g.add("Concat", before, beside, after, axis=2)
+    read = _linear(g, arrays, f"{name}.read", three)
+    what, gate = g.add_many("Split", read, outputs=2, axis=2)
+    gated = g.add("Mul", g.add("Tanh", what), g.add("Sigmoid", gate))
+    return g.add("Add", x, _linear(g, arrays, f"{name}.mix", gated))

@@ -1,0 +1,46 @@
+"""Beats of a performance, found by the network and the best path through what it says."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from espressivo.music import Beats, Performance
+from espressivo.notation.network import BeatModel, bundled_beats
+from espressivo.notation.onsets import grouped_onsets, notes_of
+from espressivo.notation.path import DEFAULT_COSTS, Costs, best_path, keys, measures, units
+
+__all__ = ["beats"]
+
+_EARLY_S = 0.02  # a note so shortly before a beat is on it
+
+
+def beats(
+    performance: Performance, *, model: BeatModel | None = None, costs: Costs = DEFAULT_COSTS
+) -> Beats:
+    """Return the beats of a performance on the piano, played freely or evenly.
+
+    They begin with the first that a note falls on and end with the last. Where nothing is struck on
+    a beat, its time lies evenly between its neighbours.
+
+    Parameters
+    ----------
+    performance : Performance
+        Pitches beyond the keys of a piano count as those an octave nearer. With fewer than two
+        onsets there are no beats.
+    model : BeatModel, optional
+        Another network than the one that comes with the package.
+    costs : Costs
+        What the path through its output loses.
+    """
+    groups = grouped_onsets(notes_of(performance))
+    if len(groups.first_s) < 2:
+        return Beats([], [], [])  # type: ignore[arg-type]  # made arrays by it
+    said = (model or bundled_beats()).says(groups.numbers)
+    path = best_path(groups.time_s, said, costs)
+    notes = performance.notes
+    inside = np.searchsorted(path.time_s, notes["onset_s"] + _EARLY_S, "right") - 1
+    heard = np.zeros((len(path.time_s), 12))
+    np.add.at(heard, (np.maximum(inside, 0), notes["pitch"] % 12), 1)
+    return Beats(
+        path.time_s, measures(path, said, costs), units(path, said, costs), keys(heard, costs)
+    )
