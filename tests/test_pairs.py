@@ -139,7 +139,8 @@ def test_the_command_measures_what_is_held_out(folder: Path, run: Run, tmp_path:
     found = json.loads(printed)
     assert found == json.loads((out / "performing.json").read_text())
     assert found["pieces"] == ["b", "c"] and found["takes"] == [1, 1]
-    assert -1 <= found["figures"]["default"]["r velocity"][0] <= 1
+    assert found["figures"]["default"]["r velocity"] == [None, None, None]  # all are as loud
+    assert -1 <= found["figures"]["default"]["r onset"][0] <= 1
     status, printed, errors = run("evaluate", "pianist", tmp_path / "none", "--perform")
     assert status == 1 and "metadata.csv" in errors and not printed
 

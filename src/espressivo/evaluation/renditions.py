@@ -113,7 +113,10 @@ class Performing:
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values."""
         figures = {
-            what: {name: [one.value, one.low, one.high] for name, one in row.items()}
+            what: {
+                name: [None if one.value != one.value else one.value, one.low, one.high]
+                for name, one in row.items()
+            }
             for what, row in self.figures().items()
         }
         of_pieces = {
