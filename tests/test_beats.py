@@ -59,10 +59,10 @@ def test_a_path_takes_the_groups_on_beats_and_fills_in_a_beat_on_which_nothing_b
 
 
 def test_a_path_goes_on_after_a_silence() -> None:
-    time_s = np.concatenate((np.arange(0, 10, 0.5), np.arange(100, 110, 0.5)))
-    path = best_path(time_s, said_of(np.ones(40, bool), 0.5))
+    time_s = np.concatenate((np.arange(0, 10, 0.5), np.arange(400, 410, 0.5)))
+    path = best_path(time_s, said_of(np.ones(40, bool), 0.5), Costs(empty=5.0, skip=1.0))
     assert path.time_s[0] == 0
-    assert path.time_s[-1] == 109.5
+    assert path.time_s[-1] == 409.5
 
 
 def test_a_path_follows_a_tempo_that_slows_down() -> None:
