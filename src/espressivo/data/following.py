@@ -59,14 +59,9 @@ def take_of(score: Score, performance: Performance) -> Take:
     sums = np.bincount(group[hit], performance.notes["onset_s"][index[hit]], len(onsets))
     counts = np.bincount(group[hit], minlength=len(onsets))
     at, time_s = onsets[counts > 0], sums[counts > 0] / counts[counts > 0]
-<<<<<<< HEAD
-    rising = np.append(time_s[:1] < np.inf, time_s[1:] > np.maximum.accumulate(time_s)[:-1])
-    at, time_s = at[rising], time_s[rising]
-=======
     if len(at):
         rising = np.append(True, time_s[1:] > np.maximum.accumulate(time_s)[:-1])
         at, time_s = at[rising], time_s[rising]
->>>>>>> ad0b3a721350c5e788d2dfd338db44ef2b03c78e
     if len(at) > 1:
         beats_s = np.interp(beats, at, time_s, np.nan, np.nan)
         after = np.clip(np.searchsorted(at, beats), 1, len(at) - 1)

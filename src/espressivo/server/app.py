@@ -156,15 +156,9 @@ def make(
             name, dials, form = asked
             work = functools.partial(scores.answer, name, data, dials, form)
             if form == "take":  # which follows the score
-<<<<<<< HEAD
-                given = request.query.get("length", "")
-                length = int(given) if given.isdecimal() and len(given) < 9 else 0
-                work = functools.partial(scores.taken, name, data[:length], data[length:])
-=======
                 length = request.query.get("length", "")
                 end = int(length) if length.isdecimal() and len(length) < 9 else 0
                 work = functools.partial(scores.taken, name, data[:end], data[end:])
->>>>>>> ad0b3a721350c5e788d2dfd338db44ef2b03c78e
             try:
                 answer = await asyncio.get_running_loop().run_in_executor(performing, work)
             except EspressivoError as error:
