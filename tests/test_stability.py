@@ -9,8 +9,8 @@ from espressivo.cli import cli
 from espressivo.play import Options, Stream
 
 NAMES = (
-    "Beats Dataset EspressivoError Model Performance Score Vocabulary __version__ beats load notate "
-    "perform prepare read read_score vocabulary write"
+    "Beats Dataset EspressivoError Model Performance Score Vocabulary __version__ beats load "
+    "notate perform prepare read read_score vocabulary write"
 )
 METHODS = {
     espressivo.Model: (
