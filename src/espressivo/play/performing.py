@@ -162,7 +162,7 @@ def perform(
     ----------
     score : Score or path
         Of a path that is a MIDI file, all that is no note stays when the rendition is written.
-    model : Interpreter or path, optional
+    model : espressivo.play.Interpreter or path, optional
         What plays; by default the one that comes with the package.
     start, end : float, optional
         Quarters: only what begins between them is performed, and joined smoothly to what is around
