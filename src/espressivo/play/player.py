@@ -190,10 +190,8 @@ class Player:
         """
         self._open(given)
         while not self._complete:
-            named = () if ruled_out is None else ruled_out(self._draft)
-            allowed = self.mask.allowed(self._draft, named, ending)
-            logits = self.state.logits() if self._free is None else self.logits()
-            id_ = self._sampling.choose_one(logits, self._rng.random(), allowed)
+            allowed = self._allowed(ruled_out, ending)
+            id_ = self._sampling.choose_one(self.logits(), self._rng.random(), allowed)
             if adjust is not None:
                 id_ = adjust(id_)
             self._append(self.mask.cut(self._draft, id_))
@@ -215,8 +213,7 @@ class Player:
         """
         self._open(given)
         while not self._complete:
-            named = () if ruled_out is None else ruled_out(self._draft)
-            allowed = self.mask.allowed(self._draft, named, ending)
+            allowed = self._allowed(ruled_out, ending)
             id_ = yield Choice(allowed, self._sampling, self._rng.random())
             if adjust is not None:
                 id_ = adjust(id_)
@@ -244,6 +241,10 @@ class Player:
         self._drafted = () if overdue is None else (overdue,)
         for id_ in given:
             self._append(id_)
+
+    def _allowed(self, ruled_out: RuledOut | None, ending: bool) -> NDArray[np.bool_]:
+        named = () if ruled_out is None else ruled_out(self._draft)
+        return self.mask.allowed(self._draft, named, ending)
 
     def _append(self, id_: int) -> None:
         """Go on with the event that is being decided, and read the id unless it is the last."""

@@ -2,7 +2,7 @@
 
 import { midiFile, provenanceText } from "./midi_file.js";
 import { Music } from "./music.js";
-import { $, say } from "./page.js";
+import { $, dropped, say } from "./page.js";
 import { LONGEST_S, render } from "./wav.js";
 import { t } from "./words.js";
 
@@ -26,7 +26,7 @@ export function files({ store, player, takes, sound, backEnd }) {
       say(t("The file cannot be read: {reason}", { reason: reason(error) }));
     }
   };
-  const chosen = $("file", HTMLInputElement), main = /** @type {HTMLElement} */ (document.querySelector("main"));
+  const chosen = $("file", HTMLInputElement);
   for (const [button, accept] of [["open", ".mid,.midi,audio/midi"], ["open-model", ".onnx"]]) {
     $(button).onclick = () => {
       chosen.accept = accept;
@@ -37,18 +37,7 @@ export function files({ store, player, takes, sound, backEnd }) {
     if (chosen.files?.[0]) void open(chosen.files[0]);
     chosen.value = "";
   };
-  addEventListener("dragover", (event) => {
-    event.preventDefault();
-    main.classList.add("dropping");
-  });
-  for (const kind of /** @type {const} */ (["drop", "dragleave"])) {
-    addEventListener(kind, (event) => {
-      event.preventDefault();
-      main.classList.remove("dropping");
-      const file = event.dataTransfer?.files[0];
-      if (kind === "drop" && file) void open(file);
-    });
-  }
+  dropped(open);
 
   // What was recorded last, or else all that has been played.
   const latest = async () => {

@@ -43,6 +43,26 @@ export function say(text, stays = false) {
   if (!stays) saying = setTimeout(() => say(null), Math.max(6000, 80 * text.length));
 }
 
+/**
+ * Open what is dropped on the page.
+ * @param {(file: File) => unknown} open
+ */
+export function dropped(open) {
+  const main = /** @type {HTMLElement} */ (document.querySelector("main"));
+  addEventListener("dragover", (event) => {
+    event.preventDefault();
+    main.classList.add("dropping");
+  });
+  for (const kind of /** @type {const} */ (["drop", "dragleave"])) {
+    addEventListener(kind, (event) => {
+      event.preventDefault();
+      main.classList.remove("dropping");
+      const file = event.dataTransfer?.files[0];
+      if (kind === "drop" && file) void open(file);
+    });
+  }
+}
+
 /** @param {HTMLDialogElement} dialog */
 export function show(dialog) {
   if (!dialog.open) dialog.showModal();

@@ -2,6 +2,7 @@
 // sounds goes on from the same place in the score when a new rendering comes.
 
 import { Bank } from "../bank.js";
+import { $, dropped } from "../page.js";
 import { Piano } from "../piano.js";
 import { Playing } from "./playing.js";
 import { picture } from "./picture.js";
@@ -16,13 +17,6 @@ const RANGES = /** @type {const} */ ([
 const KEPT = /** @type {const} */ ([["keep_tempo", "Keep tempo"], ["keep_dynamics", "Keep dynamics"], ["keep_pedal", "Keep pedal"]]);
 const BELONGS = /** @type {Record<string, string>} */ ({ keep_dynamics: "dynamics", keep_pedal: "pedal" });
 const QUIET_MS = 120, LARGEST = 4 << 20, LEAST_FOUND = 0.5;
-
-/** @template {HTMLElement} E @param {string} id @param {new () => E} kind @returns {E} */
-function $(id, kind) {
-  const element = document.getElementById(id);
-  if (!(element instanceof kind)) throw new Error(`the page has no ${id}`);
-  return element;
-}
 
 const context = new AudioContext({ latencyHint: "interactive" });
 const piano = new Piano(context);
@@ -170,19 +164,7 @@ for (const [button, id, use] of /** @type {const} */ ([["open", "file", open], [
     chosen.value = "";
   };
 }
-const main = /** @type {HTMLElement} */ (document.querySelector("main"));
-addEventListener("dragover", (event) => {
-  event.preventDefault();
-  main.classList.add("dropping");
-});
-for (const kind of /** @type {const} */ (["drop", "dragleave"])) {
-  addEventListener(kind, (event) => {
-    event.preventDefault();
-    main.classList.remove("dropping");
-    const file = event.dataTransfer?.files[0];
-    if (kind === "drop" && file) void open(file);
-  });
-}
+dropped(open);
 $("picture", HTMLElement).onclick = (event) => seek(draw.quarter(event.offsetX));
 $("picture", HTMLElement).onkeydown = ({ key }) => {
   const step = { ArrowLeft: -1, ArrowRight: 1, PageDown: -16, PageUp: 16 }[key];
