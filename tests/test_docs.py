@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import re
+import runpy
 import shlex
 from pathlib import Path
 
@@ -40,6 +43,18 @@ def test_the_reference_has_every_public_name() -> None:
     text = (ROOT / "docs" / "reference" / "index.md").read_text(encoding="utf-8")
     missing = [name for name in espressivo.__all__ if name not in re.findall(r"\w+", text)]
     assert missing == []
+
+
+def test_every_name_of_the_reference_says_what_it_is() -> None:
+    conf = runpy.run_path(str(ROOT / "docs" / "conf.py"))
+    silent = []
+    for room in conf["rooms"]():
+        told = conf["constants"](room)
+        for name in importlib.import_module(room).__all__:
+            thing = getattr(importlib.import_module(room), name)
+            if not (told[name] if name in told else inspect.getdoc(thing)):
+                silent.append(f"{room}.{name}")
+    assert silent == []
 
 
 def test_every_block_is_for_somebody() -> None:
