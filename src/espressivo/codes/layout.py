@@ -33,8 +33,11 @@ __all__ = [
 ]
 
 Ids = NDArray[np.int32]
+"""Ids of a piece, one after another, shape (n,)."""
 
 NOTE_ON, NOTE_OFF, TIME_SHIFT, VELOCITY, SUSTAIN, START, END, DURATION, FINE_DURATION = range(9)
+"""A kind of event, as a number; `KINDS` names them."""
+
 KINDS = (
     "note_on",
     "note_off",

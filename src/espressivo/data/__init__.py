@@ -19,6 +19,7 @@ from espressivo.data.pairs import LEAST_MATCHED, Pair, Pairs, Piece, engraved, h
 from espressivo.data.probes import COPIES, PAST_S, Probe, copies, past
 from espressivo.data.shards import processes
 from espressivo.data.sides import Material
+from espressivo.data.tokenizer import Tokenizer, Tokens
 from espressivo.data.windows import (
     IGNORED,
     Batch,
@@ -50,6 +51,8 @@ __all__ = [
     "Probe",
     "Sketch",
     "Take",
+    "Tokenizer",
+    "Tokens",
     "annotated",
     "batches",
     "copies",

@@ -15,6 +15,8 @@ from espressivo.data.fingerprint import Sketch, groups, same_composition
 __all__ = ["HALVES", "Half", "halves"]
 
 Half = Literal["A", "B"]
+"""A half of the validation pieces."""
+
 HALVES: tuple[Half, ...] = ("A", "B")
 """A to choose on, B to report on."""
 

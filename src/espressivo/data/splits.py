@@ -17,6 +17,7 @@ from espressivo.data.shards import Entry
 __all__ = ["SPLITS", "Row", "split_up"]
 
 SPLITS = ("train", "validation", "test")
+"""To learn from, to choose by, and to report on."""
 
 Row = tuple[str, str]
 """Split and composition of a file."""

@@ -28,6 +28,8 @@ from espressivo.music import SUSTAIN, Performance
 __all__ = ["ARTICULATE", "FIELDS", "ROWS", "Fields", "field_values", "warped"]
 
 FIELDS = ("beat", "interval", "inside", "velocity", "articulate", "offset", "pedal")
+"""How a score is played, aspect by aspect; `ROWS` says of what each has a value."""
+
 ROWS = {
     "beat": "beats",
     "interval": "onsets",
@@ -40,6 +42,7 @@ ROWS = {
 """What each field has a value for."""
 
 Fields = dict[str, Floats]
+"""Values by the name of their field."""
 
 _INSIDE = 1.5
 ARTICULATE = (-3.0, 2.0)

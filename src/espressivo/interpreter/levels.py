@@ -23,6 +23,7 @@ LEVELS = tuple(
 """Of each drawn field the mean and the spread; spreads of `LOGARITHMIC` are logarithms."""
 
 LOGARITHMIC = ("interval", "offset")
+"""Fields whose spread is told as a logarithm."""
 
 
 def summary(view: View) -> Floats:

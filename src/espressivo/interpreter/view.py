@@ -13,10 +13,14 @@ from espressivo.music import Score, onset_groups
 __all__ = ["CELLS", "Columns", "View", "counted", "mean_within", "neighbour"]
 
 Floats = NDArray[np.float64]
+"""An array of numbers in double precision."""
+
 Columns = dict[str, Floats]
 """Features by name, a value for each row."""
 
-CELLS = 4  # of a beat, in each of which the pedal has one depth
+CELLS = 4
+"""Parts of a beat, in each of which the pedal has one depth."""
+
 _NEAR = 1e-6  # quarters
 _GATE = 24  # parts of a quarter: a note that ends a tick or so before such a part ends at it
 _GATE_TOLERANCE = 0.012  # quarters: what exports cut off the ends of notes

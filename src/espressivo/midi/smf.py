@@ -58,6 +58,8 @@ MAX_TRACKS = 1024
 
 # Statuses of meta events, as `events` gives them: 0x100 plus the type.
 TEXT, COPYRIGHT, TRACK_NAME = 0x101, 0x102, 0x103
+"""The status of a meta event that holds text."""
+
 END_OF_TRACK, TEMPO, TIME_SIGNATURE, KEY_SIGNATURE = 0x12F, 0x151, 0x158, 0x159
 
 Tempo = tuple[int, int]

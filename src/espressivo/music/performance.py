@@ -31,12 +31,17 @@ __all__ = [
 NOTE_DTYPE = np.dtype(
     [("onset_s", "f8"), ("offset_s", "f8"), ("pitch", "u1"), ("velocity", "u1")], align=True
 )
-CONTROL_DTYPE = np.dtype([("time_s", "f8"), ("number", "u1"), ("value", "u1")], align=True)
+"""A note: seconds from the beginning, MIDI pitch 0..127 and velocity 1..127."""
 
-SUSTAIN = 64
-SOSTENUTO = 66
-SOFT = 67
+CONTROL_DTYPE = np.dtype([("time_s", "f8"), ("number", "u1"), ("value", "u1")], align=True)
+"""A movement of a pedal: seconds, MIDI controller and value 0..127."""
+
+SUSTAIN, SOSTENUTO, SOFT = 64, 66, 67
+"""The MIDI controller of a pedal."""
+
 PEDALS = (SUSTAIN, SOSTENUTO, SOFT)
+"""The controllers that a performance keeps."""
+
 PEDAL_THRESHOLD = 64
 """A pedal is down while its controller value is at least this (MIDI 1.0)."""
 

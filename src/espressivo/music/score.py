@@ -60,10 +60,19 @@ SCORE_NOTE_DTYPE = np.dtype(
     ],
     align=True,
 )
+"""A written note: quarters from the beginning; `marks` is a sum of `Mark`."""
+
 TEMPO_DTYPE = np.dtype([("onset", "f8"), ("quarter_s", "f8")])
+"""A tempo: quarters, and seconds of a quarter from there on."""
+
 METRE_DTYPE = np.dtype([("onset", "f8"), ("beats", "i4"), ("unit", "i4")])
+"""A time signature: quarters, how many beats a measure has, and what part of a whole each is."""
+
 KEY_DTYPE = np.dtype([("onset", "f8"), ("sharps", "i1"), ("minor", "?")], align=True)
+"""A key signature: quarters, sharps (flats are negative), and whether it is minor."""
+
 MOVE_DTYPE = np.dtype([("onset", "f8"), ("number", "u1"), ("value", "u1")], align=True)
+"""A movement of a pedal: quarters, MIDI controller and value 0..127."""
 
 UNMARKED_VELOCITY = 64
 """What a note without a velocity is played with, if nobody performs the score."""

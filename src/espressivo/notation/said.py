@@ -13,11 +13,16 @@ KEY = slice(3, 15)
 """Logits of the key signature: number of sharps modulo 12, from 0 to 11."""
 
 QUARTERS = np.array((0.5, 0.75, 1.0, 1.5, 2.0, 3.0))
+"""Quarters that a beat may last."""
+
 UNIT = slice(15, 15 + len(QUARTERS))
 """Logits of how many quarters a beat lasts, one of `QUARTERS`."""
 
 COUNTS = 12
+"""The most beats that a measure may have."""
+
 METER = slice(UNIT.stop, UNIT.stop + COUNTS)
 """Logits of how many beats a measure has, from 1 to `COUNTS`."""
 
 OUTPUTS = METER.stop
+"""Numbers that the network says of a group."""
