@@ -4,7 +4,7 @@ A figure is the mean over takes; its interval is by bootstrap over pieces, whose
 Beats that the annotators call a guess, and what is found beside them, are left out. Nothing is
 trimmed from the beginning. Costs of the path are chosen on half A.
 
-    ESPRESSIVO_DATA=... python bench/beats.py [--half B] [--partitura] [--json]
+    ESPRESSIVO_DATA=... python bench/beats.py [--half B] [--model beats.onnx] [--partitura] [--json]
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from espressivo import midi
 from espressivo.data import Annotated, Annotation, annotated, read_annotation
 from espressivo.evaluation.intervals import Estimate, resamples, share
 from espressivo.music import Beats, Performance
-from espressivo.notation import beats
+from espressivo.notation import BeatModel, beats
 
 FIGURES = ("beat F", "downbeat F", "CMLc", "CMLt", "AMLc", "AMLt")
 
@@ -100,12 +100,16 @@ def table(
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--half", default="B", choices=("A", "B"))
+    parser.add_argument("--model", type=Path, help="another than the one of the package")
     parser.add_argument("--partitura", action="store_true", help="beside it partitura's estimate")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     folder = Path(os.environ["ESPRESSIVO_DATA"]) / "asap"
     takes = [t for t in annotated(folder) if t.split == "validation" and t.half == options.half]
-    ways: dict[str, Callable[[Performance], Beats]] = {"espressivo": beats}
+    model = BeatModel(options.model) if options.model else None
+    ways: dict[str, Callable[[Performance], Beats]] = {
+        "espressivo": lambda performance: beats(performance, model=model)
+    }
     if options.partitura:
         ways["partitura"] = by_partitura
     report = {}

@@ -126,9 +126,9 @@ def spelling(folders: list[Path]) -> dict[str, list[tuple[float, float]]]:
             warnings.simplefilter("ignore")
             score = partitura.load_score(str(folder / "xml_score.mxl"))
             notes = score.note_array(include_pitch_spelling=True, include_key_signature=True)
-            notes = notes[np.argsort(notes["onset_div"], kind="stable")]
+            notes = notes[np.lexsort((notes["pitch"], notes["onset_div"]))]
             theirs = partitura.musicanalysis.estimate_spelling(notes)
-        step, alter = spelled(notes["pitch"], notes["ks_fifths"])
+        step, alter = spelled(notes["pitch"], notes["ks_fifths"], notes["onset_div"])
         true = np.array([STEPS.index(name) for name in notes["step"]])
         other = np.array([STEPS.index(name) for name in theirs["step"]])
         count = float(len(notes))

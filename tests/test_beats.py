@@ -16,9 +16,17 @@ import espressivo
 from espressivo import Beats, Performance, midi
 from espressivo.cli import cli
 from espressivo.midi import TempoMap
-from espressivo.notation import KEYS, NUMBERS, bundled_beats, grouped_onsets, notes_of
+from espressivo.notation import (
+    BEAT_NUMBERS,
+    KEYS,
+    NUMBERS,
+    beat_numbers,
+    bundled_beats,
+    grouped_onsets,
+    notes_of,
+)
 from espressivo.notation.path import Costs, best_path, keys, measures, units
-from espressivo.notation.said import BEAT, DOWNBEAT, METER, OUTPUTS, PERIOD, UNIT
+from espressivo.notation.said import BEAT, BEAT_OUTPUTS, BEGINS, OUTPUTS, PERIOD, UNIT
 
 
 def waltz(measures: int = 16, beat_s: float = 0.5) -> Performance:
@@ -73,23 +81,19 @@ def test_a_path_follows_a_tempo_that_slows_down() -> None:
 
 
 def test_measures_change_their_size_where_the_downbeats_do() -> None:
-    time_s = np.arange(0, 21, 0.5)
-    said = said_of(np.ones(len(time_s), bool), 0.5)
-    down = np.zeros(len(time_s), bool)
+    down = np.zeros(42, bool)
     down[[0, 3, 6, 9, 12, 15, 18, 21, 25, 29, 33, 37, 41]] = True
-    said[:, DOWNBEAT] = np.where(down, 3.0, -6.0)
-    path = best_path(time_s, said)
-    assert (measures(path, said) == down).all()
+    read = np.zeros((42, BEAT_OUTPUTS), np.float32)
+    read[:, BEGINS] = np.where(down, 3.0, -6.0)
+    assert (measures(read) == down).all()
 
 
 def test_what_holds_for_long_is_not_given_up_for_a_moment() -> None:
-    time_s = np.arange(0, 10, 0.5)
-    said = said_of(np.ones(20, bool), 0.5)
-    said[:, UNIT.start + 3] = 1.0
-    said[10, UNIT.start + 2] = 5.0
-    path = best_path(time_s, said)
-    assert set(units(path, said).tolist()) == {1.5}
-    assert 1.0 in units(path, said, Costs(unit_change=0.0))
+    read = np.zeros((20, BEAT_OUTPUTS), np.float32)
+    read[:, UNIT.start + 3] = 1.0
+    read[10, UNIT.start + 2] = 5.0
+    assert set(units(read).tolist()) == {1.5}
+    assert 1.0 in units(read, Costs(unit_change=0.0))
 
 
 @pytest.mark.parametrize("sharps", range(-5, 7))
@@ -126,11 +130,62 @@ def test_groups_are_told_of_every_key_and_of_nothing_infinite() -> None:
     assert (groups.numbers[0, :KEYS] > 0).sum() == 2
 
 
-def test_a_long_performance_is_read_in_windows_as_if_it_were_one() -> None:
+def test_combs_stand_out_at_the_time_of_a_beat() -> None:
+    time_s = np.arange(40) * 0.6
+    onset_s = np.sort(np.concatenate((time_s, time_s[::2] + 0.23)))
+    performance = Performance.from_arrays(
+        onset_s=onset_s,
+        offset_s=onset_s + 0.1,
+        pitch=[60] * len(onset_s),
+        velocity=[70] * len(onset_s),
+    )
+    groups = grouped_onsets(notes_of(performance))
+    periods = 0.15 * 2 ** (np.arange(26) / 5)
+    combs = groups.numbers[np.isin(groups.first_s, time_s[10:30]), -55:-29].mean(0)
+    assert abs(np.log2(periods[np.argmax(combs)] / 0.6)) < 0.11
+    between = groups.numbers[~np.isin(groups.first_s, time_s), -55:-29][5:15].mean(0)
+    assert between[10] < combs[10] - 0.3
+
+
+def test_beats_are_told_of_the_measure_before_them() -> None:
+    performance = waltz()
+    time_s = 0.4 + 0.5 * np.arange(48)
+    numbers = beat_numbers(notes_of(performance), time_s)
+    assert numbers.shape == (48, BEAT_NUMBERS)
+    assert np.isfinite(numbers).all()
+    rhythm = numbers[12:, -24:-12].mean(0)  # likeness with each of the twelve beats before
+    assert rhythm[2] == rhythm.max()
+    assert rhythm[2] > rhythm[1] + 0.02
+    assert (numbers[::3, 36 + np.array((0, 7, 9))].sum(1) == 1).all()  # the bass
+
+
+@given(
+    st.lists(st.floats(0, 30), min_size=0, max_size=20),
+    st.lists(st.floats(0.02, 5), min_size=0, max_size=20),
+)
+@settings(max_examples=30, deadline=None)
+def test_beats_of_anything_have_finite_numbers(onsets: list[float], gaps: list[float]) -> None:
+    onset_s = np.sort(onsets)
+    performance = Performance.from_arrays(
+        onset_s=onset_s,
+        offset_s=onset_s + 0.3,
+        pitch=np.arange(len(onset_s)) % 128,
+        velocity=np.full(len(onset_s), 64),
+    )
+    numbers = beat_numbers(notes_of(performance), np.cumsum(gaps) if gaps else np.zeros(0))
+    assert numbers.shape == (len(gaps), BEAT_NUMBERS)
+    assert np.isfinite(numbers).all()
+
+
+@pytest.mark.parametrize(("name", "width"), [("groups", NUMBERS), ("beats", BEAT_NUMBERS)])
+def test_a_long_performance_is_read_in_windows_as_if_it_were_one(name: str, width: int) -> None:
     model = bundled_beats()
-    rows = np.random.default_rng(0).normal(size=(2500, NUMBERS)).astype(np.float32)
-    whole = model._session.run(None, {"numbers": rows[None]})[0][0]
-    assert np.abs(model.says(rows) - whole)[:, BEAT].max() < 0.2
+    rows = np.random.default_rng(0).normal(size=(2500, width)).astype(np.float32)
+    nothing = {"groups": (1, 1, NUMBERS), "beats": (1, 1, BEAT_NUMBERS)}
+    fed = {key: np.zeros(shape, np.float32) for key, shape in nothing.items()} | {name: rows[None]}
+    whole = model._session.run([f"of_{name}"], fed)[0][0]
+    read = model.of_groups(rows) if name == "groups" else model.of_beats(rows)
+    assert np.abs(read - whole)[:, 0].max() < 0.2
 
 
 def test_beats_say_their_meter() -> None:
@@ -215,7 +270,3 @@ def test_the_command_refuses_a_file_without_beats(tmp_path: Path) -> None:
     run = CliRunner().invoke(cli, ["beats", str(tmp_path / "one.mid")])
     assert run.exit_code == 1
     assert "one.mid: has no beats" in run.output
-
-
-def test_meter_logits_have_a_place_each() -> None:
-    assert METER.stop == OUTPUTS

@@ -15,8 +15,29 @@ import songs
 from conftest import Run
 from espressivo import midi
 from espressivo.music import Performance
+from espressivo.notation import fit
 from espressivo.play import provenance_of
 from espressivo.version import __version__
+
+# --- choosing by beats ---------------------------------------------------------------------------
+
+
+def test_the_candidate_is_kept_whose_beats_fit_best(run: Run) -> None:
+    options = "--model seed --seconds 6 --seed 3"
+    assert run("generate", *f"{options} --count 4 -o one.mid".split())[0] == 0
+    takes = [midi.read(f"one-{n}.mid") for n in range(1, 5)]
+    fits = [fit(espressivo.beats(take), tempo=100, meter="4/4") for take in takes]
+    best = fits.index(max(fits))
+    wish = f"{options} --tempo 100 --meter 4/4 --candidates 4 -o best.mid"
+    status, out, _ = run("generate", *wish.split(), "--json")
+    assert status == 0
+    (row,) = json.loads(out)["takes"]
+    assert row["seed"] == 3 + best
+    assert row["fits"] == round(fits[best].share, 3)
+    assert row["meter"] == fits[best].meter
+    assert (midi.read("best.mid").notes == takes[best].notes).all()
+    assert f"{fits[best].share:.0%} of the beats fit" in run("generate", *wish.split())[1]
+
 
 # --- done or refused ------------------------------------------------------------------------------
 
@@ -46,6 +67,10 @@ from espressivo.version import __version__
         ("generate --beam 2 --events 9 --ending cut -o a.mid", "--ending"),
         ("generate --beam 2 --events 9 --at 1:key=C -o a.mid", "--at does"),
         ("generate --beam 2 --events 9 --include-primer -o a.mid", "no primer to include"),
+        ("generate --tempo 96 --beam 2 --events 9 -o a.mid", "--tempo does not go with"),
+        ("generate --tempo 96 --temperature 0 -o a.mid", "same take each time"),
+        ("generate --tempo 96 --candidates 2 --count 3 -o a.mid", "--count is at most"),
+        ("generate --meter waltz -o a.mid", "'waltz' is not a time signature like 3/4"),
         ("generate -o a.txt", "a.txt: the name must end in .mid, .midi, .kar, .wav"),
         ("generate -o a", "a: the name must end in .mid"),
         ("events --decode 1 -o a.wav", "must end in .mid, .midi, .kar"),

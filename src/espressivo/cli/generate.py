@@ -26,6 +26,7 @@ from espressivo.cli.options import (
     Between,
     Change,
     Example,
+    Meter,
     Numbers,
     Output,
     given,
@@ -36,6 +37,7 @@ from espressivo.codes import COMPOSERS, LONGEST_KEY_S, LONGEST_NOTE_S
 from espressivo.errors import GenerationError
 from espressivo.files import check_writable, is_stream
 from espressivo.music import Performance, parse_key
+from espressivo.notation import Fit, fit
 from espressivo.notation import beats as find_beats
 from espressivo.play import (
     ENDINGS,
@@ -83,6 +85,7 @@ Take = tuple[int, Arguments, Performance]
     espressivo generate --count 10 --seed 1 -o take.mid
     espressivo generate --again take-3.mid -o same.mid
     espressivo generate --seconds 60 --tempo-map -o for-my-daw.mid
+    espressivo generate --tempo 96 --meter 3/4 --seed 5 -o waltz.mid
     espressivo generate --seconds 30 -o out.wav
     """,
 )
@@ -216,6 +219,18 @@ Take = tuple[int, Arguments, Performance]
     help="Find the beats and write them into the MIDI file: bars fall on them, and every note "
     "stays at its time.",
 )
+@click.option(
+    "--tempo",
+    type=Between(10, 400),
+    help="Play --candidates and keep the one that has so many beats a minute the most.",
+)
+@click.option("--meter", type=Meter(), help="The same of a time signature, like 3/4.")
+@click.option(
+    "--candidates",
+    type=click.IntRange(2),
+    default=16,
+    help="How many --tempo and --meter choose from; their seeds follow each other.",
+)
 @JSON
 def generate(
     model_name: str,
@@ -230,6 +245,9 @@ def generate(
     one_based: bool,
     changes: tuple[tuple[float, Options], ...],
     tempo_map: bool,
+    tempo: float | None,
+    meter: str | None,
+    candidates: int,
     **arguments: Any,
 ) -> None:
     """Play: generate a performance, from nothing or as the continuation of a primer.
@@ -264,8 +282,12 @@ def generate(
         for path in outputs:
             check_writable(path)
     takes: Iterable[Take]
-    rows, unit = [], "takes"
-    if count == 1:
+    rows, fits, unit = [], [], "takes"
+    wants = tempo is not None or meter is not None
+    played = candidates if wants else count
+    if wants and count > candidates:
+        raise click.UsageError("--count is at most --candidates")
+    if played == 1:
         unit = next((name for name in ("events", "notes") if arguments[name]), "seconds")
     with counted(Console(sys.stderr), unit, "generate") as tell:
         if again is not None:
@@ -274,20 +296,27 @@ def generate(
             )
         else:
             model = load(model_name, styles)
-            _check(arguments, changes, count, on_line)
+            _check(arguments, changes, played, on_line)
             if primer is not None and primer_events is not None:
                 raise click.UsageError("give one of --primer and --primer-events")
             ids = events_to_begin_with(primer_events, model.vocabulary, one_based)
             arguments["primer"] = ids if primer is None else midi.read(primer)
             seed = secrets.randbelow(2**31) if seed is None else seed
-            takes = _takes(model, count, seed, arguments, tell)
+            takes = _takes(model, played, seed, arguments, tell)
+            if wants:
+                takes, fits = _best(takes, count, tempo, meter)
         for path, take in zip(outputs, takes, strict=False):  # a search may find fewer
             rows.append(_write(path, model, take, primer, tempo_map))
+    for row, found in zip(rows, fits, strict=False):
+        row |= {"tempo": round(found.tempo, 2), "meter": found.meter, "fits": round(found.share, 3)}
     if as_json:
         report(json.dumps({"model": model.card["name"], "takes": rows}), output)
         return
     for row in rows:
-        report("{file}: {notes} notes, {seconds:.1f} s, seed {seed}".format(**row), output)
+        line = "{file}: {notes} notes, {seconds:.1f} s, seed {seed}"
+        if fits:
+            line += "; {tempo:.0f} beats a minute, {meter}; {fits:.0%} of the beats fit"
+        report(line.format(**row), output)
 
 
 def _option(ctx: click.Context, name: str) -> click.Parameter:
@@ -311,7 +340,7 @@ def _check(
     if stochastic and beam is None:
         raise click.UsageError("--stochastic goes with --beam")
     if beam is not None:
-        for name in ("seconds", "notes", "ending", "form", "at"):
+        for name in ("seconds", "notes", "ending", "form", "at", "tempo", "meter"):
             if {"at": "changes"}.get(name, name) in on_line:
                 raise click.UsageError(f"--{name} does not go with --beam")
         if arguments["events"] is None or count > beam:
@@ -322,7 +351,7 @@ def _check(
         options = {name: arguments[name] for name in Options.__annotations__ if name in arguments}
         settings = Settings().changed(**options)
         if all(s.certain for s in (settings, *(settings.changed(**c) for _, c in changes))):
-            raise click.UsageError("--count makes the same take each time: nothing is drawn")
+            raise click.UsageError("this makes the same take each time: nothing is drawn")
 
 
 def _takes(
@@ -344,6 +373,15 @@ def _takes(
         tell(first + size, count)
         for number, performance in enumerate(batch, seed + first):
             yield number, arguments, performance
+
+
+def _best(
+    takes: Iterable[Take], count: int, tempo: float | None, meter: str | None
+) -> tuple[list[Take], list[Fit]]:
+    """Return the takes whose beats fit best, the best first, and how well they do."""
+    rated = [(fit(find_beats(take[2]), tempo=tempo, meter=meter), take) for take in takes]
+    rated.sort(key=lambda pair: pair[0], reverse=True)
+    return [take for _, take in rated[:count]], [found for found, _ in rated[:count]]
 
 
 def _search(model: Model, seed: int, arguments: Arguments) -> list[Performance]:

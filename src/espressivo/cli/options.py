@@ -31,6 +31,7 @@ __all__ = [
     "Duration",
     "Example",
     "Folder",
+    "Meter",
     "Numbers",
     "Output",
     "checked",
@@ -152,6 +153,19 @@ class Folder(click.Path):
     def convert(self, value: Any, param: Any, ctx: Any) -> Path:
         """Return the path; `OSError` if something else than a folder is there."""
         return check_folder(os.fsdecode(super().convert(value, param, ctx)))
+
+
+class Meter(click.ParamType[Any]):
+    """A time signature, as 3/4."""
+
+    name = "n/n"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        """Return it, or fail with what was expected."""
+        over, _, under = str(value).partition("/")
+        if over.isdecimal() and 1 <= int(over) <= 24 and under in ("1", "2", "4", "8", "16"):
+            return f"{int(over)}/{under}"
+        self.fail(f"{value!r} is not a time signature like 3/4 or 6/8", param, ctx)
 
 
 class Duration(click.ParamType[Any]):

@@ -1,7 +1,8 @@
-"""The network for beats as a model file: one graph that reads a whole passage.
+"""The networks for beats as a model file: one graph that reads a whole passage.
 
-Its input ``numbers`` is (1, groups, NUMBERS), its output ``said`` (1, groups, OUTPUTS). Its card
-stands in the metadata of the graph, as in other model files.
+Of ``groups``, (1, groups, NUMBERS), it says ``of_groups``, (1, groups, OUTPUTS), and of ``beats``,
+(1, beats, BEAT_NUMBERS), ``of_beats``, (1, beats, BEAT_OUTPUTS); neither depends on the other. Its
+card stands in the metadata of the graph, as in other model files.
 """
 
 from __future__ import annotations
@@ -26,33 +27,26 @@ _EPSILON = 1e-5  # of torch.nn.LayerNorm
 
 
 def export_beats(
-    network: BeatNetwork, path: str | os.PathLike[str], *, card: dict[str, Any]
+    groups: BeatNetwork, beats: BeatNetwork, path: str | os.PathLike[str], *, card: dict[str, Any]
 ) -> None:
-    """Write a network for beats as a model file, its matrices in 16 bits.
+    """Write the networks for beats as a model file, their matrices in 16 bits.
 
     Parameters
     ----------
-    network : BeatNetwork
+    groups, beats : BeatNetwork
+        What reads onset groups, and what reads beats.
     path : path
         Replaced if it exists; the folder must exist.
     card : dict
         What JSON can hold: name, licence, trained_on, and more.
     """
-    config = network.config
-    arrays = {name: tensor.float().numpy() for name, tensor in network.state_dict().items()}
     g = Graph("fp16")
-    x = _linear(g, arrays, "enter", "numbers")  # (1, T, W)
-    for number, dilation in enumerate(config.dilations):
-        x = _block(g, arrays, f"blocks.{number}", x, dilation)
-    said = _linear(g, arrays, "leave", _norm(g, arrays, "norm", x))
-    g.add("Identity", said, name="said")
-    graph = helper.make_graph(
-        g.nodes,
-        "espressivo-beats",
-        [float_value("numbers", [1, "groups", config.inputs])],
-        [float_value("said", [1, "groups", config.outputs])],
-        g.stored,
-    )
+    inputs, outputs = [], []
+    for name, network in (("groups", groups), ("beats", beats)):
+        _network(g, network, name)
+        inputs.append(float_value(name, [1, name, network.config.inputs]))
+        outputs.append(float_value(f"of_{name}", [1, name, network.config.outputs]))
+    graph = helper.make_graph(g.nodes, "espressivo-beats", inputs, outputs, g.stored)
     opset = helper.make_opsetid("", _OPSET)
     model = helper.make_model(graph, opset_imports=[opset], ir_version=_IR_VERSION)
     about = {"format": 1, "kind": "beats", "card": {"espressivo": __version__, **card}}
@@ -62,6 +56,17 @@ def export_beats(
     seal(content)
     with replacing(path) as temporary:
         temporary.write_bytes(content)
+
+
+def _network(g: Graph, network: BeatNetwork, name: str) -> None:
+    """Add a network, which says of its input `name` its output ``of_name``."""
+    weights = network.state_dict()
+    arrays = {f"{name}.{key}": tensor.float().numpy() for key, tensor in weights.items()}
+    x = _linear(g, arrays, f"{name}.enter", name)  # (1, T, W)
+    for number, dilation in enumerate(network.config.dilations):
+        x = _block(g, arrays, f"{name}.blocks.{number}", x, dilation)
+    said = _linear(g, arrays, f"{name}.leave", _norm(g, arrays, f"{name}.norm", x))
+    g.add("Identity", said, name=f"of_{name}")
 
 
 def _linear(g: Graph, arrays: Arrays, name: str, x: str) -> str:

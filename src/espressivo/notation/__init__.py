@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from espressivo.notation.beat_features import BEAT_NUMBERS, beat_numbers
 from espressivo.notation.drawing import WRITTEN, pages, write_score
 from espressivo.notation.engraved import ENGRAVED
 from espressivo.notation.finding import beats
+from espressivo.notation.fitting import Fit, fit
 from espressivo.notation.musicxml import musicxml
 from espressivo.notation.network import BeatModel, bundled_beats
 from espressivo.notation.onsets import (
@@ -20,9 +22,10 @@ from espressivo.notation.path import Costs
 from espressivo.notation.reading import SCORES, opened_score, read_score
 from espressivo.notation.said import (
     BEAT,
+    BEAT_OUTPUTS,
+    BEGINS,
     COUNTS,
     DOWNBEAT,
-    KEY,
     METER,
     OUTPUTS,
     PERIOD,
@@ -34,10 +37,12 @@ from espressivo.notation.written import notate
 
 __all__ = [
     "BEAT",
+    "BEAT_NUMBERS",
+    "BEAT_OUTPUTS",
+    "BEGINS",
     "COUNTS",
     "DOWNBEAT",
     "ENGRAVED",
-    "KEY",
     "KEYS",
     "LOWEST",
     "METER",
@@ -51,10 +56,13 @@ __all__ = [
     "WRITTEN",
     "BeatModel",
     "Costs",
+    "Fit",
     "Notes",
     "Onsets",
+    "beat_numbers",
     "beats",
     "bundled_beats",
+    "fit",
     "grouped_onsets",
     "musicxml",
     "notate",

@@ -1,13 +1,21 @@
-"""Beats of a performance, found by the network and the best path through what it says."""
+"""Beats of a performance, found by the networks and the best path through what they say."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from espressivo.music import Beats, Performance
+from espressivo.notation.beat_features import beat_numbers
 from espressivo.notation.network import BeatModel, bundled_beats
 from espressivo.notation.onsets import grouped_onsets, notes_of
-from espressivo.notation.path import DEFAULT_COSTS, Costs, best_path, keys, measures, units
+from espressivo.notation.path import (
+    DEFAULT_COSTS,
+    Costs,
+    best_path,
+    keys,
+    measures,
+    units,
+)
 
 __all__ = ["beats"]
 
@@ -32,15 +40,15 @@ def beats(
     costs : Costs
         What the path through its output loses.
     """
-    groups = grouped_onsets(notes_of(performance))
+    heard_notes = notes_of(performance)
+    groups = grouped_onsets(heard_notes)
     if len(groups.first_s) < 2:
         return Beats([], [], [])  # type: ignore[arg-type]  # made arrays by it
-    said = (model or bundled_beats()).says(groups.numbers)
-    path = best_path(groups.time_s, said, costs)
+    model = model or bundled_beats()
+    path = best_path(groups.time_s, model.of_groups(groups.numbers), costs)
+    read = model.of_beats(beat_numbers(heard_notes, path.time_s))
     notes = performance.notes
     inside = np.searchsorted(path.time_s, notes["onset_s"] + _EARLY_S, "right") - 1
     heard = np.zeros((len(path.time_s), 12))
     np.add.at(heard, (np.maximum(inside, 0), notes["pitch"] % 12), 1)
-    return Beats(
-        path.time_s, measures(path, said, costs), units(path, said, costs), keys(heard, costs)
-    )
+    return Beats(path.time_s, measures(read, costs), units(read, costs), keys(heard, costs))

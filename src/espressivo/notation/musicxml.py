@@ -49,7 +49,7 @@ class _Writer:
         keys = np.zeros(len(notes), np.int64)
         for bar in self._bars:
             keys[notes["onset"] * TICKS >= bar.begin - 1e-6] = bar.sharps
-        self._step, self._alter = spelled(self._pitch, keys)
+        self._step, self._alter = spelled(self._pitch, keys, notes["onset"])
         self._octave = (self._pitch - self._alter) // 12 - 1
         self._clefs = {1: "G", 2: "F"}
 

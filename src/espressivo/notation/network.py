@@ -1,4 +1,4 @@
-"""The network for beats, on ONNX Runtime: what it says of each onset group."""
+"""The networks for beats, on ONNX Runtime: what they say of each onset group and of each beat."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from numpy.typing import NDArray
 
 from espressivo.engine import METADATA_KEY, is_sealed, opened, read_content
 from espressivo.errors import ModelError
+from espressivo.notation.beat_features import BEAT_NUMBERS
 from espressivo.notation.onsets import NUMBERS
-from espressivo.notation.said import OUTPUTS
+from espressivo.notation.said import BEAT_OUTPUTS, OUTPUTS
 
 __all__ = ["BeatModel", "bundled_beats"]
 
-_WINDOW, _MARGIN = 1536, 256  # groups read at once, and how many at its ends only inform the others
+_WINDOW, _MARGIN = 1536, 256  # rows read at once, and how many at its ends only inform the others
 
 
 class BeatModel:
-    """A network for beats, from its model file.
+    """The networks for beats, from their model file.
 
     Parameters
     ----------
@@ -49,24 +50,35 @@ class BeatModel:
             kind, self.card = about["kind"], dict[str, Any](about["card"])
         except (KeyError, TypeError, ValueError):
             raise ModelError(f"{path}: is not a network for beats: choose another file") from None
-        sizes = [
-            node.shape[-1] for node in (*self._session.get_inputs(), *self._session.get_outputs())
-        ]
-        if kind != "beats" or sizes != [NUMBERS, OUTPUTS]:
+        ends = (*self._session.get_inputs(), *self._session.get_outputs())
+        sizes = [end.shape[-1] for end in ends]
+        if kind != "beats" or sizes != [NUMBERS, BEAT_NUMBERS, OUTPUTS, BEAT_OUTPUTS]:
             raise ModelError(f"{path}: is not a network for beats of this version: update it")
 
-    def says(self, numbers: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return what it says of onset groups, (groups, OUTPUTS); see `espressivo.notation.said`.
+    def of_groups(self, numbers: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what is said of onset groups, (groups, OUTPUTS), from (groups, NUMBERS).
 
-        Long performances are read in windows that overlap.
+        What each number means is told in `espressivo.notation.said`. Long performances are read in
+        windows that overlap.
         """
-        said = np.zeros((len(numbers), OUTPUTS), np.float32)
+        return self._read(numbers, "groups", np.zeros((1, BEAT_NUMBERS), np.float32), "beats")
+
+    def of_beats(self, numbers: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what is said of beats, (beats, BEAT_OUTPUTS), from (beats, BEAT_NUMBERS)."""
+        return self._read(numbers, "beats", np.zeros((1, NUMBERS), np.float32), "groups")
+
+    def _read(
+        self, numbers: NDArray[np.float32], name: str, nothing: NDArray[np.float32], other: str
+    ) -> NDArray[np.float32]:
+        parts = []
         step = _WINDOW - 2 * _MARGIN
-        for begin in range(0, len(numbers), step):
+        for begin in range(0, max(len(numbers), 1), step):
             first = max(0, begin - _MARGIN)
             window = numbers[first : begin + step + _MARGIN]
-            read = self._session.run(None, {"numbers": window[None]})[0][0]
-            said[begin : begin + step] = read[begin - first :][:step]
+            rows = {name: window[None], other: nothing[None]}
+            read = self._session.run([f"of_{name}"], rows)[0][0]
+            parts.append(read[begin - first :][:step])
+        said: NDArray[np.float32] = np.concatenate(parts)
         return said
 
 

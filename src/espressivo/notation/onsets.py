@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from espressivo.music import PEDAL_THRESHOLD, SUSTAIN, Performance, chord_starts
+from espressivo.notation.combs import COMB_NUMBERS, comb_numbers
 
 __all__ = ["KEYS", "LOWEST", "NUMBERS", "Notes", "Onsets", "grouped_onsets", "notes_of"]
 
@@ -16,7 +17,7 @@ LOWEST, KEYS = 21, 88
 
 _SHORT_S, _LONG_S, _MIDDLE_S = 0.02, 8.0, 0.25  # times are told as logarithms within these
 _SCALARS = 17
-NUMBERS = KEYS + _SCALARS
+NUMBERS = KEYS + _SCALARS + COMB_NUMBERS
 """How many numbers describe a group."""
 
 
@@ -97,7 +98,8 @@ def grouped_onsets(notes: Notes) -> Onsets:
     time since the group before, since the one before that, until the next and the one after that;
     loudest and mean velocity; longest and shortest time that a key is held; the pedal; how many
     notes; highest and lowest pitch and how far they moved; since when no note was as low, and since
-    when none as high; whether the bass is that of the group before; how much louder than that.
+    when none as high; how much louder it is than the group before; and its combs (see
+    `espressivo.notation.combs`).
     """
     starts = chord_starts(notes.onset_s)
     of = np.cumsum(starts) - 1
@@ -116,7 +118,7 @@ def grouped_onsets(notes: Notes) -> Onsets:
     loudest = np.maximum.reduceat(velocity, begin)
     longest, shortest = (f.reduceat(notes.length_s, begin) for f in (np.maximum, np.minimum))
     padded = np.concatenate(([-np.inf, -np.inf], first_s, [np.inf, np.inf]))
-    numbers[:, KEYS:] = np.stack(
+    numbers[:, KEYS : KEYS + _SCALARS] = np.stack(
         (
             _log(first_s - padded[1:-3]),
             _log(first_s - padded[:-4]),
@@ -137,6 +139,10 @@ def grouped_onsets(notes: Notes) -> Onsets:
             np.diff(loudest, prepend=loudest[0]) * 2,
         ),
         1,
+    )
+    loud = np.add.reduceat(velocity, begin)
+    numbers[:, KEYS + _SCALARS :] = comb_numbers(
+        first_s, loud, low, notes.onset_s, notes.pitch % 12
     )
     return Onsets(first_s, time_s, numbers, of)
 

@@ -4,9 +4,9 @@ Beats fall on onset groups, or evenly between two of them where nothing begins. 
 logits of the groups that it takes, and loses where a beat is not as long as the network says, where
 it is not as long as the beat before, and for beats on which nothing begins. The best path is found
 by dynamic programming (Ellis 2007, over onset groups instead of frames); of the beat before, each
-place remembers that of the best path that leads there. Measures are then found on the beats by a
-hidden Markov model, whose state is the number of beats in a measure and the place within it (Bock
-et al. 2016).
+place remembers that of the best path that leads there. A second network reads the beats, and from
+what it says measures are found by a hidden Markov model, whose state is the number of beats in a
+measure and the place within it (Bock et al. 2016).
 """
 
 from __future__ import annotations
@@ -16,7 +16,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from espressivo.notation.said import BEAT, COUNTS, DOWNBEAT, METER, PERIOD, QUARTERS, UNIT
+from espressivo.notation.said import (
+    BEAT,
+    BEGINS,
+    COUNTS,
+    METER,
+    PERIOD,
+    QUARTERS,
+    UNIT,
+)
 
 __all__ = ["DEFAULT_COSTS", "Costs", "Path", "best_path", "keys", "measures", "units"]
 
@@ -60,7 +68,7 @@ class Costs:
     skip: float = 2.0
     bias: float = 3.0
     meter_change: float = 4.0
-    meter: float = 1.0
+    meter: float = 0.3
     key_change: float = 4.0
     unit_change: float = 12.0
 
@@ -158,22 +166,23 @@ def _traced(
     return Path(found, np.array(taken[::-1], int), near)
 
 
-def measures(
-    path: Path, said: NDArray[np.float32], costs: Costs = DEFAULT_COSTS
-) -> NDArray[np.bool_]:
-    """Return which beats of a path begin a measure, shape (beats,)."""
-    beats = len(path.time_s)
+def measures(read: NDArray[np.float32], costs: Costs = DEFAULT_COSTS) -> NDArray[np.bool_]:
+    """Return which beats begin a measure, shape (beats,), from what is said of them.
+
+    Parameters
+    ----------
+    read : float32 array, shape (beats, BEAT_OUTPUTS)
+    costs : Costs
+    """
+    beats = len(read)
     if not beats:
         return np.zeros(0, bool)
-    down = 1 / (1 + np.exp(-said[path.near, DOWNBEAT].astype(float)))
-    beat = 1 / (1 + np.exp(-said[path.near, BEAT].astype(float)))
-    share = np.clip(down / np.maximum(beat, 1e-9), 0.01, 0.99)
-    share = np.where(path.group >= 0, share, 0.2)  # nothing begins: seldom where a measure does
-    meter = costs.meter * _log_softmax(said[path.near, METER])
+    begins = np.clip(1 / (1 + np.exp(-read[:, BEGINS].astype(float))), 0.01, 0.99)
+    meter = costs.meter * _log_softmax(read[:, METER])
     size = np.repeat(np.arange(1, COUNTS + 1), np.arange(1, COUNTS + 1))  # of each state
     place = np.concatenate([np.arange(n) for n in range(1, COUNTS + 1)])
     firsts, lasts = np.flatnonzero(place == 0), np.flatnonzero(place == size - 1)
-    gain = np.where(place == 0, np.log(share)[:, None], np.log(1 - share)[:, None])
+    gain = np.where(place == 0, np.log(begins)[:, None], np.log(1 - begins)[:, None])
     gain += meter[:, size - 1]
     switch = -costs.meter_change * (1 - np.eye(COUNTS))  # (from, to)
     score = gain[0].copy()
@@ -194,11 +203,9 @@ def measures(
     return downbeat
 
 
-def units(
-    path: Path, said: NDArray[np.float32], costs: Costs = DEFAULT_COSTS
-) -> NDArray[np.float64]:
-    """Return how many quarters each beat of a path lasts, shape (beats,)."""
-    return QUARTERS[_held(_log_softmax(said[path.near, UNIT]), costs.unit_change)]
+def units(read: NDArray[np.float32], costs: Costs = DEFAULT_COSTS) -> NDArray[np.float64]:
+    """Return how many quarters each beat lasts, shape (beats,), from what is said of them."""
+    return QUARTERS[_held(_log_softmax(read[:, UNIT]), costs.unit_change)]
 
 
 def keys(heard: NDArray[np.float64], costs: Costs = DEFAULT_COSTS) -> NDArray[np.int64]:

@@ -1,41 +1,55 @@
 """Pitch spelling: whether a black key is a sharp or a flat, and how the others are written.
 
-As in the algorithm ps13 (Meredith, "The ps13 pitch spelling algorithm", Journal of New Music
-Research 35, 2006) every pitch class counts as tonic as often as it is heard around a note, and each
-tonic votes for how it would spell that note. Here tonics have names, those near the key signature,
-and so they vote for a place on the line of fifths: for one of the enharmonically equal keys, too.
-Tonics that are far from the key signature count less.
+The places of notes on the line of fifths are told from the key signature. What is heard around a
+note votes for each place at which it may stand: pitch classes, as in ps13 (Meredith, "The ps13
+pitch spelling algorithm", Journal of New Music Research 35, 2006), steps up and down in its
+neighbourhood, and the chord that it belongs to. How much each vote counts has been learned from
+scores, by logistic regression (`tools/spelling.py`).
 """
 
 from __future__ import annotations
 
+import functools
+import importlib.resources
+import io
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["STEPS", "spelled"]
+__all__ = ["FLATTEST", "PLACES", "STEPS", "VOTES", "spelled", "votes"]
 
 STEPS = "CDEFGAB"
 """Names of the seven steps."""
 
-_BEFORE, _AFTER = 5, 15  # notes around a note that vote
-_FLATTEST = -3  # of the tonics, in fifths from the major tonic of the key signature
-_MIDDLE, _FADE = 1.5, 0.1  # fifths from there at which a tonic counts most; less by so much a fifth
-_ABOVE = np.array((0, -5, 2, -3, 4, -1, 6, 1, -4, 3, -2, 5))
-"""Fifths of a note above its tonic, by semitones: a minor second is five fifths down."""
+FLATTEST, PLACES = -10, 25
+"""Place of the flattest name, in fifths from the major tonic of the key signature, and how many
+there are."""
+
+_SPANS = ((6, 0), (0, 6), (24, 0), (0, 24), (100, 100))  # notes before and after whose classes vote
+_STEPS_WITHIN, _CHORD_WITHIN = 12, 7  # notes before and after
+_STEP = 2  # semitones; so far apart, notes of different times may be a step
+_STEP_VOTES = 2 * _STEP + 1
+
+VOTES = 1 + 2 * _STEP_VOTES + 12 + 12 * len(_SPANS)
+"""How many numbers vote."""
 
 _FLAT, _SHARP = -15, 19  # two flats of F and two sharps of B, as places on the line of fifths
 _STEP_OF = np.array((0, 4, 1, 5, 2, 6, 3))  # of C, G, D, A, E, B, F
 
 
-def spelled(pitch: ArrayLike, sharps: ArrayLike = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def spelled(
+    pitch: ArrayLike, sharps: ArrayLike = 0, onset: ArrayLike | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return step and alteration of each note.
 
     Parameters
     ----------
     pitch : int array, shape (notes,)
-        MIDI pitches in the order of time.
+        MIDI pitches in the order of time, and those of a chord from below.
     sharps : int or int array, shape (notes,)
         Key signature at each note, -7..7; flats are negative.
+    onset : array, shape (notes,), optional
+        When each begins, in any unit; by default one after another.
 
     Returns
     -------
@@ -50,22 +64,60 @@ def spelled(pitch: ArrayLike, sharps: ArrayLike = 0) -> tuple[NDArray[np.int64],
     >>> "".join(STEPS[n] for n in step), alter.tolist()
     ('DFACD', [0, 1, 0, 1, 0])
     """
-    chroma = np.asarray(pitch, np.int64) % 12
-    count = len(chroma)
-    if not count:
-        return chroma, chroma
-    keys = np.broadcast_to(np.asarray(sharps, np.int64), chroma.shape)[:, None]
+    pitch = np.asarray(pitch, np.int64)
+    if not len(pitch):
+        return pitch, pitch
+    keys = np.broadcast_to(np.asarray(sharps, np.int64), pitch.shape)
+    at = np.arange(len(pitch)) if onset is None else np.asarray(onset, np.float64)
+    fifths = keys[:, None] + np.arange(FLATTEST, FLATTEST + PLACES)  # (notes, places)
+    sounds = (7 * fifths - pitch[:, None]) % 12 == 0
+    writable = (fifths >= _FLAT) & (fifths <= _SHARP)
+    gained = np.where(sounds & writable, votes(pitch, keys, at) @ _weights().T, -np.inf)
+    chosen = fifths[np.arange(len(pitch)), np.argmax(gained, axis=1)]
+    return _STEP_OF[chosen % 7], (chosen + 1) // 7
+
+
+def votes(
+    pitch: NDArray[np.int64],
+    keys: NDArray[np.int64],
+    onset: NDArray[np.float64] | NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Return what is heard around each note, (notes, VOTES), each within 0..1.
+
+    They are a 1; how near the nearest note before it is that lies two semitones below, one below,
+    on it, one above and two above; the same after it; which intervals above it its chord has; and
+    the shares of pitch classes, counted from the major tonic of the key signature, among the 6 and
+    the 24 notes before and after, and among the 100 on both sides.
+    """
+    count = len(pitch)
+    at = np.arange(count)
+    group = np.cumsum(np.diff(onset, prepend=onset[:1] - 1) > 0)
+    steps, chord = np.zeros((count, 2 * _STEP_VOTES)), np.zeros((count, 12))
+    for away in range(1, min(_STEPS_WITHIN, count - 1) + 1):
+        for here, there, first in (
+            (at[away:], at[:-away], 0),
+            (at[:-away], at[away:], _STEP_VOTES),
+        ):
+            interval, together = pitch[there] - pitch[here], group[there] == group[here]
+            near = (np.abs(interval) <= _STEP) & ~together
+            column = first + interval[near] + _STEP
+            np.maximum.at(steps, (here[near], column), 1 - (away - 1) / _STEPS_WITHIN)
+            if away <= _CHORD_WITHIN:
+                chord[here[together], interval[together] % 12] = 1
     heard = np.zeros((count + 1, 12))
-    heard[np.arange(1, count + 1), chroma] = 1
+    heard[at + 1, (pitch - 7 * keys) % 12] = 1
     heard = np.cumsum(heard, axis=0)
-    at, tonic = np.arange(count), np.arange(12)
-    votes = heard[np.minimum(at + _AFTER, count)] - heard[np.maximum(at - _BEFORE, 0)]
-    named = 7 * tonic - 12 * ((7 * tonic - keys - _FLATTEST) // 12)  # (notes, tonics), in fifths
-    votes = votes * np.exp(-_FADE * np.abs(named - keys - _MIDDLE))
-    place = named + _ABOVE[(chroma[:, None] - tonic) % 12]
-    place = np.where(place < _FLAT, place + 12, np.where(place > _SHARP, place - 12, place))
-    for_each = np.zeros((count, _SHARP - _FLAT + 1))
-    for one in range(12):
-        for_each[at, place[:, one] - _FLAT] += votes[:, one]
-    fifths = np.argmax(for_each, axis=1) + _FLAT
-    return _STEP_OF[fifths % 7], (fifths + 1) // 7
+    parts = [np.ones((count, 1)), steps, chord]
+    for before, after in _SPANS:
+        first = at + 1 if before == 0 else np.maximum(at - before, 0)
+        last = at if after == 0 else np.minimum(at + 1 + after, count)
+        parts.append((heard[last] - heard[np.minimum(first, last)]) / max(before, after))
+    return np.concatenate(parts, axis=1)
+
+
+@functools.cache
+def _weights() -> NDArray[np.float32]:
+    """Return how much each vote counts for each place, (PLACES, VOTES)."""
+    file = importlib.resources.files("espressivo") / "models" / "notation" / "spelling.npy"
+    weights: NDArray[np.float32] = np.load(io.BytesIO(file.read_bytes())).astype(np.float32)
+    return weights

@@ -1,0 +1,77 @@
+"""Train the networks that find beats, from performances with annotations such as ASAP.
+
+They learn from the pieces of the split train. Networks that are done are kept in the work folder,
+and a run that was stopped goes on with what is missing. Needs espressivo[train].
+
+    python tools/beats.py $ESPRESSIVO_DATA/asap --work build/beats --out beats.onnx
+
+Measure them on half B with ``python bench/beats.py --model beats.onnx``.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from espressivo.data import annotated
+from espressivo.export import export_beats
+from espressivo.training.beat_windows import load_pieces
+from espressivo.training.beats import BEATS, GROUPS, load_beat_network, train_beats
+
+CARD = {
+    "name": "beats",
+    "licence": "CC BY-NC-SA 4.0",
+    "trained_on": "ASAP (Foscarin et al. 2020; Peter et al. 2023), CC BY-NC-SA 4.0: the scores and "
+    "performances of the split train, with their beats",
+    "attribution": "Foscarin, McLeod, Rigaux, Jacquemard, Sakai: ASAP, a dataset of aligned scores "
+    "and performances for piano transcription, ISMIR 2020",
+}
+
+
+def main() -> None:
+    """Train and write the networks."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("data", type=Path, help="folder with metadata.csv, as ASAP has it")
+    parser.add_argument("--work", type=Path, default=Path("build/beats"))
+    parser.add_argument("--out", type=Path, default=Path("beats.onnx"))
+    parser.add_argument("--minutes", type=float, default=60, help="of the processor, for groups")
+    parser.add_argument("--measure-minutes", type=float, default=10, help="and for beats")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    given.work.mkdir(parents=True, exist_ok=True)
+    every = annotated(given.data)
+    pieces = load_pieces([take for take in every if take.split == "train"])
+    held_out = [take for take in every if take.split == "validation" and take.half == "A"]
+    checks = load_pieces(held_out)
+    print(f"{sum(len(piece.takes) for piece in pieces)} performances of {len(pieces)} pieces")
+    for name, subject, minutes in (
+        ("groups", GROUPS, given.minutes),
+        ("beats", BEATS, given.measure_minutes),
+    ):
+        done = given.work / f"{name}.pt"
+        if done.exists():
+            print(f"{done}: is done already")
+            continue
+        part = given.work / f"{name}.part.pt"
+        part.unlink(missing_ok=True)
+        train_beats(
+            subject,
+            pieces,
+            checks,
+            part,
+            seconds=60 * minutes,
+            seed=given.seed,
+            tell=lambda line, name=name: print(f"{name}: {line}", flush=True),
+        )
+        part.replace(done)
+    groups, beats = (load_beat_network(given.work / f"{name}.pt") for name in ("groups", "beats"))
+    export_beats(groups, beats, given.out, card=CARD)
+    print(f"{given.out}: {given.out.stat().st_size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()
