@@ -63,3 +63,22 @@ def test_a_score_plays_on_while_its_dials_are_turned(
     WebDriverWait(browser, PATIENCE_S).until(lambda _: made.exists())
     assert len(midi.read_score(made)) == 64
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def test_the_page_of_scores_speaks_the_language_that_was_chosen_on_the_other(
+    server: Any,  # noqa: F811
+    browser: Any,  # noqa: F811
+) -> None:
+    browser.get(server.url + "score/")
+    for language, play, dial in (("de", "Wiedergabe", "Dynamik"), ("en", "Play", "Dynamics")):
+        browser.execute_script(
+            "localStorage.setItem('espressivo', JSON.stringify({ language: arguments[0] }))",
+            language,
+        )
+        browser.refresh()
+        WebDriverWait(browser, PATIENCE_S).until(
+            lambda there: there.execute_script("return typeof espressivo === 'object'")
+        )
+        assert browser.find_element(By.TAG_NAME, "html").get_attribute("lang") == language
+        assert browser.find_element(By.ID, "play").text == play
+        assert dial in browser.find_element(By.ID, "dials").text

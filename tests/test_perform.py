@@ -424,14 +424,23 @@ def test_tempo_and_dynamics_are_drawn_beside_those_of_a_person(run: Any, path: P
     pytest.importorskip("matplotlib")
     perform(path, model=Rules(), seed=7, freedom=1).performance.write("take.mid")
     common = ("perform", path, "-o", "out.mid")
-    status, _, _ = run(*common, "--picture", "out.png", "--take", "take.mid")
-    assert status == 0
+    take = ("--take", "take.mid")
+    sizes = []
+    for takes in ((), take, 2 * take):
+        assert run(*common, "--picture", "out.svg", *takes)[0] == 0
+        sizes.append(len(Path("out.svg").read_bytes()))
+    assert sizes[0] < sizes[1] < sizes[2]
+    assert run(*common, "--picture", "out.png", *take)[0] == 0
     assert Path("out.png").read_bytes()[:4] == b"\x89PNG"
     Performance.join([]).write("take.mid")
     status, _, err = run(*common, "--picture", "out.png", "--take", "take.mid")
     assert status == 1
     assert "take.mid: 0% of the score's notes are found in it" in err
-    for options in (("--take", "take.mid"), ("--picture", "out.png", "--count", "2")):
+    for options in (
+        take,
+        ("--picture", "out.png", "--count", "2"),
+        ("--picture", "a.png", *3 * take),
+    ):
         assert run(*common, *options)[0] == 2
 
 

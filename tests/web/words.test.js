@@ -6,12 +6,13 @@ import { GERMAN, speak, t } from "../../src/espressivo/server/web/words.js";
 
 const SERVER = new URL("../../src/espressivo/server/", import.meta.url);
 const read = (name) => readFileSync(new URL(name, SERVER), "utf8");
-const scripts = readdirSync(new URL("web/", SERVER)).filter((name) => name.endsWith(".js") && name !== "words.js").map((name) => read(`web/${name}`));
-const page = read("web/index.html").replace(/<!--[^]*?-->/g, "");
+const scripts = ["web/", "web/score/"].flatMap((folder) => readdirSync(new URL(folder, SERVER)).filter((name) => name.endsWith(".js") && name !== "words.js").map((name) => read(folder + name)));
+const bodies = ["web/index.html", "web/score/index.html"].map((name) => read(name).replace(/<!--[^]*?-->/g, "")).map((text) => text.slice(text.indexOf("<body>")));
+const page = bodies.join("\n");
 const controls = read("controls.py");
 
-test("everything that the page's file and its modules say is there in German", () => {
-  const texts = [...page.slice(page.indexOf("<body>")).matchAll(/>([^<]+)</g)].map(([, text]) => text.trim().replace(/\s+/g, " "));
+test("everything that the pages' files and their modules say is there in German", () => {
+  const texts = [...page.matchAll(/>([^<]+)</g)].map(([, text]) => text.trim().replace(/\s+/g, " "));
   const attributes = [...page.matchAll(/(?:title|aria-label|data-drop)="([^"]+)"/g)].map(([, text]) => text);
   const spoken = scripts.flatMap((script) => [...script.matchAll(/\bt\("([^"]+)"/g)].map(([, text]) => text));
   const untranslated = /^(|espressivo|MIDI|MIDI ↓|WAV ↓|✕|‹|›|\?|[\d:]+|English|Deutsch|R|M|N|Escape|Z, X|A W S E D F …)$/;

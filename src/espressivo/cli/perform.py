@@ -34,6 +34,7 @@ from espressivo.views import Played, tempo_curves
 
 __all__ = ["COMMANDS"]
 
+_MOST_TAKES = 2  # of which no more can be told apart
 _LEAST_FOUND = 0.5  # of a score's notes, in what is drawn beside it
 
 
@@ -91,7 +92,13 @@ def _dial(name: str, what: str) -> Callable[..., Any]:
     type=Output(".png", ".svg", ".pdf"),
     help="Picture of tempo and dynamics, as written and as performed.",
 )
-@click.option("--take", type=PATH, help="Somebody's performance of the score, to be drawn too.")
+@click.option(
+    "--take",
+    "takes",
+    type=PATH,
+    multiple=True,
+    help="Somebody's performance of the score, to be drawn too; at most two.",
+)
 @click.option("--count", type=click.IntRange(1), default=1, help="Files: out-1.mid, out-2.mid, ...")
 @click.option("-o", "--output", type=Output(*MIDI), required=True, help="MIDI file to write.")
 @JSON
@@ -104,7 +111,7 @@ def perform(
     count: int,
     seed: int | None,
     picture: Path | None,
-    take: Path | None,
+    takes: tuple[Path, ...],
     output: Path,
     as_json: bool,
     **turned: Any,
@@ -115,8 +122,10 @@ def perform(
     tick. What else a MIDI FILE holds stays.
     """
     dials = Dials(**turned)
-    if take is not None and picture is None:
+    if takes and picture is None:
         raise click.UsageError("--take is drawn in a --picture: give its name")
+    if len(takes) > _MOST_TAKES:
+        raise click.UsageError(f"at most {_MOST_TAKES} takes are drawn beside one another")
     if picture is not None and count > 1:
         raise click.UsageError("--picture is of one performance: leave --count out")
     outputs = _outputs(output, count)
@@ -130,7 +139,7 @@ def perform(
         first, last = _quarter(place, start), _quarter(place, end)
     except MidiError as error:
         raise MidiError(f"{file}: {error}") from None
-    theirs = [] if take is None else [_taken(score, take)]
+    theirs = [_taken(score, take) for take in takes]
     interpreter = None if dials.as_written else load_interpreter(model_name)
     seed = secrets.randbelow(2**31) if seed is None else seed
     rows, done = [], 0

@@ -21,6 +21,7 @@ from espressivo.midi import smf
 from espressivo.midi.parts import LAST_PIANO, Part, SongNote, notes_of
 from espressivo.midi.score import grouped, pitched_parts
 from espressivo.midi.song import Message, Song, Track, parsed_song
+from espressivo.midi.tempo_map import TempoMap
 from espressivo.midi.writing import (
     TEMPO_US,
     TICKS_PER_QUARTER,
@@ -157,7 +158,7 @@ def performed_song(
     if len(sung) != len(score):
         raise MidiError(f"the score has {len(score)} notes and the file {len(sung)}")
     on_grid = tempo_map or played.in_time
-    grid = _Grid.of(score, played) if on_grid else None
+    grid = _tempo_map(score, played) if on_grid else None
     times_s = [played.onset_s, played.end_s]
     if played.pedal is not None:
         times_s.append(played.pedal["time_s"])
@@ -171,8 +172,8 @@ def performed_song(
 
     else:
         at = [grid.quarters_at(one) * song.division for one in times_s]
-        finer = grid.finer(song.division, at)
-        division, tempos = song.division * finer, grid.tempos(song.division * finer)
+        finer = _finer(grid, song.division, at)
+        division, tempos = song.division * finer, _tempos(grid, song.division * finer)
         ticks = [np.rint(one * finer).astype(np.int64) for one in at]
 
         def moved(tick: int) -> int:
@@ -213,50 +214,29 @@ def performed_song(
     return Song(header, division, edited.chunks, edited.rest)
 
 
-@dataclass(frozen=True)
-class _Grid:
-    """A tempo map: at rising quarters, the seconds, and microseconds per quarter from there on."""
+def _tempo_map(score: Score, played: Played) -> TempoMap:
+    """Return the score's own tempos if it is played in time; else a tempo for each beat."""
+    at = np.append(0.0, score.tempos["onset"])
+    if not played.in_time:
+        at = np.concatenate((at, score.beats))
+    at = np.unique(at)
+    ends = np.append(at[1:], max(score.quarters, at[-1] + 1))
+    return TempoMap.through(np.append(at, ends[-1]), np.append(0.0, played.seconds_at(ends)))
 
-    at: _Array
-    time_s: _Array
-    microseconds: NDArray[np.int64]
 
-    @classmethod
-    def of(cls, score: Score, played: Played) -> _Grid:
-        """Return the score's own tempos if it is played in time; else a tempo for each beat."""
-        at = np.append(0.0, score.tempos["onset"])
-        if not played.in_time:
-            at = np.concatenate((at, score.beats))
-        at = np.unique(at)
-        ends = np.append(at[1:], max(score.quarters, at[-1] + 1))
-        due_s = played.seconds_at(ends)
-        time_s, microseconds, now_s = [], [], 0.0
-        for begin, end, due in zip(at, ends, due_s, strict=True):
-            one = _microseconds((due - now_s) / (end - begin))  # what was rounded is made up for
-            time_s.append(now_s)
-            microseconds.append(one)
-            now_s += one * 1e-6 * (end - begin)
-        return cls(at, np.array(time_s), np.array(microseconds, np.int64))
+def _finer(grid: TempoMap, division: int, ticks: Sequence[_Array]) -> int:
+    """Return how many times finer ticks must be, to hold positions in ticks."""
+    if all((np.abs(one - np.rint(one)) < _EXACT).all() for one in ticks):
+        return 1
+    longest_s = float(grid.microseconds.max()) * 1e-6 / division
+    return max(1, min(int(np.ceil(longest_s / _FINEST_S)), _MOST_TICKS // division))
 
-    def quarters_at(self, time_s: _Array) -> _Array:
-        """Return the quarters that come at some seconds."""
-        inside = np.maximum(np.searchsorted(self.time_s, time_s, "right") - 1, 0)
-        passed = (time_s - self.time_s[inside]) * 1e6 / self.microseconds[inside]
-        return np.asarray(self.at[inside] + passed)
 
-    def finer(self, division: int, ticks: Sequence[_Array]) -> int:
-        """Return how many times finer ticks must be, to hold positions in ticks."""
-        if all((np.abs(one - np.rint(one)) < _EXACT).all() for one in ticks):
-            return 1
-        longest_s = float(self.microseconds.max()) * 1e-6 / division
-        return max(1, min(int(np.ceil(longest_s / _FINEST_S)), _MOST_TICKS // division))
-
-    def tempos(self, division: int) -> list[tuple[int, int]]:
-        """Return ticks and microseconds per quarter, where they change."""
-        ticks = np.rint(self.at * division).astype(np.int64).tolist()
-        every = list(zip(ticks, self.microseconds.tolist(), strict=True))
-        first = [] if not every else every[:1]
-        return first + [here for before, here in pairwise(every) if here[1] != before[1]]
+def _tempos(grid: TempoMap, division: int) -> list[tuple[int, int]]:
+    """Return ticks and microseconds per quarter, where they change."""
+    ticks = np.rint(grid.at * division).astype(np.int64).tolist()
+    every = list(zip(ticks, grid.microseconds.tolist(), strict=True))
+    return every[:1] + [here for before, here in pairwise(every) if here[1] != before[1]]
 
 
 def _own_tempos(song: Song, finer: int) -> list[tuple[int, int]]:

@@ -35,7 +35,12 @@ class Played(NamedTuple):
     velocity: NDArray[np.int64]
 
 
-def tempo_curves(score: Score, played: Sequence[Played], path: str | Path) -> None:
+def tempo_curves(
+    score: Score,
+    played: Sequence[Played],
+    path: str | Path,
+    span: tuple[float, float] | None = None,
+) -> None:
     """Draw the tempo of each beat and the dynamics of a score, as it is written and as played.
 
     Dots are notes; lines are the mean velocity around each beat.
@@ -48,6 +53,8 @@ def tempo_curves(score: Score, played: Sequence[Played], path: str | Path) -> No
         At most three.
     path : path
         The picture to write; its suffix is .png, .svg or .pdf.
+    span : tuple of float, optional
+        Quarters between which it is drawn; all of it if not given.
 
     Raises
     ------
@@ -57,11 +64,13 @@ def tempo_curves(score: Score, played: Sequence[Played], path: str | Path) -> No
     kind = kind_of(path)
     drawn = new_figure(WIDTH, 6.4)
     upper, lower = drawn.subplots(2, 1, sharex=True)
+    first, last = (0.0, score.quarters) if span is None else span
     beats = np.append(score.beats, score.quarters)
+    shown = (beats[:-1] >= first) & (beats[:-1] < last)
     written = score.notes["velocity"].astype(np.int64)
     rows = [Played("as written", score.seconds_at(beats), written), *played]
     for row, colour in zip(rows, _COLOURS, strict=False):
-        tempo = 60 * np.diff(beats) / np.diff(row.beats_s)
+        tempo = np.where(shown, 60 * np.diff(beats) / np.diff(row.beats_s), np.nan)
         upper.stairs(tempo, beats, color=colour, lw=1.6, label=row.name, baseline=None)
         has = row.velocity > 0
         if not has.any():
@@ -76,10 +85,11 @@ def tempo_curves(score: Score, played: Sequence[Played], path: str | Path) -> No
     lower.set_ylabel("velocity")
     lower.set_xlabel("measure")
     lower.set_ylim(0, 128)
-    lower.set_xlim(0, score.quarters)
+    lower.set_xlim(first, last)
     measures = score.measures
-    every = max(1, len(measures) // 16)
-    lower.set_xticks(measures[::every], [str(n + 1) for n in range(0, len(measures), every)])
+    numbers = np.flatnonzero((measures >= first) & (measures < last))
+    numbers = numbers[:: max(1, len(numbers) // 16)]
+    lower.set_xticks(measures[numbers], [str(number + 1) for number in numbers])
     place = {"loc": "lower left", "bbox_to_anchor": (0, 1)}
     upper.legend(frameon=False, labelcolor=INK, ncols=len(rows), **place)
     for axes in (upper, lower):

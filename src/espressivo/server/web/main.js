@@ -10,7 +10,7 @@ import { computerKeyboard, Midi } from "./inputs.js";
 import { Link } from "./link.js";
 import { Local } from "./local.js";
 import { moments } from "./moments.js";
-import { $, say } from "./page.js";
+import { $, remembered, say } from "./page.js";
 import { anySeed, Player } from "./player.js";
 import { Recorder } from "./recorder.js";
 import { Replay } from "./replay.js";
@@ -104,14 +104,6 @@ function frame() {
 // What is shown: the take that is played back, or the music so far.
 function scene() {
   return store.state.replaying ? { music: replay.music, time: replay.now() } : { music: player.music, time: player.now() };
-}
-
-function remembered() {
-  try {
-    return JSON.parse(localStorage.getItem("espressivo") ?? "{}");
-  } catch { // what is there is not ours
-    return {};
-  }
 }
 
 void takes.open();

@@ -26,6 +26,15 @@ export function $(id, kind) {
   return /** @type {E} */ (element);
 }
 
+/** What the browser remembers from one visit to the next, such as the language. */
+export function remembered() {
+  try {
+    return JSON.parse(localStorage.getItem("espressivo") ?? "{}");
+  } catch { // what is there is not ours
+    return {};
+  }
+}
+
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let saying;
 

@@ -153,6 +153,24 @@ export const GERMAN = {
   "free": "frei", "anyone": "niemand Bestimmtes", "Root": "Grundton", "Scale": "Tonleiter", "scale": "Tonleiter",
   "all": "alle", "major": "Dur", "minor": "Moll", "dorian": "dorisch", "pentatonic": "pentatonisch", "blues": "Blues",
   "whole tone": "Ganzton",
+  // The page of scores.
+  "Open score…": "Noten öffnen…",
+  "Add a take…": "Aufnahme dazu…",
+  "Draw somebody's performance of this score too, a MIDI file": "Auch zeichnen, wie jemand diese Noten spielt, eine MIDI-Datei",
+  "Download it as MIDI, in which time runs evenly": "Als MIDI herunterladen, in dem die Zeit gleichmäßig läuft",
+  "MIDI with bars ↓": "MIDI mit Takten ↓",
+  "Download it as MIDI, in which notes stay on the grid and tempos carry the timing":
+    "Als MIDI herunterladen, in dem die Töne auf dem Raster bleiben und Tempi das Timing tragen",
+  "Drop a score here: MIDI from a notation program or a DAW, or MusicXML.":
+    "Noten hierher ziehen: MIDI aus einem Notensatzprogramm oder einer DAW, oder MusicXML.",
+  "Moment of the score, in quarters": "Stelle der Noten, in Vierteln",
+  "Dials": "Regler", "Timing": "Timing", "Dynamics": "Dynamik", "Articulation": "Artikulation", "Pedal": "Pedal", "Freedom": "Freiheit",
+  "Keep tempo": "Tempo behalten", "Keep dynamics": "Dynamik behalten", "Keep pedal": "Pedal behalten",
+  "Another take": "Noch einmal", "Draw anew what is free": "Neu würfeln, was frei ist",
+  "Quarters a minute": "Viertel pro Minute",
+  "Only {part} % of the notes are found in {name}: it is of another score.":
+    "Nur {part} % der Töne finden sich in {name}: Das gehört zu anderen Noten.",
+  "No piano is heard: {error}.": "Kein Klavier ist zu hören: {error}.",
 };
 
 let german = false;

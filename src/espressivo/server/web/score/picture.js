@@ -1,5 +1,7 @@
 // Picture: tempo above, dynamics below, over the quarters of a score: as written, and as performed.
 
+import { t } from "../words.js";
+
 /** @typedef {import("./playing.js").Rendered} Rendered */
 /** @typedef {import("./playing.js").Take} Take */
 
@@ -27,8 +29,8 @@ export function picture(canvas) {
     const half = (canvas.clientHeight - 3 * GAP) / 2, quiet = colour("--quiet"), accent = colour("--accent");
     brush.font = "12px system-ui, sans-serif";
     brush.fillStyle = quiet;
-    brush.fillText("Quarters a minute", MARGIN, GAP - 8);
-    brush.fillText("Dynamics", MARGIN, 2 * GAP + half - 8);
+    brush.fillText(t("Quarters a minute"), MARGIN, GAP - 8);
+    brush.fillText(t("Dynamics"), MARGIN, 2 * GAP + half - 8);
     brush.strokeStyle = colour("--beat");
     const every = Math.ceil(rendered.measures.length / 40);
     for (let bar = 0; bar < rendered.measures.length; bar += every) {

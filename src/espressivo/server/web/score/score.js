@@ -2,8 +2,9 @@
 // sounds goes on from the same place in the score when a new rendering comes.
 
 import { Bank } from "../bank.js";
-import { $, dropped } from "../page.js";
+import { $, dropped, remembered } from "../page.js";
 import { Piano } from "../piano.js";
+import { speak, t, translate } from "../words.js";
 import { Playing } from "./playing.js";
 import { picture } from "./picture.js";
 
@@ -11,10 +12,13 @@ import { picture } from "./picture.js";
 /** @typedef {import("./playing.js").Take} Take */
 /** @typedef {Record<string, number | boolean>} Dials */
 
+speak(remembered().language ?? navigator.language); // as the other page does
+translate(document.body);
+
 const RANGES = /** @type {const} */ ([
-  ["timing", "Timing", 2], ["dynamics", "Dynamics", 2], ["articulation", "Articulation", 2], ["pedal", "Pedal", 2], ["freedom", "Freedom", 1],
+  ["timing", t("Timing"), 2], ["dynamics", t("Dynamics"), 2], ["articulation", t("Articulation"), 2], ["pedal", t("Pedal"), 2], ["freedom", t("Freedom"), 1],
 ]);
-const KEPT = /** @type {const} */ ([["keep_tempo", "Keep tempo"], ["keep_dynamics", "Keep dynamics"], ["keep_pedal", "Keep pedal"]]);
+const KEPT = /** @type {const} */ ([["keep_tempo", t("Keep tempo")], ["keep_dynamics", t("Keep dynamics")], ["keep_pedal", t("Keep pedal")]]);
 const BELONGS = /** @type {Record<string, string>} */ ({ keep_dynamics: "dynamics", keep_pedal: "pedal" });
 const QUIET_MS = 120, LARGEST = 4 << 20, LEAST_FOUND = 0.5;
 
@@ -59,7 +63,7 @@ for (const [name, label] of KEPT) {
   };
   $("dials", HTMLElement).append(place);
 }
-const again = Object.assign(document.createElement("button"), { textContent: "Another take", title: "Draw anew what is free", id: "another" });
+const again = Object.assign(document.createElement("button"), { textContent: t("Another take"), title: t("Draw anew what is free"), id: "another" });
 again.onclick = () => {
   dials.seed = Number(dials.seed) + 1;
   turned();
@@ -101,7 +105,7 @@ async function perform() {
 
 /** @param {File} file */
 async function open(file) {
-  if (file.size > LARGEST) return say("This file is too large: at most 4 MB are taken.");
+  if (file.size > LARGEST) return say(t("This file is too large: at most 4 MB are taken."));
   stop();
   score = { name: file.name, data: await file.arrayBuffer() };
   $("name", HTMLElement).textContent = file.name;
@@ -118,7 +122,7 @@ async function add(file) {
   const response = await fetch(`perform?${query}`, { method: "POST", body: new Blob([data, take]) });
   if (!response.ok) return say(await response.text());
   const found = /** @type {Take} */ (await response.json());
-  if (found.found < LEAST_FOUND) return say(`Only ${Math.round(100 * found.found)} % of the notes are found in ${file.name}: it is of another score.`);
+  if (found.found < LEAST_FOUND) return say(t("Only {part} % of the notes are found in {name}: it is of another score.", { part: String(Math.round(100 * found.found)), name: file.name }));
   draw.person(found);
 }
 
@@ -131,7 +135,7 @@ function say(text) {
 
 function stop() {
   playing.stop();
-  $("play", HTMLElement).textContent = "Play";
+  $("play", HTMLElement).textContent = t("Play");
   $("play", HTMLElement).setAttribute("aria-pressed", "false");
 }
 
@@ -139,7 +143,7 @@ $("play", HTMLButtonElement).onclick = () => {
   if (playing.running) return stop();
   void context.resume().then(() => {
     playing.start();
-    $("play", HTMLElement).textContent = "Stop";
+    $("play", HTMLElement).textContent = t("Stop");
     $("play", HTMLElement).setAttribute("aria-pressed", "true");
   });
 };
@@ -193,7 +197,7 @@ frame();
 fetch("../soundfont").then(async (response) => {
   if (!response.ok) throw new Error("the server has no soundfont");
   piano.bank = new Bank(await response.arrayBuffer());
-}).catch((error) => say(`No piano is heard: ${error.message}.`));
+}).catch((error) => say(t("No piano is heard: {error}.", { error: error.message })));
 
 // For tests and for the curious.
 Object.assign(window, { espressivo: { playing, piano, dials, open } });
