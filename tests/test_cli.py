@@ -458,3 +458,13 @@ def test_a_full_disk_leaves_what_was_there(scale: Path) -> None:
 def test_names_in_errors_do_nothing_to_a_terminal(run: Run) -> None:
     status, _, err = run("info", "\x1b[31m\n.mid")
     assert status == 1 and err.startswith("espressivo: \\x1b[31m\\n.mid: ") and err.count("\n") == 1
+
+
+def test_help_of_80_columns_says_each_command_in_a_whole_line(run) -> None:
+    status, out, _ = run()
+    assert status == 0
+    assert (0, out) == run("--help")[:2]
+    lines = out.partition("Commands:\n")[2].splitlines()
+    assert len(lines) == len(cli.commands)
+    assert [line for line in lines if not line.endswith(".") or line.endswith("...")] == []
+    assert max(map(len, out.splitlines())) <= 80

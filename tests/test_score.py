@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 import midi_bytes as mb
-from espressivo import midi
+from espressivo import midi, vocabulary
 from espressivo.errors import ScoreError
 from espressivo.music import METRE_DTYPE, MOVE_DTYPE, TEMPO_DTYPE, Score
+from played import played
 
 
 def two_staves(division: int = 480) -> bytes:
@@ -117,6 +118,25 @@ def test_a_performance_is_not_a_score() -> None:
     events = [(int(rng.integers(1, 300)), m) for p in range(40, 80) for m in (mb.on(p), mb.off(p))]
     with pytest.raises(ScoreError, match=r"^x\.mid: this is a performance, .*quantise"):
         midi.score_from_bytes(mb.one_track(*events), "x.mid")
+
+
+@pytest.mark.parametrize("name", ["notes", "magenta"])
+def test_steps_of_10_ms_are_no_grid(name: str) -> None:
+    """Two thirds of them begin near a 16th or 24th of a quarter, as our files count ticks."""
+    performance = vocabulary(name).quantise(played(1))
+    with pytest.raises(ScoreError, match="no more than by chance"):
+        midi.score_from_bytes(midi.to_bytes(performance))
+    few = midi.to_bytes(performance.slice(0, 1))
+    assert len(midi.score_from_bytes(few)) < 16
+
+
+def test_a_coarse_grid_is_a_grid() -> None:
+    eighths = [(240, m) for p in range(40, 80) for m in (mb.on(p), mb.off(p))]
+    score = midi.score_from_bytes(mb.one_track(*eighths))
+    assert (score.on_grid, score.on_grid_by_chance) == (1, 1)
+    human = [(n * 7 % 31 + 200, m) for n, (_, m) in enumerate(eighths)]
+    with pytest.raises(ScoreError, match="a performance"):
+        midi.score_from_bytes(mb.one_track(*human))
 
 
 def test_frames_have_no_beats() -> None:

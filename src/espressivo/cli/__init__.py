@@ -37,10 +37,16 @@ from espressivo.version import __version__
 __all__ = ["cli", "main"]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+    invoke_without_command=True,
+)
 @click.version_option(__version__, prog_name="espressivo")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Learn how people play the piano from MIDI performances, and play."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 _MODULES = (

@@ -51,7 +51,7 @@ def export(
     not_learned: tuple[str, ...],
     weights: str,
 ) -> None:
-    """Write the network of a RUN as one model file that plays without torch.
+    """Write the network of a RUN as a file that plays without torch.
 
     RUN is the folder of a training run, whose best checkpoint is taken, or a checkpoint, or a
     folder that this command wrote. An output that does not end in .onnx is such a folder, laid out

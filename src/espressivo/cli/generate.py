@@ -250,7 +250,7 @@ def generate(
     candidates: int,
     **arguments: Any,
 ) -> None:
-    """Play: generate a performance, from nothing or as the continuation of a primer.
+    """Generate a performance, from nothing or to continue a MIDI file.
 
     With --count, take number n is played with the seed plus n - 1, or is the n-th that --beam
     found. Without --seed one is drawn. A MIDI file says how it was made: `espressivo info` shows

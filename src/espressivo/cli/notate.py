@@ -31,9 +31,9 @@ __all__ = ["COMMANDS"]
 )
 @JSON
 def beats(file: Path, output: Path | None, as_json: bool) -> None:
-    """Find beats, measures, tempo and key of a MIDI FILE of piano, played freely.
+    """Find beats, measures, tempo and key of free playing.
 
-    With -o, only notes and pedals of FILE are written, and the beats as tempo map.
+    FILE is MIDI. With -o, only notes and pedals of FILE are written, and the beats as tempo map.
     """
     from espressivo import midi
     from espressivo.notation import beats as find
@@ -95,7 +95,7 @@ def beats(file: Path, output: Path | None, as_json: bool) -> None:
 )
 @JSON
 def notate(file: Path, output: Path, title: str, tempo_map: Path | None, as_json: bool) -> None:
-    """Write down a MIDI FILE of piano, played freely, as notes in measures.
+    """Write down free playing, a MIDI FILE, as notes in measures.
 
     Beats, measures and key are found as by `espressivo beats`. Pages need the extra score.
     """

@@ -116,10 +116,11 @@ def perform(
     as_json: bool,
     **turned: Any,
 ) -> None:
-    """Play a score as a person might: MIDI, or MusicXML, MEI and kern by the extra `score`.
+    """Play a score as a person might.
 
-    Every written note is played, once. With the first four dials at 0 it is the score, tick for
-    tick. What else a MIDI FILE holds stays.
+    FILE is MIDI, or, with the extra `score`, MusicXML, MEI or kern. Every written note is played,
+    once. With the first four dials at 0 it is the score, tick for tick. What else a MIDI FILE holds
+    stays.
     """
     dials = Dials(**turned)
     if takes and picture is None:

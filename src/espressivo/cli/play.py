@@ -54,7 +54,7 @@ def events(
     one_based: bool,
     as_json: bool,
 ) -> None:
-    """Show the events of a MIDI FILE, or write a list of events as MIDI.
+    """Show the events of a MIDI FILE, or write some as MIDI.
 
     Each line shows a number, the time in seconds, the event, and what it means.
     """
@@ -115,7 +115,10 @@ def _show_events(ids: Ids, v: Vocabulary, one_based: bool, as_json: bool, err: b
 @click.argument("file", type=PATH)
 @JSON
 def info(file: Path, as_json: bool) -> None:
-    """Show what a MIDI FILE holds: tracks, tempo, notes, and how it was made, if it says so."""
+    """Show what a MIDI FILE holds, and how it was made if it says so.
+
+    That is tracks, tempo, notes and pedals; model, seed and settings.
+    """
     from espressivo import midi
 
     found = midi.describe(file)
@@ -141,7 +144,7 @@ def next_(
     top: int,
     as_json: bool,
 ) -> None:
-    """Show the most probable next events after a primer, in words and numbers."""
+    """Show the most probable next events after a primer."""
     if primer is not None and primer_events is not None:
         raise click.UsageError("give one of --primer and --primer-events")
     model = load(model_name)
@@ -172,7 +175,7 @@ def next_(
 @click.argument("model_name", metavar="[MODEL]", required=False)
 @JSON
 def models(model_name: str | None, as_json: bool) -> None:
-    """List the bundled models, or show the card of one, or of a model file."""
+    """List the bundled models, or show the card of one or of a file."""
     names = [model_name] if model_name else bundled()
     cards = {}
     for name in names:

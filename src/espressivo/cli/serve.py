@@ -48,11 +48,11 @@ def serve(
     listeners: int,
     browser: bool,
 ) -> None:
-    """Open a page to play with a model: it plays for ever, and you steer it and play along.
+    """Open a page to play with a model.
 
-    The page works without the internet. Until interrupted, the server answers on this machine
-    only. Another --host, such as 0.0.0.0, lets in whoever has the address with the token that is
-    then printed.
+    It plays for ever, and you steer it and play along. The page works without the internet. Until
+    interrupted, the server answers on this machine only. Another --host, such as 0.0.0.0, lets in
+    whoever has the address with the token that is then printed.
     """
     server = _server()
     if styles and len(model_names) > 1:

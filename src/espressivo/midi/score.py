@@ -33,7 +33,9 @@ __all__ = ["grouped", "pitched_parts", "read_score", "score_from_bytes", "score_
 
 _DRUMS = 10  # the channel
 _MOST_PARTS = 255  # that the fields of a note can tell apart
-_ON_GRID, _FEW = 0.45, 16  # below this part of the notes it is no score; fewer notes tell nothing
+_ON_GRID = 0.9  # of the notes: a score, and with fewer also if it is more than chance gives
+_MORE = 0.3  # so much of what chance leaves
+_FEW = 16  # notes that tell nothing
 
 
 def read_score(path: str | os.PathLike[str]) -> Score:
@@ -45,8 +47,8 @@ def read_score(path: str | os.PathLike[str]) -> Score:
         If the file cannot be read as MIDI.
     ScoreError
         If it counts in frames, which have no beats; or if it is
-        a performance: fewer than 45 % of its notes begin on a 16th or 24th of a quarter. The
-        message is one line and begins with the path.
+        a performance: hardly more of its notes begin on a 16th or 24th of a quarter than chance
+        gives. The message is one line and begins with the path.
     """
     return score_from_bytes(smf.load(path), str(path))
 
@@ -89,11 +91,13 @@ def score_of(song: Song, name: str = "<bytes>") -> Score:
         moves=_moves(song, sorted({part.channel for part in playing})),
         parts=parts or (ScorePart(),),
     )
-    if len(score) >= _FEW and score.on_grid < _ON_GRID:
+    chance = score.on_grid_by_chance
+    by_chance = score.on_grid < min(_ON_GRID, chance + _MORE * (1 - chance))
+    if len(score) >= _FEW and by_chance:
         raise ScoreError(
             f"{name}: this is a performance, not a score: {score.on_grid:.0%} of its notes begin "
-            "on a 16th or 24th of a quarter. Give the score that it is of, or quantise it first, "
-            "in a notation program or a DAW"
+            "on a 16th or 24th of a quarter, no more than by chance. Give the score that it is of, "
+            "or quantise it first, in a notation program or a DAW"
         )
     return score
 

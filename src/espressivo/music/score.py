@@ -74,6 +74,8 @@ KEY_DTYPE = np.dtype([("onset", "f8"), ("sharps", "i1"), ("minor", "?")], align=
 MOVE_DTYPE = np.dtype([("onset", "f8"), ("number", "u1"), ("value", "u1")], align=True)
 """A movement of a pedal: quarters, MIDI controller and value 0..127."""
 
+_IN_STEP = 0.95  # of the onsets tell how many ticks they are apart
+
 UNMARKED_VELOCITY = 64
 """What a note without a velocity is played with, if nobody performs the score."""
 
@@ -324,14 +326,30 @@ class Score:
         A tick counts as a 480th of a quarter where there are finer ones. Of scores that notation
         programs export, people's included, it is nearly 1; chance gives a fifth.
         """
+        return float(self._near_grid(self.notes["onset"]).mean()) if len(self) else 1.0
+
+    @property
+    def on_grid_by_chance(self) -> float:
+        """What `on_grid` would be if notes began anywhere that their clock allows, 0..1.
+
+        It is a fifth where each tick is used. Where onsets are ticks apart, as those of a
+        performance in steps of 10 ms, many of the steps happen to be near a 16th or 24th; where
+        each of them is, as in a score, it is 1.
+        """
         if not len(self):
             return 1.0
-        onset = self.notes["onset"]
+        ticks = np.rint(self.notes["onset"] * self.ticks_per_quarter).astype(np.int64)
+        steps = range(min(self.ticks_per_quarter, 960), 1, -1)
+        step = next((n for n in steps if (ticks % n == 0).mean() >= _IN_STEP), 1)
+        anywhere = np.arange(self.ticks_per_quarter) * step / self.ticks_per_quarter
+        return float(self._near_grid(anywhere).mean())
+
+    def _near_grid(self, onset: NDArray[np.float64]) -> NDArray[np.bool_]:
         tolerance = 1.01 / min(self.ticks_per_quarter, 480)
-        near = np.zeros(len(self), bool)
+        near = np.zeros(len(onset), bool)
         for parts in (16, 24):
             near |= np.abs(onset * parts - np.rint(onset * parts)) / parts <= tolerance
-        return float(near.mean())
+        return near
 
 
 def _beat(beats: int, unit: int) -> float:
