@@ -85,6 +85,63 @@ def test_it_waits_for_a_person():
     assert Room(pedal, 30).play() == []
 
 
+def ticks(tempo, begin_s=0.0, until_s=15.0):
+    """A clock that runs from some time to another, as a plan."""
+    tick_s = 60 / tempo / 24
+    count = int((until_s - begin_s) / tick_s)
+    plan = {begin_s + tick_s * n: (0xF8,) for n in range(1, count)}
+    return {begin_s: (0xFA,), **plan, until_s: (0xFC,)}
+
+
+@pytest.mark.parametrize("tempo", [67.0, 120.0])
+def test_a_turn_begins_on_a_beat_of_the_clock_and_ends_when_it_stops(tempo):
+    room = Room(CHORD | ticks(tempo, until_s=9.0), 15, follow_clock=True)
+    messages = room.play()
+    first_s = ons(messages)[0][0]
+    beats = (first_s - 60 / tempo / 24) * tempo / 60  # the first tick is a beat
+    assert first_s >= OVER_S + PAUSE_S
+    assert abs(beats - round(beats)) < 0.02
+    assert max(time_s for time_s, *_ in messages) < 9.05 and not hanging(messages)
+    assert {sent.why for sent in room.sent} == {"music", "clock"}
+
+
+def test_without_a_clock_to_follow_there_is_no_turn():
+    assert Room(CHORD, 15, follow_clock=True).play() == []
+    stopped = {**{s + 0.01: m for s, m in ticks(120, until_s=1.0).items()}, **CHORD}
+    assert Room(stopped, 15, follow_clock=True).play() == []
+
+
+def test_the_music_goes_slower_with_the_clock():
+    plan = {**CHORD, **ticks(120, until_s=3.0)}
+    plain = ons(Room(CHORD | ticks(120, until_s=30), 30, follow_clock=True).play())
+    del plan[3.0]
+    slower = {3 + 60 / 60 / 24 * n: (0xF8,) for n in range(600)}
+    slow = ons(Room(plan | slower, 28, follow_clock=True).play())
+    assert [pitch for _, pitch in plain[:30]] == [pitch for _, pitch in slow[:30]]
+    assert 1.9 < (slow[30][0] - slow[20][0]) / (plain[30][0] - plain[20][0]) < 2.1
+
+
+def test_a_clock_is_sent_and_a_turn_begins_on_its_beats():
+    room = Room(CHORD, 8, send_clock=90.0)
+    arrived = []
+    room.send = lambda message: arrived.append((room.now_s - BEGIN_S, *message))
+    room.play()
+    assert arrived[0][1] == 0xFA and arrived[-1][1] == 0xFC
+    sent_s = np.array([row[0] for row in arrived if row[1] == 0xF8])
+    assert np.abs(np.diff(sent_s) - 60 / 90 / 24).max() < 1e-3
+    assert len(sent_s) >= 8 * 90 / 60 * 24 - 1
+    first_s = next(row[0] for row in arrived if row[1] & 0xF0 == 0x90)
+    assert first_s >= OVER_S + PAUSE_S
+    assert np.abs(sent_s[::24] - first_s).min() < 1e-3
+
+
+def test_one_clock_is_enough():
+    with pytest.raises(GenerationError, match="one clock is enough"):
+        Room({}, 1, follow_clock=True, send_clock=90.0)
+    with pytest.raises(GenerationError, match="send_clock"):
+        Room({}, 1, send_clock=5.0)
+
+
 @pytest.mark.parametrize("name", ["seed", "pedal"])
 @pytest.mark.parametrize("pause_s", [0.2, 1.0, 4.0])
 def test_it_takes_over_with_a_note_when_the_pause_is_over(name, pause_s):
