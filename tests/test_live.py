@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from espressivo.codes import LONGEST_NOTE_S, vocabulary
 from espressivo.errors import GenerationError, PortError
 from espressivo.live.listener import REMEMBERED, Listener
+from espressivo.live.touch import TYPICAL, Touch
 from espressivo.live.turns import LEAD_S, Live
 from espressivo.music.performance import SUSTAIN, Performance
 from espressivo.play.model import Model
@@ -140,6 +141,43 @@ def test_one_clock_is_enough():
         Room({}, 1, follow_clock=True, send_clock=90.0)
     with pytest.raises(GenerationError, match="send_clock"):
         Room({}, 1, send_clock=5.0)
+
+
+def test_a_velocity_curve_is_learned_from_a_while_of_playing():
+    touch = Touch(learn_s=30.0)
+    random = np.random.default_rng(0)
+    soft = random.integers(15, 45, 60).tolist()
+    assert [touch.felt(v, BEGIN_S + 0.5 * n) for n, v in enumerate(soft)] == soft
+    after = [touch.felt(v, BEGIN_S + 31) for v in soft]
+    assert not touch.learning and touch.curve < 0.6
+    assert abs(np.median(after) - TYPICAL) <= 1.5
+    assert sorted(after) == [v for _, v in sorted(zip(soft, after, strict=True))]
+    assert touch.felt(127, BEGIN_S + 32) == 127
+
+
+def test_a_curve_of_few_notes_stays():
+    touch = Touch(0.8, learn_s=10.0)
+    for second in range(12):
+        touch.felt(30, BEGIN_S + second)
+    assert touch.curve == 0.8 and not touch.learning
+
+
+@given(st.floats(0.25, 4), st.integers(1, 127))
+def test_velocities_stay_velocities(curve, velocity):
+    assert 1 <= Touch(curve).felt(velocity, 0.0) <= 127
+    assert Touch(1.0).felt(velocity, 0.0) == velocity
+
+
+def test_a_model_hears_velocities_by_the_curve():
+    heard = []
+    room = Room(CHORD, 3, velocity_curve=0.5)
+    feed = room.live._heard.feed
+    room.live._heard.feed = lambda message, now_s: heard.append(message) or feed(message, now_s)
+    room.play()
+    assert [m[2] for m in heard if m[0] == 0x90] == [101, 94]
+    assert room.live.summary()["velocity_curve"] == 0.5
+    with pytest.raises(GenerationError, match="velocity_curve"):
+        Room({}, 1, velocity_curve=9.0)
 
 
 @pytest.mark.parametrize("name", ["seed", "pedal"])

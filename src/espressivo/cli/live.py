@@ -40,6 +40,7 @@ _KINDS = {0x80: "note_off", 0x90: "note_on", 0xB0: "control"}
     espressivo live --in Keystation --out FLUID --channel 1 --log sent.csv --json
     espressivo live --in "from DAW" --out "to DAW" --follow-clock
     espressivo live --in Keystation --out FLUID --send-clock 96
+    espressivo live --in Keystation --out FLUID --learn-touch 30
     """,
 )
 @click.option("--in", "in_name", help="MIDI input to listen to, or a part of its name.")
@@ -67,6 +68,20 @@ _KINDS = {0x80: "note_off", 0x90: "note_on", 0xB0: "control"}
     "--send-clock",
     type=Between(10, 400),
     help="Send a MIDI clock with so many quarters a minute; turns begin on its beats.",
+)
+@click.option(
+    "--velocity-curve",
+    type=Between(0.25, 4),
+    default=1.0,
+    help="Of your keyboard: below 1 what you play counts as louder, above 1 as softer.",
+)
+@click.option(
+    "--learn-touch",
+    "learn_touch_s",
+    type=Between(0),
+    default=0.0,
+    help="Learn that curve from your first seconds of playing, 30 for instance; it is told at the "
+    "end.",
 )
 @MODEL
 @STYLES
@@ -188,6 +203,8 @@ def _show(summary: dict[str, Any], as_json: bool) -> None:
         f"{summary['turns']} turns, {summary['notes']} notes, {summary['yields']} yields, "
         f"{summary['delays']} delays of {summary['delayed_s']} s in all"
     )
+    if summary["velocity_curve"] != 1:
+        click.echo(f"velocity curve {summary['velocity_curve']:g}")
     for name, words in (("late_ms", "sent after it was due"), ("yield_ms", "yielded after a key")):
         if summary[name] is not None:
             p50, p99, most = (summary[name][part] for part in ("p50", "p99", "max"))

@@ -40,6 +40,7 @@ from espressivo.live.listener import (
     NOTE_ON,
     Listener,
 )
+from espressivo.live.touch import Touch
 from espressivo.music import SUSTAIN, Performance
 from espressivo.numeric import within
 from espressivo.play import Model, Options, Stream, TimedEvent
@@ -106,6 +107,9 @@ class Live:
         Whether to follow the MIDI clock among the messages that are heard.
     send_clock : float, optional
         Quarters a minute of a MIDI clock to send, 10..400; not with `follow_clock`.
+    velocity_curve, learn_touch_s : float
+        Curve of the velocities that are heard, and for how long it is learned; see
+        `espressivo.live.touch.Touch`.
     channel : int, optional
         The only MIDI channel heard, 0..15, and the one played on. By default all are heard, and
         0 is played on.
@@ -141,6 +145,8 @@ class Live:
         pause_s: float = PAUSE_S,
         follow_clock: bool = False,
         send_clock: float | None = None,
+        velocity_curve: float = 1.0,
+        learn_touch_s: float = 0.0,
         channel: int | None = None,
         seed: int | None = None,
         log: Callable[[SentMessage], object] | None = None,
@@ -155,6 +161,7 @@ class Live:
         if follow_clock and send_clock is not None:
             raise GenerationError("one clock is enough: follow one, or send one")
         self._pulse = Pulse() if follow_clock or send_clock is not None else None
+        self._touch = Touch(velocity_curve, learn_touch_s)
         self._tick_s = math.inf  # when the next tick is due, of a clock that is sent
         self._channel = within("channel", channel, least=0, most=15, whole=True, optional=True)
         self._seed = within("seed", seed, least=0, most=MAX_SEED, whole=True, optional=True)
@@ -182,6 +189,8 @@ class Live:
         if self._channel is not None and message and message[0] & 0x0F != self._channel:
             return
         with self._lock:
+            if len(message) == 3 and message[0] & 0xF0 == NOTE_ON and message[2]:
+                message = (*message[:2], self._touch.felt(message[2], now_s))
             turn, before = self._turn, self._heard.movements
             begun = turn is not None and turn.begin_s <= now_s
             if begun:
@@ -278,11 +287,12 @@ class Live:
             ``turns`` and ``notes`` of the model, ``yields`` to the person; ``late_ms``, how late
             its music was sent, and ``over_2_ms``, how many of its messages were later than that;
             ``yield_ms``, how long after a key the notes ended; ``delays`` and ``delayed_s``, how
-            often and for how long all the music had to wait for the model.
+            often and for how long all the music had to wait for the model; ``velocity_curve``.
         """
         return {
             **self._counts,
             "delayed_s": round(self._delayed_s, 3),
+            "velocity_curve": round(self._touch.curve, 3),
             "late_ms": _spread(self._late_s),
             "over_2_ms": sum(late_s > _PRECISE_S for late_s in self._late_s),
             "yield_ms": _spread(self._yield_s),
