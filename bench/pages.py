@@ -2,10 +2,9 @@
 
 Of each kind so many are written down as MusicXML, checked against its schema (that of partitura)
 and drawn by verovio. Takes of people are stretches of ASAP's; generated ones are of the bundled
-models by turns, 10 to 20 s long; mutants are files with changed bytes (those of bad_inputs.py,
-whose MIDI files also hold music), of which many cannot be read at all: those count as refused.
+models by turns, 10 to 20 s long; mutants are files of takes with changed bytes, so many that can be read; the others are refused.
 
-    ESPRESSIVO_DATA=... python bench/pages.py [--each 300] [--seed 0] [--json]
+    ESPRESSIVO_DATA=... python bench/pages.py [--each 300] [--only mutants] [--seed 0] [--json]
 """
 
 from __future__ import annotations
@@ -93,17 +92,18 @@ def generated(each: int, seed: int) -> Iterator[Performance]:
 
 
 def mutants(each: int, chance: random.Random) -> Iterator[Performance | None]:
-    """Give what can be read of damaged files, or nothing."""
+    """Give so many damaged files that can be read, and nothing for each that cannot."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "mutant.mid"
         whole = []
         for take in of_people(12, chance):
             take.write(path)
             whole.append(path.read_bytes())
-        for _ in range(each):
+        while each > 0:
             path.write_bytes(damaged(chance.choice(whole), chance))
             try:
                 yield midi.read(path)
+                each -= 1
             except EspressivoError:
                 yield None
 
@@ -111,6 +111,7 @@ def mutants(each: int, chance: random.Random) -> Iterator[Performance | None]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--each", type=int, default=300, help="of each kind")
+    parser.add_argument("--only", choices=("people", "generated", "mutants"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -123,6 +124,8 @@ def main() -> None:
     }
     report = {}
     for kind, performances in kinds.items():
+        if options.only not in (None, kind):
+            continue
         found: Counter[str] = Counter()
         seconds = []
         for performance in performances:
