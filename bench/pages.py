@@ -2,7 +2,8 @@
 
 Of each kind so many are written down as MusicXML, checked against its schema (that of partitura)
 and drawn by verovio. Takes of people are stretches of ASAP's; generated ones are of the bundled
-models by turns, 10 to 20 s long; mutants are files of takes with changed bytes, so many that can be read; the others are refused.
+models by turns, 10 to 20 s long; mutants are files of takes with changed bytes, so many that can be
+read; the others are refused.
 
     ESPRESSIVO_DATA=... python bench/pages.py [--each 300] [--only mutants] [--seed 0] [--json]
 """
