@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from espressivo.codes import LONGEST_NOTE_S, vocabulary
 from espressivo.errors import GenerationError, PortError
 from espressivo.live.listener import REMEMBERED, Listener
+from espressivo.live.touch import TYPICAL, Touch
 from espressivo.live.turns import LEAD_S, Live
 from espressivo.music.performance import SUSTAIN, Performance
 from espressivo.play.model import Model
@@ -83,6 +84,100 @@ def test_it_waits_for_a_person():
     assert Room({}, 30).play() == []
     pedal = {1.0: (0xB0, 64, 127), 2.0: (0xB0, 64, 0), 3.0: (0xFE,), 4.0: (0xC0, 5), 5.0: (0xF8,)}
     assert Room(pedal, 30).play() == []
+
+
+def ticks(tempo, begin_s=0.0, until_s=15.0):
+    """A clock that runs from some time to another, as a plan."""
+    tick_s = 60 / tempo / 24
+    count = int((until_s - begin_s) / tick_s)
+    plan = {begin_s + tick_s * n: (0xF8,) for n in range(1, count)}
+    return {begin_s: (0xFA,), **plan, until_s: (0xFC,)}
+
+
+@pytest.mark.parametrize("tempo", [67.0, 120.0])
+def test_a_turn_begins_on_a_beat_of_the_clock_and_ends_when_it_stops(tempo):
+    room = Room(CHORD | ticks(tempo, until_s=9.0), 15, follow_clock=True)
+    messages = room.play()
+    first_s = ons(messages)[0][0]
+    beats = (first_s - 60 / tempo / 24) * tempo / 60  # the first tick is a beat
+    assert first_s >= OVER_S + PAUSE_S
+    assert abs(beats - round(beats)) < 0.02
+    assert max(time_s for time_s, *_ in messages) < 9.05 and not hanging(messages)
+    assert {sent.why for sent in room.sent} == {"music", "clock"}
+
+
+def test_without_a_clock_to_follow_there_is_no_turn():
+    assert Room(CHORD, 15, follow_clock=True).play() == []
+    stopped = {**{s + 0.01: m for s, m in ticks(120, until_s=1.0).items()}, **CHORD}
+    assert Room(stopped, 15, follow_clock=True).play() == []
+
+
+def test_the_music_goes_slower_with_the_clock():
+    plan = {**CHORD, **ticks(120, until_s=3.0)}
+    plain = ons(Room(CHORD | ticks(120, until_s=30), 30, follow_clock=True).play())
+    del plan[3.0]
+    slower = {3 + 60 / 60 / 24 * n: (0xF8,) for n in range(600)}
+    slow = ons(Room(plan | slower, 28, follow_clock=True).play())
+    assert [pitch for _, pitch in plain[:30]] == [pitch for _, pitch in slow[:30]]
+    assert 1.9 < (slow[30][0] - slow[20][0]) / (plain[30][0] - plain[20][0]) < 2.1
+
+
+def test_a_clock_is_sent_and_a_turn_begins_on_its_beats():
+    room = Room(CHORD, 8, send_clock=90.0)
+    arrived = []
+    room.send = lambda message: arrived.append((room.now_s - BEGIN_S, *message))
+    room.play()
+    assert arrived[0][1] == 0xFA and arrived[-1][1] == 0xFC
+    sent_s = np.array([row[0] for row in arrived if row[1] == 0xF8])
+    assert np.abs(np.diff(sent_s) - 60 / 90 / 24).max() < 1e-3
+    assert len(sent_s) >= 8 * 90 / 60 * 24 - 1
+    first_s = next(row[0] for row in arrived if row[1] & 0xF0 == 0x90)
+    assert first_s >= OVER_S + PAUSE_S
+    assert np.abs(sent_s[::24] - first_s).min() < 1e-3
+
+
+def test_one_clock_is_enough():
+    with pytest.raises(GenerationError, match="one clock is enough"):
+        Room({}, 1, follow_clock=True, send_clock=90.0)
+    with pytest.raises(GenerationError, match="send_clock"):
+        Room({}, 1, send_clock=5.0)
+
+
+def test_a_velocity_curve_is_learned_from_a_while_of_playing():
+    touch = Touch(learn_s=30.0)
+    random = np.random.default_rng(0)
+    soft = random.integers(15, 45, 60).tolist()
+    assert [touch.felt(v, BEGIN_S + 0.5 * n) for n, v in enumerate(soft)] == soft
+    after = [touch.felt(v, BEGIN_S + 31) for v in soft]
+    assert not touch.learning and touch.curve < 0.6
+    assert abs(np.median(after) - TYPICAL) <= 1.5
+    assert sorted(after) == [v for _, v in sorted(zip(soft, after, strict=True))]
+    assert touch.felt(127, BEGIN_S + 32) == 127
+
+
+def test_a_curve_of_few_notes_stays():
+    touch = Touch(0.8, learn_s=10.0)
+    for second in range(12):
+        touch.felt(30, BEGIN_S + second)
+    assert touch.curve == 0.8 and not touch.learning
+
+
+@given(st.floats(0.25, 4), st.integers(1, 127))
+def test_velocities_stay_velocities(curve, velocity):
+    assert 1 <= Touch(curve).felt(velocity, 0.0) <= 127
+    assert Touch(1.0).felt(velocity, 0.0) == velocity
+
+
+def test_a_model_hears_velocities_by_the_curve():
+    heard = []
+    room = Room(CHORD, 3, velocity_curve=0.5)
+    feed = room.live._heard.feed
+    room.live._heard.feed = lambda message, now_s: heard.append(message) or feed(message, now_s)
+    room.play()
+    assert [m[2] for m in heard if m[0] == 0x90] == [101, 94]
+    assert room.live.summary()["velocity_curve"] == 0.5
+    with pytest.raises(GenerationError, match="velocity_curve"):
+        Room({}, 1, velocity_curve=9.0)
 
 
 @pytest.mark.parametrize("name", ["seed", "pedal"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import xml.etree.ElementTree as ET
 from collections import Counter
 from pathlib import Path
@@ -154,6 +155,17 @@ def test_notes_before_the_first_downbeat_are_a_pickup() -> None:
     assert measures[0].get("implicit") == "yes"
     assert measures[0].findtext("attributes/time/beats") == "4"
     well_formed(text, len(performance))
+
+
+def test_the_lowest_pitches_have_octaves_that_musicxml_knows() -> None:
+    onset_s = 0.5 * np.arange(16)
+    performance = Performance.from_arrays(
+        onset_s=onset_s, offset_s=onset_s + 0.4, pitch=[0, 5, 11, 127] * 4, velocity=[60] * 16
+    )
+    beats = Beats(onset_s, np.arange(16) % 4 == 0, np.ones(16))
+    text = musicxml(espressivo.notate(performance, beats))
+    octaves = {int(found) for found in re.findall(r"<octave>(-?\d+)</octave>", text)}
+    assert octaves == {0, 9}
 
 
 def test_too_little_cannot_be_written() -> None:

@@ -36,9 +36,9 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder with metadata.csv, as ASAP has it")
     parser.add_argument("--work", type=Path, default=Path("build/beats"))
     parser.add_argument("--out", type=Path, default=Path("beats.onnx"))
-    parser.add_argument("--minutes", type=float, default=60, help="of the processor, for groups")
-    parser.add_argument("--measure-minutes", type=float, default=10, help="and for beats")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=5, help="of the processor, each of groups")
+    parser.add_argument("--measure-minutes", type=float, default=2.5, help="and each of beats")
+    parser.add_argument("--networks", type=int, default=2, help="of each kind; their mean counts")
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
@@ -48,28 +48,22 @@ def main() -> None:
     held_out = [take for take in every if take.split == "validation" and take.half == "A"]
     checks = load_pieces(held_out)
     print(f"{sum(len(piece.takes) for piece in pieces)} performances of {len(pieces)} pieces")
+    trained = []
     for name, subject, minutes in (
         ("groups", GROUPS, given.minutes),
         ("beats", BEATS, given.measure_minutes),
     ):
-        done = given.work / f"{name}.pt"
-        if done.exists():
-            print(f"{done}: is done already")
-            continue
-        part = given.work / f"{name}.part.pt"
-        part.unlink(missing_ok=True)
-        train_beats(
-            subject,
-            pieces,
-            checks,
-            part,
-            seconds=60 * minutes,
-            seed=given.seed,
-            tell=lambda line, name=name: print(f"{name}: {line}", flush=True),
-        )
-        part.replace(done)
-    groups, beats = (load_beat_network(given.work / f"{name}.pt") for name in ("groups", "beats"))
-    export_beats(groups, beats, given.out, card=CARD)
+        several = []
+        for seed in range(given.networks):
+            done = given.work / f"{name}-{seed}.pt"
+            if not done.exists():
+                part = done.with_suffix(".part")
+                part.unlink(missing_ok=True)
+                train_beats(subject, pieces, checks, part, seconds=60 * minutes, seed=seed)
+                part.replace(done)
+            several.append(load_beat_network(done))
+        trained.append(several)
+    export_beats(*trained, given.out, card=CARD)
     print(f"{given.out}: {given.out.stat().st_size / 1e6:.1f} MB")
 
 

@@ -38,6 +38,9 @@ _KINDS = {0x80: "note_off", 0x90: "note_on", 0xB0: "control"}
     espressivo live --ports
     espressivo live --in "Digital Piano" --out "Digital Piano" --pause 1
     espressivo live --in Keystation --out FLUID --channel 1 --log sent.csv --json
+    espressivo live --in "from DAW" --out "to DAW" --follow-clock
+    espressivo live --in Keystation --out FLUID --send-clock 96
+    espressivo live --in Keystation --out FLUID --learn-touch 30
     """,
 )
 @click.option("--in", "in_name", help="MIDI input to listen to, or a part of its name.")
@@ -54,6 +57,31 @@ _KINDS = {0x80: "note_off", 0x90: "note_on", 0xB0: "control"}
     "--channel",
     type=click.IntRange(1, 16),
     help="MIDI channel to hear and to play on; otherwise all are heard and 1 is played on.",
+)
+@click.option(
+    "--follow-clock",
+    is_flag=True,
+    help="Follow the MIDI clock of the input: turns begin on its beats and end when it stops, and "
+    "the music becomes faster and slower with it.",
+)
+@click.option(
+    "--send-clock",
+    type=Between(10, 400),
+    help="Send a MIDI clock with so many quarters a minute; turns begin on its beats.",
+)
+@click.option(
+    "--velocity-curve",
+    type=Between(0.25, 4),
+    default=1.0,
+    help="Of your keyboard: below 1 what you play counts as louder, above 1 as softer.",
+)
+@click.option(
+    "--learn-touch",
+    "learn_touch_s",
+    type=Between(0),
+    default=0.0,
+    help="Learn that curve from your first seconds of playing, 30 for instance; it is told at the "
+    "end.",
 )
 @MODEL
 @STYLES
@@ -93,6 +121,8 @@ def live(
         return
     if in_name is None or out_name is None:
         raise click.UsageError("give --in and --out, or --ports to see which there are")
+    if options["follow_clock"] and options["send_clock"] is not None:
+        raise click.UsageError("give one of --follow-clock and --send-clock")
     with Input(in_name) as keys, Output(out_name) as instrument:
         from espressivo.live import Live
         from espressivo.play import load
@@ -111,7 +141,7 @@ def live(
                 log=log,
                 **options,
             )
-            keys.listen(player.hear)
+            keys.listen(player.hear, clock=options["follow_clock"])
             click.echo(f"hears {keys.name}, plays on {instrument.name}; Ctrl-C ends it", err=True)
             try:
                 with _stopped_by_signals(player):
@@ -173,6 +203,8 @@ def _show(summary: dict[str, Any], as_json: bool) -> None:
         f"{summary['turns']} turns, {summary['notes']} notes, {summary['yields']} yields, "
         f"{summary['delays']} delays of {summary['delayed_s']} s in all"
     )
+    if summary["velocity_curve"] != 1:
+        click.echo(f"velocity curve {summary['velocity_curve']:g}")
     for name, words in (("late_ms", "sent after it was due"), ("yield_ms", "yielded after a key")):
         if summary[name] is not None:
             p50, p99, most = (summary[name][part] for part in ("p50", "p99", "max"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,14 +28,18 @@ _EPSILON = 1e-5  # of torch.nn.LayerNorm
 
 
 def export_beats(
-    groups: BeatNetwork, beats: BeatNetwork, path: str | os.PathLike[str], *, card: dict[str, Any]
+    groups: Sequence[BeatNetwork],
+    beats: Sequence[BeatNetwork],
+    path: str | os.PathLike[str],
+    *,
+    card: dict[str, Any],
 ) -> None:
     """Write the networks for beats as a model file, their matrices in 16 bits.
 
     Parameters
     ----------
-    groups, beats : BeatNetwork
-        What reads onset groups, and what reads beats.
+    groups, beats : sequence of BeatNetwork
+        What reads onset groups, and what reads beats; of several the mean is said.
     path : path
         Replaced if it exists; the folder must exist.
     card : dict
@@ -42,10 +47,11 @@ def export_beats(
     """
     g = Graph("fp16")
     inputs, outputs = [], []
-    for name, network in (("groups", groups), ("beats", beats)):
-        _network(g, network, name)
-        inputs.append(float_value(name, [1, name, network.config.inputs]))
-        outputs.append(float_value(f"of_{name}", [1, name, network.config.outputs]))
+    for name, networks in (("groups", groups), ("beats", beats)):
+        said = [_said(g, network, name, number) for number, network in enumerate(networks)]
+        g.add("Mean", *said, name=f"of_{name}")
+        inputs.append(float_value(name, [1, name, networks[0].config.inputs]))
+        outputs.append(float_value(f"of_{name}", [1, name, networks[0].config.outputs]))
     graph = helper.make_graph(g.nodes, "espressivo-beats", inputs, outputs, g.stored)
     opset = helper.make_opsetid("", _OPSET)
     model = helper.make_model(graph, opset_imports=[opset], ir_version=_IR_VERSION)
@@ -58,15 +64,14 @@ def export_beats(
         temporary.write_bytes(content)
 
 
-def _network(g: Graph, network: BeatNetwork, name: str) -> None:
-    """Add a network, which says of its input `name` its output ``of_name``."""
-    weights = network.state_dict()
+def _said(g: Graph, network: BeatNetwork, reads: str, number: int) -> str:
+    """Add a network, and return the name of what it says of the input that it reads."""
+    name, weights = f"{reads}{number}", network.state_dict()
     arrays = {f"{name}.{key}": tensor.float().numpy() for key, tensor in weights.items()}
-    x = _linear(g, arrays, f"{name}.enter", name)  # (1, T, W)
-    for number, dilation in enumerate(network.config.dilations):
-        x = _block(g, arrays, f"{name}.blocks.{number}", x, dilation)
-    said = _linear(g, arrays, f"{name}.leave", _norm(g, arrays, f"{name}.norm", x))
-    g.add("Identity", said, name=f"of_{name}")
+    x = _linear(g, arrays, f"{name}.enter", reads)  # (1, T, W)
+    for block, dilation in enumerate(network.config.dilations):
+        x = _block(g, arrays, f"{name}.blocks.{block}", x, dilation)
+    return _linear(g, arrays, f"{name}.leave", _norm(g, arrays, f"{name}.norm", x))
 
 
 def _linear(g: Graph, arrays: Arrays, name: str, x: str) -> str:

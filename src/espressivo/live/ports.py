@@ -81,11 +81,12 @@ class Input(_Port):
 
     kind, way = "MidiIn", "input"
 
-    def listen(self, hear: Callable[[Sequence[int]], object]) -> None:
+    def listen(self, hear: Callable[[Sequence[int]], object], *, clock: bool = False) -> None:
         """Call a function with each message when it comes, on a thread of the driver.
 
-        System messages, as the clock and active sensing, are left out.
+        System messages, as active sensing, are left out; those of the clock if it is not wanted.
         """
+        self._client.ignore_types(sysex=True, timing=not clock, active_sense=True)
         self._client.set_callback(lambda event, _: hear(event[0]))
 
 

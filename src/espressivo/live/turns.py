@@ -8,6 +8,10 @@ The person and the model have pedals of their own. The person's sustain pedal co
 performances that the model learned from; it does not make the model yield, only a key does. The
 model's pedal, in the vocabularies that have it, is lifted whenever its notes end.
 
+With a MIDI clock, one that it follows or one that it sends, a turn begins on a beat. If the clock
+that it follows becomes faster or slower, so does the music, from what is decided next; when that
+clock stops, the turn ends, and there is none until it runs again.
+
 This module knows nothing of drivers: messages come in through `Live.hear` and go out through an
 `Output`. `espressivo.live.ports` has those of the system.
 """
@@ -28,12 +32,15 @@ from typing import Any, Protocol, Unpack
 import numpy as np
 
 from espressivo.engine import MAX_SEED
+from espressivo.errors import GenerationError
+from espressivo.live.clock import START, STOP, TICK, TICKS, Pulse
 from espressivo.live.listener import (
     CONTROL,
     NOTE_OFF,
     NOTE_ON,
     Listener,
 )
+from espressivo.live.touch import Touch
 from espressivo.music import SUSTAIN, Performance
 from espressivo.numeric import within
 from espressivo.play import Model, Options, Stream, TimedEvent
@@ -70,7 +77,7 @@ class SentMessage:
     due_s, sent_s : float
         When it should have been sent, and when it had been, in seconds on the clock. What ends
         the notes when a person strikes a key is due at the moment of the stroke.
-    why : {"music", "yield", "stop"}
+    why : {"music", "yield", "clock", "stop"}
     message : tuple of int
         Status and two data bytes.
     """
@@ -96,6 +103,13 @@ class Live:
     output : Output
     pause_s : float
         The person must be silent for so long, above 0; see `Listener.silent_from_s`.
+    follow_clock : bool
+        Whether to follow the MIDI clock among the messages that are heard.
+    send_clock : float, optional
+        Quarters a minute of a MIDI clock to send, 10..400; not with `follow_clock`.
+    velocity_curve, learn_touch_s : float
+        Curve of the velocities that are heard, and for how long it is learned; see
+        `espressivo.live.touch.Touch`.
     channel : int, optional
         The only MIDI channel heard, 0..15, and the one played on. By default all are heard, and
         0 is played on.
@@ -129,6 +143,10 @@ class Live:
         output: Output,
         *,
         pause_s: float = PAUSE_S,
+        follow_clock: bool = False,
+        send_clock: float | None = None,
+        velocity_curve: float = 1.0,
+        learn_touch_s: float = 0.0,
         channel: int | None = None,
         seed: int | None = None,
         log: Callable[[SentMessage], object] | None = None,
@@ -138,6 +156,13 @@ class Live:
     ) -> None:
         self._model, self._output, self._log = model, output, log
         self._pause_s = within("pause_s", pause_s, above=0)
+        self._follows = follow_clock
+        self._tempo = within("send_clock", send_clock, least=10, most=400, optional=True)
+        if follow_clock and send_clock is not None:
+            raise GenerationError("one clock is enough: follow one, or send one")
+        self._pulse = Pulse() if follow_clock or send_clock is not None else None
+        self._touch = Touch(velocity_curve, learn_touch_s)
+        self._tick_s = math.inf  # when the next tick is due, of a clock that is sent
         self._channel = within("channel", channel, least=0, most=15, whole=True, optional=True)
         self._seed = within("seed", seed, least=0, most=MAX_SEED, whole=True, optional=True)
         self._clock, self._sleep, self._settings = clock, sleep, settings
@@ -158,9 +183,14 @@ class Live:
     def hear(self, message: Sequence[int]) -> None:
         """Take a MIDI message that came in now; on any thread. Others than of keys are ignored."""
         now_s = self._clock()
+        if self._follows and self._pulse is not None and len(message) == 1:
+            self._hear_clock(self._pulse, message[0], now_s)
+            return
         if self._channel is not None and message and message[0] & 0x0F != self._channel:
             return
         with self._lock:
+            if len(message) == 3 and message[0] & 0xF0 == NOTE_ON and message[2]:
+                message = (*message[:2], self._touch.felt(message[2], now_s))
             turn, before = self._turn, self._heard.movements
             begun = turn is not None and turn.begin_s <= now_s
             if begun:
@@ -172,6 +202,16 @@ class Live:
             try:
                 self._quiet("yield", now_s)
             except Exception as error:  # `run` raises it; the driver that calls could not
+                self._fail(error)
+
+    def _hear_clock(self, pulse: Pulse, status: int, now_s: float) -> None:
+        with self._lock:
+            pulse.feed(status, now_s)
+            if status != STOP or self._turn is None:
+                return
+            try:
+                self._quiet("clock", now_s)
+            except Exception as error:  # as when a key is struck
                 self._fail(error)
 
     def run(self, check: Callable[[], object] | None = None) -> None:
@@ -204,11 +244,16 @@ class Live:
         """Send what `decide` has decided, when it is due, until `stop`; a half of `run`."""
         try:
             with _urgent(2):
+                if self._tempo is not None:
+                    self._output.send([START])
+                    self._tick_s = self._clock()
                 while not self._stopping:
                     self._send_next()
         finally:
             with self._lock:
                 self._quiet("stop", self._clock())
+            if self._tempo is not None:
+                self._output.send([STOP])
         if self._failure is not None:
             raise self._failure
 
@@ -226,7 +271,8 @@ class Live:
         event = turn.next()  # takes a while, so a person may play meanwhile
         with self._lock:
             if turn is self._turn:
-                late_s = turn.place(event, self._clock())
+                slower = 1.0 if self._pulse is None else self._pulse.slower
+                late_s = turn.place(event, self._clock(), slower)
                 self._counts["delays"] += late_s > 0
                 self._delayed_s += late_s
                 self._queue.append((turn.reached_s, self._message(event)))
@@ -241,11 +287,12 @@ class Live:
             ``turns`` and ``notes`` of the model, ``yields`` to the person; ``late_ms``, how late
             its music was sent, and ``over_2_ms``, how many of its messages were later than that;
             ``yield_ms``, how long after a key the notes ended; ``delays`` and ``delayed_s``, how
-            often and for how long all the music had to wait for the model.
+            often and for how long all the music had to wait for the model; ``velocity_curve``.
         """
         return {
             **self._counts,
             "delayed_s": round(self._delayed_s, 3),
+            "velocity_curve": round(self._touch.curve, 3),
             "late_ms": _spread(self._late_s),
             "over_2_ms": sum(late_s > _PRECISE_S for late_s in self._late_s),
             "yield_ms": _spread(self._yield_s),
@@ -257,11 +304,16 @@ class Live:
             movements, silent_s = self._heard.movements, self._heard.silent_from_s
             if self._clock() < silent_s + self._pause_s / 2:
                 return None
+            if self._pulse is not None and not self._pulse.running:
+                return None
             performance = self._heard.performance()
         stream = self._stream(performance)  # takes a while, so a person may play meanwhile
         with self._lock:
             if movements == self._heard.movements:
-                self._turn = _Turn(stream, max(silent_s + self._pause_s, self._clock()))
+                begin_s = max(silent_s + self._pause_s, self._clock())
+                if self._pulse is not None:
+                    begin_s = self._pulse.beat_s(begin_s)
+                self._turn = _Turn(stream, begin_s)
             return self._turn
 
     def _stream(self, primer: Performance | None) -> Stream:
@@ -299,13 +351,19 @@ class Live:
 
     def _send_next(self) -> None:
         """Sleep for a while, or wait for the next message's time and send it."""
-        due_s = self._next_due_s()
+        due_s = min(self._next_due_s(), self._tick_s)
         left_s = due_s - self._clock()
         if left_s > _SPIN_S:
             self._sleep(min(left_s - _SPIN_S, _NAP_S))
             return
         while self._clock() < due_s:
             pass
+        if self._tick_s <= due_s and self._tempo is not None and self._pulse is not None:
+            self._output.send([TICK])
+            with self._lock:
+                self._pulse.feed(TICK, self._tick_s)
+            self._tick_s += 60 / self._tempo / TICKS
+            return
         with self._lock:  # a person may have played meanwhile
             if self._queue and self._queue[0][0] <= self._clock():
                 self._send("music", *self._queue.popleft())
@@ -376,22 +434,20 @@ class _Turn:
         self.heard = False
         """Whether anything of it has been sent."""
         self._stream = stream
-        self._zero_s: float | None = None  # when its time 0 is, once a note has begun
+        self._event_s: float | None = None  # time of its latest event, once a note has begun
 
     def next(self) -> TimedEvent:
         """Return the next event."""
         return next(self._stream)
 
-    def place(self, event: TimedEvent, now_s: float) -> float:
+    def place(self, event: TimedEvent, now_s: float, slower: float = 1.0) -> float:
         """Say in `reached_s` when an event is due; return for how long that must be put off."""
-        if self._zero_s is not None:
-            self.reached_s = self._zero_s + event.time_s
+        if self._event_s is not None:
+            self.reached_s += (event.time_s - self._event_s) * slower
         late_s = max(0.0, now_s - self.reached_s)
         self.reached_s += late_s
-        if self._zero_s is None and event.kind == "note_on":
-            self._zero_s = self.reached_s - event.time_s
-        elif self._zero_s is not None:
-            self._zero_s += late_s
+        if self._event_s is not None or event.kind == "note_on":
+            self._event_s = event.time_s
         return late_s
 
 

@@ -14,6 +14,7 @@ from espressivo.notation.path import (
     best_path,
     keys,
     measures,
+    struck_downbeats,
     units,
 )
 
@@ -45,10 +46,12 @@ def beats(
     if len(groups.first_s) < 2:
         return Beats([], [], [])  # type: ignore[arg-type]  # made arrays by it
     model = model or bundled_beats()
-    path = best_path(groups.time_s, model.of_groups(groups.numbers), costs)
+    said = model.of_groups(groups.numbers)
+    path = best_path(groups.time_s, said, costs)
     read = model.of_beats(beat_numbers(heard_notes, path.time_s))
     notes = performance.notes
     inside = np.searchsorted(path.time_s, notes["onset_s"] + _EARLY_S, "right") - 1
     heard = np.zeros((len(path.time_s), 12))
     np.add.at(heard, (np.maximum(inside, 0), notes["pitch"] % 12), 1)
-    return Beats(path.time_s, measures(read, costs), units(read, costs), keys(heard, costs))
+    downbeat = measures(read, struck_downbeats(path, said), costs)
+    return Beats(path.time_s, downbeat, units(read, costs), keys(heard, costs))

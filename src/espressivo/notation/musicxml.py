@@ -50,7 +50,8 @@ class _Writer:
         for bar in self._bars:
             keys[notes["onset"] * TICKS >= bar.begin - 1e-6] = bar.sharps
         self._step, self._alter = spelled(self._pitch, keys, notes["onset"])
-        self._octave = (self._pitch - self._alter) // 12 - 1
+        octave = (self._pitch - self._alter) // 12 - 1
+        self._octave = np.clip(octave, 0, 9)  # MusicXML has no others: an octave higher, or lower
         self._clefs = {1: "G", 2: "F"}
 
     def lines(self) -> list[str]:

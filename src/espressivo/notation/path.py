@@ -20,13 +20,23 @@ from espressivo.notation.said import (
     BEAT,
     BEGINS,
     COUNTS,
+    DOWNBEAT,
     METER,
     PERIOD,
     QUARTERS,
     UNIT,
 )
 
-__all__ = ["DEFAULT_COSTS", "Costs", "Path", "best_path", "keys", "measures", "units"]
+__all__ = [
+    "DEFAULT_COSTS",
+    "Costs",
+    "Path",
+    "best_path",
+    "keys",
+    "measures",
+    "struck_downbeats",
+    "units",
+]
 
 _REACH = 64  # groups: a beat and the next one, or the next that is struck, are no further apart
 _SHORTEST_S, _LONGEST_S = 0.12, 6.0  # of a beat
@@ -34,6 +44,8 @@ _SHORTEST_S, _LONGEST_S = 0.12, 6.0  # of a beat
 
 _PROFILE = (17.0, 1.2, 14.0, 1.2, 16.0, 11.0, 2.2, 16.0, 3.0, 14.0, 1.8, 10.0)
 """Per cent of the notes that are C, C sharp, ... where neither sharps nor flats are signed."""
+_USUAL = -1.2  # about the mean of what is said of downbeats on beats
+_EMPTY = -0.8  # where nothing begins: seldom where a measure does
 _KEY_WEIGHT = 0.1  # notes that follow each other say much the same
 
 
@@ -57,6 +69,8 @@ class Costs:
         Gain of each beat beside its logit.
     meter_change, meter : float
         For another number of beats in a measure; weight of what the network says of it.
+    struck : float
+        Weight of what the first network says of where measures begin, beside the second.
     key_change, unit_change : float
         For another key signature, and another length of the beat in quarters.
     """
@@ -69,6 +83,7 @@ class Costs:
     bias: float = 3.0
     meter_change: float = 4.0
     meter: float = 0.3
+    struck: float = 0.5
     key_change: float = 4.0
     unit_change: float = 12.0
 
@@ -166,18 +181,37 @@ def _traced(
     return Path(found, np.array(taken[::-1], int), near)
 
 
-def measures(read: NDArray[np.float32], costs: Costs = DEFAULT_COSTS) -> NDArray[np.bool_]:
-    """Return which beats begin a measure, shape (beats,), from what is said of them.
+def struck_downbeats(path: Path, said: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return what is said of the groups on a path, (beats,): above 0 for a downbeat.
+
+    Parameters
+    ----------
+    path : Path
+    said : float32 array, shape (groups, OUTPUTS)
+    """
+    at = said[path.near].astype(float)
+    logit = at[:, DOWNBEAT] - np.logaddexp(0, at[:, BEAT])
+    return np.where(path.group >= 0, logit - _USUAL, _EMPTY)
+
+
+def measures(
+    read: NDArray[np.float32], also: NDArray[np.float64] | float = 0.0, costs: Costs = DEFAULT_COSTS
+) -> NDArray[np.bool_]:
+    """Return which beats begin a measure, shape (beats,).
 
     Parameters
     ----------
     read : float32 array, shape (beats, BEAT_OUTPUTS)
+        What is said of the beats.
+    also : float64 array, shape (beats,), optional
+        More logits; see `struck_downbeats`.
     costs : Costs
     """
     beats = len(read)
     if not beats:
         return np.zeros(0, bool)
-    begins = np.clip(1 / (1 + np.exp(-read[:, BEGINS].astype(float))), 0.01, 0.99)
+    logit = read[:, BEGINS] + costs.struck * also
+    begins = np.clip(1 / (1 + np.exp(-logit.astype(float))), 0.01, 0.99)
     meter = costs.meter * _log_softmax(read[:, METER])
     size = np.repeat(np.arange(1, COUNTS + 1), np.arange(1, COUNTS + 1))  # of each state
     place = np.concatenate([np.arange(n) for n in range(1, COUNTS + 1)])
