@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from espressivo.engine import Engine
 from espressivo.errors import ModelError
 from espressivo.interpreter import (
     CELLS,
@@ -127,9 +128,20 @@ def test_draws_are_as_alike_as_freedom_says(freedom: float) -> None:
     rng = np.random.default_rng(0)
     mean, kept = rng.standard_normal(20_000), alike(DRAW, freedom)
     quantiles = np.linspace(-1, 1, 5)
-    one, other = (mixed(mean, rng.standard_normal(20_000), kept, quantiles) for _ in range(2))
+    one, other = (mixed(mean, rng.standard_normal(20_000), kept, quantiles, 1) for _ in range(2))
     assert np.corrcoef(one, other)[0, 1] == pytest.approx(kept, abs=0.04)
     assert np.quantile(one, [0, 0.25, 0.5, 1]) == pytest.approx([-1, -0.5, 0, 1], abs=0.01)
+
+
+def test_a_mixture_is_moved_as_far_to_peoples_values_as_it_is_to_be() -> None:
+    rng = np.random.default_rng(0)
+    mean, drawn = 5 * rng.exponential(size=20_000), rng.standard_normal(20_000)
+    quantiles = np.linspace(-1, 1, 5)
+    own, half, people = (mixed(mean, drawn, 0.8, quantiles, share) for share in (0, 0.5, 1))
+    even = (mean - mean.mean()) / mean.std()
+    assert own == pytest.approx(np.sqrt(0.8) * even + np.sqrt(0.2) * drawn)
+    assert half == pytest.approx((own + people) / 2)
+    assert own.max() > 2 > 1.0001 > people.max()
 
 
 def test_freedom_goes_from_one_playing_to_what_people_differ_by() -> None:
@@ -184,6 +196,9 @@ def test_other_files_are_refused(tmp_path) -> None:
     seed = importlib.resources.files("espressivo") / "models" / "seed.onnx"
     with pytest.raises(ModelError, match="plays no scores"):
         Interpreter(seed.read_bytes(), "seed")
+    pianist = importlib.resources.files("espressivo") / "models" / "score" / "pianist.onnx"
+    with pytest.raises(ModelError, match="plays scores and nothing else"):
+        Engine(pianist.read_bytes())
 
 
 def test_draws_and_levels_are_of_fields() -> None:

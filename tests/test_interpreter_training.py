@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from espressivo.data import Pair, Piece
-from espressivo.errors import ModelError
+from espressivo.data import Pair, Pairs, Piece
+from espressivo.errors import DataError, ModelError
 from espressivo.evaluation import performing
 from espressivo.export import FieldParts, ReaderPart, export_interpreter
 from espressivo.interpreter import DRAWN, FIELDS, LEVELS, ROWS, Draw, Interpreter, View, tables
+from espressivo.music import CONTROL_DTYPE, SUSTAIN
 from espressivo.networks import ScoreReader
-from espressivo.training import Reading
+from espressivo.training import Boosting, InterpreterConfig, Reading, train_interpreter
 from espressivo.training.fitted_draws import fit_draw, fit_levels
 from espressivo.training.interpreter import grown
 from espressivo.training.score_data import ReadPiece, plain, read_pieces
@@ -135,6 +137,43 @@ def test_readers_learn(pieces: list[ReadPiece]) -> None:
     known = weight > 0
     predicted = read_by(network, pieces[0], "beats")[:, 0]
     assert np.corrcoef(predicted[known], target[known])[0, 1] > 0.5
+
+
+def test_a_model_is_trained_of_parts_that_are_kept(tmp_path: Path) -> None:
+    pedal = np.array([(t / 4, SUSTAIN, 50 * (t % 3)) for t in range(40)], CONTROL_DTYPE)
+
+    def of(number: int, split: str) -> Piece:
+        one = piece(number)
+        performance = dataclasses.replace(one.takes[0].performance, controls=pedal)
+        takes = (dataclasses.replace(one.takes[0], performance=performance),) * 2
+        return dataclasses.replace(one, split=split, takes=takes)
+
+    pairs = Pairs(
+        (*(of(n, "train") for n in range(3)), *(of(n, "validation") for n in range(3, 9))), {}
+    )
+    tiny = Reading(width=8, hidden=6, window=24, batch=2, updates=2)
+    config = InterpreterConfig(Boosting(trees=2, min_data_in_leaf=5), tiny, readers=1)
+    work, said = tmp_path / "work", []
+    for out in (tmp_path / "a.onnx", tmp_path / "b.onnx"):
+        train_interpreter(
+            pairs, work, out, card=CARD, editions=[of(9, "train")], config=config, say=said.append
+        )
+        assert sum("growing" in line for line in said) == len(FIELDS)  # but not again
+        assert sum("readers' weight 0: " in line for line in said) % len(FIELDS) == 0
+    assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
+    kinds = sorted(path.name.split("-")[0] for path in work.iterdir())
+    assert kinds == sorted((*FIELDS, "notes", "onsets"))
+    model = Interpreter((tmp_path / "a.onnx").read_bytes(), "a")
+    one = score(seed=20)
+    played = model.interpret(one, freedom=0.5, seed=0)
+    assert len(played.velocity) == len(one)
+    with pytest.raises(DataError, match="validation"):
+        train_interpreter(Pairs(pairs.pieces[:3], {}), work, tmp_path / "c.onnx", card=CARD)
+    unpedalled = (dataclasses.replace(piece(0), split="train"), *pairs.pieces[3:])
+    with pytest.raises(DataError, match="no take tells of its pedal"):
+        train_interpreter(
+            Pairs(unpedalled, {}), work, tmp_path / "c.onnx", card=CARD, config=config
+        )
 
 
 def test_plain_scores_keep_their_notes_alone() -> None:

@@ -89,6 +89,8 @@ class Engine:
         sealed = is_sealed(content, name)
         self._session, metadata = opened(content, name, threads)
         description = described(metadata, name, sealed)
+        if description.get("kind") == "interpreter":
+            raise ModelError(f"{name}: plays scores and nothing else: see espressivo perform")
         try:
             self.vocabulary = Vocabulary(**description["vocabulary"])
             self.card: dict[str, Any] = dict(description["card"])

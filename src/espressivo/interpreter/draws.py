@@ -2,8 +2,9 @@
 
 A field's standardised mean m, of a whole score, and a noise e of unit variance are mixed to
 ``sqrt(c) m + sqrt(1 - c) e``, so that two draws correlate by c. The ranks of the mixture are then
-given the values that people's takes have at these ranks: what is played has people's histogram,
-however much or little was drawn.
+given the values that people's takes have at these ranks, so that what is played has people's
+histogram; or it is moved there a part of the way only, since a mean that is given another histogram
+is no longer what is nearest to everybody's.
 
 The noise is a sum of parts, each with a share of the variance: white ones, of each note or of each
 onset, and ones that fade by so many quarters, as a player's mood does.
@@ -41,6 +42,8 @@ class Draw:
         Share, and the quarters in which it fades to 1/e, of each of the others.
     quantiles : tuple of float
         Values of people's takes, standardised, at evenly spaced ranks from 0 to 1.
+    shaped : float
+        0..1, how far a mixture is moved to these values.
     """
 
     people: float
@@ -48,6 +51,7 @@ class Draw:
     onset_share: float
     fading: tuple[tuple[float, float], ...]
     quantiles: tuple[float, ...]
+    shaped: float = 1.0
 
 
 def alike(draw: Draw, freedom: float) -> float:
@@ -94,8 +98,10 @@ def _fading(apart: Floats, quarters: float, generator: np.random.Generator) -> F
     return np.array(values)
 
 
-def mixed(mean: Floats, drawn: Floats, alike: float, quantiles: Sequence[float]) -> Floats:
-    """Return mean and noise, mixed and given people's values; see the module.
+def mixed(
+    mean: Floats, drawn: Floats, alike: float, quantiles: Sequence[float], shaped: float
+) -> Floats:
+    """Return mean and noise, mixed and moved so far to people's values, 0..1; see the module.
 
     Equal mixtures keep their order in time, so that nothing depends on how they are sorted.
     """
@@ -107,4 +113,5 @@ def mixed(mean: Floats, drawn: Floats, alike: float, quantiles: Sequence[float])
     rank = np.empty(len(mean))
     rank[np.argsort(mixture, kind="stable")] = np.arange(len(mean))
     places = np.linspace(0, 1, len(quantiles))
-    return np.asarray(np.interp((rank + 0.5) / len(mean), places, quantiles))
+    people = np.interp((rank + 0.5) / len(mean), places, quantiles)
+    return np.asarray(mixture + shaped * (people - mixture))

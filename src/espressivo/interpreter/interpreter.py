@@ -141,7 +141,8 @@ class Interpreter:
         }
         if progress is not None:
             progress(len(score))
-        return self._played(view, fields, self._levels.of(view, away), velocity)
+        people = min(1.0, 2 * freedom)
+        return self._played(view, fields, self._levels.of(view, away), velocity, people)
 
     def at_random(self, score: Score, *, seed: int) -> Interpretation:
         """Return values drawn from people's histograms, each by itself, at the expected levels."""
@@ -149,8 +150,8 @@ class Interpreter:
         fields = {}
         for name, generator in zip(DRAWN, _generators(seed), strict=False):
             drawn = generator.standard_normal(len(_rows(name, view)[1]))
-            fields[name] = mixed(drawn, drawn, 1.0, self._draws[name].quantiles)
-        return self._played(view, fields, self._levels.of(view, np.zeros(len(LEVELS))), None)
+            fields[name] = mixed(drawn, drawn, 1.0, self._draws[name].quantiles, 1.0)
+        return self._played(view, fields, self._levels.of(view, np.zeros(len(LEVELS))), None, 1.0)
 
     def _played(
         self,
@@ -158,8 +159,9 @@ class Interpreter:
         fields: dict[str, Floats],
         levels: Mapping[str, float],
         velocity: Floats | None,
+        people: float,
     ) -> Interpretation:
-        """Return fields, standardised within the take, at its levels."""
+        """Return fields, standardised within the take, at its levels; see `_held`."""
         spread = {
             name: math.exp(levels[f"{name}_spread"])
             if name in LOGARITHMIC
@@ -176,13 +178,16 @@ class Interpreter:
             quarter_s,
             np.where(view.count[view.group] > 1, offset, 0.0),
             velocity,
-            self._held(view, quarter_s, articulation),
+            self._held(view, quarter_s, articulation, people),
             view.cells[:-1],
             np.clip(levels["pedal_mean"] + off["pedal"], 0, 127),
         )
 
-    def _held(self, view: View, quarter_s: Floats, articulation: Floats) -> Floats:
-        """Return an articulation by which keys are held for as long as people hold them."""
+    def _held(self, view: View, quarter_s: Floats, articulation: Floats, share: float) -> Floats:
+        """Return an articulation by which keys are held for as long as people hold them.
+
+        That is, so far moved there, 0..1.
+        """
         ours, people = self._lengths
         if not len(ours):
             return articulation
@@ -192,7 +197,7 @@ class Interpreter:
         notated = np.log(np.maximum(notated_s, 1e-3))
         held = articulation + notated
         inside = np.clip(held, ours[0], ours[-1])
-        return np.asarray(np.interp(inside, ours, people) + (held - inside) - notated)
+        return np.asarray(articulation + share * (np.interp(inside, ours, people) - inside))
 
     def _drawn(
         self,
@@ -208,11 +213,13 @@ class Interpreter:
         at, rows = _rows(name, view)
         kept = alike(draw, freedom)
         drawn = noise(draw, at, rows, generator) if kept < 1 else np.zeros(len(rows))
+        # Half a pedal is nobody's mean: its depths are people's, however little is drawn.
+        shaped = draw.shaped * (1.0 if name == "pedal" else min(1.0, 2 * freedom))
         if name != "offset":
-            values = mixed(mean, drawn, kept, draw.quantiles)
+            values = mixed(mean, drawn, kept, draw.quantiles, shaped)
         else:  # of chords alone
             values, chord = np.zeros(len(mean)), view.count[view.group] > 1
-            values[chord] = mixed(mean[chord], drawn[chord], kept, draw.quantiles)
+            values[chord] = mixed(mean[chord], drawn[chord], kept, draw.quantiles, shaped)
         if name == "pedal":
             return values
         return values * min(1.0, _CALM + 2 * (1 - _CALM) * freedom)
@@ -248,6 +255,7 @@ def _draw(given: Mapping[str, Any]) -> Draw:
         float(given["onset_share"]),
         tuple((float(share), float(quarters)) for share, quarters in given["fading"]),
         tuple(float(value) for value in given["quantiles"]),
+        float(given["shaped"]),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from espressivo.errors import DataError
 from espressivo.interpreter import ROWS
 from espressivo.training.score_data import ReadPiece
 
@@ -25,10 +26,10 @@ class Boosting:
     threads, seed : int
     """
 
-    trees: int = 300
+    trees: int = 200
     num_leaves: int = 24
     min_data_in_leaf: int = 300
-    learning_rate: float = 0.05
+    learning_rate: float = 0.07
     feature_fraction: float = 0.3
     bagging_fraction: float = 0.5
     lambda_l2: float = 20.0
@@ -45,6 +46,11 @@ def boost(pieces: Sequence[ReadPiece], field: str, settings: Boosting) -> list[d
     -------
     list of dict
         As LightGBM's ``dump_model()["tree_info"]`` has them.
+
+    Raises
+    ------
+    DataError
+        If no take has the field.
     """
     import lightgbm  # here, since nothing else needs it
 
@@ -58,6 +64,8 @@ def boost(pieces: Sequence[ReadPiece], field: str, settings: Boosting) -> list[d
             targets.append(target[known])
             weights.append(weight[known])
     weight = np.concatenate(weights)
+    if not len(weight):
+        raise DataError(f"no take tells of its {field}: a model cannot learn it")
     data = lightgbm.Dataset(
         np.concatenate(features), np.concatenate(targets), weight=weight / weight.mean()
     )

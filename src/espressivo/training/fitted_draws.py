@@ -152,12 +152,16 @@ def fit_draw(pieces: Sequence[ReadPiece], field: str, means: Sequence[Floats]) -
 
 
 def fit_lengths(
-    interpreter: Interpreter, pieces: Sequence[ReadPiece], freedom: float = 0.5
+    interpreter: Interpreter,
+    pieces: Sequence[ReadPiece],
+    *,
+    freedom: float = 0.5,
+    share: float = 0.75,
 ) -> dict[str, list[float]]:
     """Return how the seconds that keys are held become people's: logarithms of either, by rank.
 
     Fields that are drawn by themselves do not give lengths people's histogram. Each piece counts
-    alike.
+    alike. Lengths are moved only a share of the way, 0..1: moving them costs correlation.
     """
     ours, people = [], []
     ranks = (np.arange(_SAMPLED) + 0.5) / _SAMPLED
@@ -176,7 +180,9 @@ def fit_lengths(
         people.append(np.quantile(np.log(np.maximum(np.concatenate(lengths_s), 1e-3)), ranks))
     places = np.array(_LENGTHS)
     found = {"ours": np.concatenate(ours), "people": np.concatenate(people)}
-    return {who: np.round(np.quantile(all_, places), 4).tolist() for who, all_ in found.items()}
+    at = {who: np.quantile(all_, places) for who, all_ in found.items()}
+    at["people"] = at["ours"] + share * (at["people"] - at["ours"])
+    return {who: np.round(values, 4).tolist() for who, values in at.items()}
 
 
 def _correlate(

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,18 @@ from espressivo.training.score_reading import Reading, read_by, train_reader
 __all__ = ["InterpreterConfig", "train_interpreter"]
 
 _GROUPS = tuple(
-    tuple(name for name in FIELDS if ROWS[name] == rows)
-    for rows in ("onsets", "notes", "beats", "cells")
+    tuple(name for name in FIELDS if ROWS[name] == rows) for rows in ("notes", "onsets")
 )
-_NEARER = {"interval": -0.05, "velocity": 0.025, "offset": -0.1}
+"""Fields that networks read, those of a network together; beats and pedal are left to the trees."""
+
+_NEARER = {
+    "interval": -0.05, "velocity": 0.025, "articulate": 0.08, "offset": -0.1, "pedal": -0.04,
+}  # fmt: skip
 """Added to people's correlation, as chosen on half A, so that two seeds are as alike as they are to
 be once they are played: ranks, chords and lengths change it a little."""
+
+_SHAPED = {"articulate": 0.0}
+"""How far fields are given people's histogram, chosen on half A; keys have it by their lengths."""
 
 _WEIGHTS = (0.0, 0.25, 0.5, 0.75)  # of the readers in the mean
 
@@ -47,14 +53,13 @@ class InterpreterConfig:
     ----------
     boosting : Boosting
     reading : Reading
-        Of notes; see `train_interpreter` for the others.
     readers : int
-        Networks of each kind, with different seeds; 0 for trees alone.
+        Networks of notes, and of onsets, with different seeds; 0 for trees alone.
     """
 
     boosting: Boosting = field(default_factory=Boosting)
     reading: Reading = field(default_factory=Reading)
-    readers: int = 2
+    readers: int = 1
 
 
 def train_interpreter(
@@ -107,15 +112,20 @@ def train_interpreter(
     data = _digest(pieces)
     trees = {name: _trees(folder, data, pieces, name, config.boosting, say) for name in FIELDS}
     readers = [
-        (names, _reader(folder, data, pieces, names, _settings(config, names, seed), progress))
+        (names, _reader(folder, data, pieces, names, replace(config.reading, seed=seed), progress))
         for names in _GROUPS
         for seed in range(config.readers)
     ]
     parts = {}
+    read = [_read(piece, readers) for piece in chosen_on]
     for name in FIELDS:
-        weight = _weight(chosen_on, name, trees[name], readers, say)
+        weight = _weight(chosen_on, name, trees[name], read, say)
         parts[name] = FieldParts(trees[name], 1 - weight, weight)
-    means = {name: [_mean(p, name, parts[name], readers) for p in pieces] for name in DRAWN}
+    read = [_read(piece, readers) for piece in pieces]
+    means = {
+        name: [_mean(piece, name, parts[name], of) for piece, of in zip(pieces, read, strict=True)]
+        for name in DRAWN
+    }
     description: dict[str, Any] = {
         "spreads": {name: spread_of(pieces, name) for name in FIELDS},
         "draws": {name: dataclasses.asdict(fit_draw(pieces, name, means[name])) for name in DRAWN},
@@ -124,6 +134,7 @@ def train_interpreter(
     for name in DRAWN:
         draw = description["draws"][name]
         draw["people"] += _NEARER.get(name, 0.0)
+        draw["shaped"] = _SHAPED.get(name, 1.0)
         say(
             f"{name}: people {draw['people']:.2f}, noise of notes {draw['note_share']:.2f}, "
             f"onsets {draw['onset_share']:.2f}, fading {draw['fading']}"
@@ -145,18 +156,6 @@ def train_interpreter(
     write()
     description["lengths"] = fit_lengths(load_interpreter(out), chosen_on)
     write()
-
-
-def _settings(config: InterpreterConfig, names: Sequence[str], seed: int) -> Reading:
-    """Return the settings of a reader: those of beats are few, and read faster."""
-    reading = dataclasses.replace(config.reading, seed=seed)
-    if ROWS[names[0]] == "beats":
-        return dataclasses.replace(
-            reading, window=256, hidden=min(reading.hidden, 64), updates=reading.updates // 2
-        )
-    if ROWS[names[0]] == "cells":
-        return dataclasses.replace(reading, hidden=min(reading.hidden, 64))
-    return reading
 
 
 def _digest(pieces: Sequence[ReadPiece]) -> str:
@@ -223,21 +222,20 @@ def _reader(
 _Readers = Sequence[tuple[Sequence[str], ScoreReader]]
 
 
-def _mean(piece: ReadPiece, name: str, parts: FieldParts, readers: _Readers) -> Floats:
+def _mean(piece: ReadPiece, name: str, parts: FieldParts, read: Mapping[str, Floats]) -> Floats:
     by_trees = grown(parts.trees, piece.tables[0][ROWS[name]].values)
     if not parts.readers_weight:
         return by_trees
-    by_readers = _by_readers(piece, name, readers)
-    return parts.trees_weight * by_trees + parts.readers_weight * by_readers
+    return parts.trees_weight * by_trees + parts.readers_weight * read[name]
 
 
-def _by_readers(piece: ReadPiece, name: str, readers: _Readers) -> Floats:
-    found = [
-        read_by(network, piece, ROWS[name])[:, names.index(name)]
-        for names, network in readers
-        if name in names
-    ]
-    return np.asarray(np.mean(found, axis=0))
+def _read(piece: ReadPiece, readers: _Readers) -> dict[str, Floats]:
+    """Return the mean of what networks say of each field that they give."""
+    found: dict[str, list[Floats]] = {}
+    for names, network in readers:
+        for name, values in zip(names, read_by(network, piece, ROWS[names[0]]).T, strict=True):
+            found.setdefault(name, []).append(values)
+    return {name: np.asarray(np.mean(values, axis=0)) for name, values in found.items()}
 
 
 def grown(trees: Sequence[Mapping[str, Any]], rows: np.ndarray[Any, Any]) -> Floats:
@@ -259,17 +257,14 @@ def _weight(
     pieces: Sequence[ReadPiece],
     name: str,
     trees: Sequence[Mapping[str, Any]],
-    readers: _Readers,
+    read: Sequence[Mapping[str, Floats]],
     say: Callable[[str], object],
 ) -> float:
     """Return how much the readers count: what correlates best with takes, the mean over pieces."""
     by_trees = [grown(trees, piece.tables[0][ROWS[name]].values) for piece in pieces]
-    by_readers = [
-        _by_readers(piece, name, readers) if readers else np.zeros(len(one))
-        for piece, one in zip(pieces, by_trees, strict=True)
-    ]
+    by_readers = [of.get(name, np.zeros(len(one))) for of, one in zip(read, by_trees, strict=True)]
     found = []
-    for weight in _WEIGHTS if readers else _WEIGHTS[:1]:
+    for weight in _WEIGHTS if name in read[0] else _WEIGHTS[:1]:
         of_pieces = [
             np.nanmean([correlation((1 - weight) * a + weight * b, t[name]) for t in piece.takes])
             for piece, a, b in zip(pieces, by_trees, by_readers, strict=True)

@@ -37,11 +37,11 @@ class Reading:
 
     width: int = 64
     hidden: int = 96
-    layers: int = 2
+    layers: int = 1
     dropout: float = 0.3
-    window: int = 384
-    batch: int = 16
-    updates: int = 1500
+    window: int = 192
+    batch: int = 32
+    updates: int = 600
     learning_rate: float = 3e-3
     weight_decay: float = 0.05
     seed: int = 0
