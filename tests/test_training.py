@@ -208,14 +208,9 @@ def test_a_run_leaves_its_curve_and_its_checkpoints(dataset: Dataset, tmp_path: 
             "optimizer": "muon",
         },
         {"network": OVER_NOTES, "optimizer": "muon", "rounds": 5},
-        {
-            "network": dataclasses.replace(OVER_NOTES, fill=True),
-            "cut": Cut(4, 16, carried=True, jump=0.25, gaps=0.6),
-            "rounds": 5,
-        },
         {"average": 0.9},
     ],
-    ids=["carried", "segments", "lstm", "stack", "notewise", "gaps", "averaged"],
+    ids=["carried", "segments", "lstm", "stack", "notewise", "averaged"],
 )
 def test_stopping_and_resuming_changes_no_bit(
     dataset: Dataset, in_notes: Dataset, tmp_path: Path, change: dict[str, object]
