@@ -19,6 +19,7 @@ class Mock:
     sha256 = "0" * 64
     controls = pointers = 0
     reads = ()
+    fills = False
 
     def __init__(self, v, favour=None):
         self.vocabulary, self.favour = v, favour

@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import itertools
 import json
 import shutil
@@ -467,18 +468,22 @@ def test_a_row_goes_on_after_three_windows_of_four(dataset):
     assert 0.2 < jumps / windows < 0.27  # not at the end of a piece
 
 
+@pytest.mark.parametrize("gaps", [0.0, 0.6])
 @pytest.mark.parametrize("parts", [1, 2])
-def test_jumping_batches_go_on_from_any_position(notes, parts):
-    settings = {"seed": 2, "part": parts - 1, "parts": parts, "sides": ["controls"]}
+def test_jumping_batches_go_on_from_any_position(notes, parts, gaps):
+    settings = {"seed": 2, "part": parts - 1, "parts": parts, "sides": ["controls", "fill"]}
     settings["notewise"] = True
-    first = list(itertools.islice(batches(notes, JUMPING, Augmentation(), **settings), 60))
+    cut = dataclasses.replace(JUMPING, gaps=gaps)
+    first = list(itertools.islice(batches(notes, cut, Augmentation(), **settings), 60))
+    assert any(batch.sides["fill"].any() for batch in first) == (gaps > 0)
     for stop in (0, 3, 20, 41):
         position = json.loads(json.dumps(first[stop].position))
-        source = batches(notes, JUMPING, Augmentation(), **settings, position=position)
+        source = batches(notes, cut, Augmentation(), **settings, position=position)
         for expected, actual in zip(first[stop + 1 : stop + 6], source, strict=False):
             assert same(expected, actual)
             assert expected.position == actual.position
-            np.testing.assert_array_equal(expected.sides["controls"], actual.sides["controls"])
+            for name in settings["sides"]:
+                np.testing.assert_array_equal(expected.sides[name], actual.sides[name])
 
 
 def test_jumps_of_two_processes_lead_elsewhere(notes):

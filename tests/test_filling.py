@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -55,15 +56,27 @@ def test_truth_plain_and_chosen_stand_beside_each_other(
     assert figures["closes"].value == pytest.approx(1)
     assert figures["S truth"].value == pytest.approx(found.nats[:, 0].sum() / found.notes.sum())
     assert all(fills == pytest.approx(1) for fills, _ in found.correlations().values())
-    assert "closes      1.000" in "\n".join(found.lines())
+    assert found.inside.shape == (4, 2) and (found.inside > 0).all()
+    assert "closes               1.000" in "\n".join(found.lines())
 
 
 def test_what_closes_is_a_share_of_the_way() -> None:
     nats = np.array([[10.0, 20.0, 14.0], [30.0, 50.0, 42.0]])
     blank = np.zeros((2, 4, 3))
-    found = Filling(4, "x", ("a", "b"), np.array([2.0, 2.0]), nats, nats, nats[:, 0], blank)
-    assert found.figures()["closes"].value == pytest.approx((6 + 8) / (10 + 20))
-    assert found.figures()["S chosen"].value == pytest.approx(56 / 4)
+    inside = np.array([[4.0, 20.0], [6.0, 40.0]])
+    of = Filling(4, "x", ("a", "b"), np.array([2.0, 2.0]), nats, nats, nats[:, 0], blank, inside)
+    found = of.figures()
+    assert "inside, quoted" not in found and "closes, quoted" not in found
+    quoted = np.hstack((nats, [[13.0], [36.0]]))
+    inside = np.hstack((inside, [[18.0], [33.0]]))
+    found = dataclasses.replace(of, nats=quoted, shared=quoted, inside=inside).figures()
+    assert found["closes, quoted"].value == pytest.approx((7 + 14) / (10 + 20))
+    assert found["S quoted"].value == pytest.approx(49 / 4)
+    assert found["inside, from before"].value == pytest.approx(60 / 10)
+    assert found["inside, quoted"].value == pytest.approx(51 / 10)
+    assert found["inside, gained"].value == pytest.approx(9 / 10)
+    assert found["closes"].value == pytest.approx((6 + 8) / (10 + 20))
+    assert found["S chosen"].value == pytest.approx(56 / 4)
 
 
 def test_who_fills_does_not_judge_and_short_pieces_are_named(tmp_path: Path) -> None:

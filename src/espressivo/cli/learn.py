@@ -27,7 +27,7 @@ from espressivo.cli.options import (
 from espressivo.codes import vocabulary as preset
 
 if TYPE_CHECKING:
-    from espressivo.networks import NetworkConfig
+    from espressivo.networks import NetworkConfig, Pretrained
     from espressivo.training import Outcome, TrainingConfig
 
 __all__ = ["COMMANDS"]
@@ -145,6 +145,18 @@ class _NetworkName(click.ParamType[Any]):
     default=False,
     help="Of notewise: read where the music has been before. Can be added with --start-from.",
 )
+@click.option(
+    "--fill/--no-fill",
+    default=False,
+    help="Of notewise: learn to fill gaps, knowing what follows. Can be added with --start-from.",
+)
+@click.option(
+    "--gaps",
+    type=Between(0, 1),
+    default=1 / 3,
+    show_default="a third",
+    help="With --fill: the part of the rows that have gaps.",
+)
 @click.option("--only", help="Train this part of the network alone, such as pointers.")
 @click.option("--dropout", type=Between(0, 1, max_open=True), default=0.0)
 @click.option("--rounds", type=_POSITIVE, default=10.0, help="Passes over the training split.")
@@ -182,7 +194,7 @@ class _NetworkName(click.ParamType[Any]):
 @click.option(
     "--start-from",
     type=PATH,
-    help="Folder that export wrote: go on from its weights, with its network.",
+    help="Folder that export wrote, or a model file: go on from its weights, with its network.",
 )
 @click.option("--optimizer", type=click.Choice(["adamw", "adam", "muon"]), default="adamw")
 @click.option("--learning-rate", type=_POSITIVE, default=1e-3, help="The highest one.")
@@ -279,13 +291,11 @@ def train(
         if sizes:
             listed = ", ".join("--" + name for name in sizes)
             raise click.UsageError(f"--start-from brings its own network: leave out {listed}")
-        need("safetensors")
-        from espressivo.networks import load_pretrained
-
-        start = load_pretrained(start_from)
-        if "pointers" in chosen and not options["pointers"]:
-            raise click.UsageError("--start-from takes no part away: leave out --no-pointers")
-        config = _configured(options, _with_pointers(start.network.config, options["pointers"]))
+        start = _started(start_from)
+        for name in _PARTS:
+            if name in chosen and not options[name]:
+                raise click.UsageError(f"--start-from takes no part away: leave out --no-{name}")
+        config = _configured(options, _with_parts(start.network.config, options))
     else:
         config = _configured(options, _network(options))
     outcome = train(
@@ -306,6 +316,8 @@ def train(
     if outcome.ended.startswith("stopped by"):
         click.get_current_context().exit(130)
 
+
+_PARTS = ("pointers", "fill")  # that a network may be given later
 
 # Options that decide what network is made.
 _SIZES = {"network", "hidden", "layers", "pattern", "heads", "controls", "dropout"}
@@ -340,6 +352,7 @@ def _configured(options: dict[str, Any], network: NetworkConfig) -> TrainingConf
             options["window_seconds"],
             options["carry"],
             options["jump"] if options["carry"] else 0.0,
+            options["gaps"] if "fill" in network.sides else 0.0,
         ),
         augmentation=Augmentation(options["transpose"], options["stretch"], options["loudness"]),
         rounds=options["rounds"],
@@ -368,17 +381,33 @@ def _configured(options: dict[str, Any], network: NetworkConfig) -> TrainingConf
     )
 
 
-def _with_pointers(network: NetworkConfig, pointers: bool) -> NetworkConfig:
-    """Return the sizes of a network, with pointers if they are asked for."""
+def _started(path: Path) -> Pretrained:
+    """Return the network of a folder that export wrote, or of a model file."""
+    need("safetensors")
+    from espressivo.networks import load_pretrained
+
+    if not path.is_file():
+        return load_pretrained(path)
+    need("onnx")
+    from espressivo.engine import Engine
+    from espressivo.export import read_back
+
+    return read_back(Engine(path))
+
+
+def _with_parts(network: NetworkConfig, options: dict[str, Any]) -> NetworkConfig:
+    """Return the sizes of a network, with the parts that are asked for."""
     import dataclasses
 
     from espressivo.networks import StackConfig
 
-    if not pointers:
+    wanted: dict[str, Any] = {name: True for name in _PARTS if options[name]}
+    if not wanted:
         return network
     if not isinstance(network, StackConfig) or not network.notewise:
-        raise click.UsageError("--pointers needs a network over notes, --network notewise")
-    return dataclasses.replace(network, pointers=True)
+        listed = " and ".join(f"--{name}" for name in wanted)
+        raise click.UsageError(f"{listed} needs a network over notes, --network notewise")
+    return dataclasses.replace(network, **wanted)
 
 
 def _network(options: dict[str, Any]) -> NetworkConfig:
@@ -399,12 +428,13 @@ def _network(options: dict[str, Any]) -> NetworkConfig:
             "window": options["attention"],
             "controls": controls,
             "pointers": options["pointers"],
+            "fill": options["fill"],
         }
         if options["layers"] not in (None, len(pattern)):
             raise click.UsageError("--layers and --pattern do not agree: leave --layers out")
     else:
         sizes = {name: options[name] for name in ("hidden", "layers")}
-        of_stacks = ("pattern", "heads", "attention", "controls", "pointers")
+        of_stacks = ("pattern", "heads", "attention", "controls", "pointers", "fill")
         if any(options[name] for name in of_stacks):
             listed = ", ".join(f"--{name}" for name in of_stacks)
             raise click.UsageError(f"{listed} need --network delta or notewise")

@@ -43,6 +43,7 @@ __all__ = [
     "encode",
     "following",
     "grid_steps",
+    "insert_rests",
     "insert_shifts",
     "quantise",
     "restore",
@@ -312,12 +313,18 @@ def _notewise(
     last[:, 1] = v.first[END]
     step = np.concatenate((moved, start, ended))
     order = np.argsort(step, kind="stable")  # movements of the pedal come first in a step
-    rests, gap = np.divmod(np.diff(step[order], prepend=0), v.max_shift_steps)
-    ids = ids[order]
-    ids[:, 0] = gap + v.first[TIME_SHIFT]
-    rest = [v.first[TIME_SHIFT] + v.max_shift_steps, *[NO_ID] * (len(FIELDS) - 1)]
-    ids = np.insert(ids, np.repeat(np.arange(len(ids)), rests), rest, axis=0)
+    ids = insert_rests(ids[order], np.diff(step[order], prepend=0), v)
     return np.asarray(ids[ids != NO_ID], np.int32)
+
+
+def insert_rests(events: Ids, gap: _Steps, vocabulary: Layout) -> Ids:
+    """Let events of a note-wise vocabulary, (n, `FIELDS`), come so many steps after one another."""
+    v = vocabulary
+    rests, gap = np.divmod(gap, v.max_shift_steps)
+    timed = events.copy()
+    timed[:, 0] = gap + v.first[TIME_SHIFT]
+    rest = [v.first[TIME_SHIFT] + v.max_shift_steps, *[NO_ID] * (len(FIELDS) - 1)]
+    return np.insert(timed, np.repeat(np.arange(len(timed)), rests), rest, axis=0)
 
 
 def _length_ids(length: _Steps, v: Layout) -> _Steps:

@@ -34,6 +34,7 @@ __all__ = [
     "dropped",
     "key",
     "measured",
+    "shares",
 ]
 
 CONTROLS = ("density", "loudness", "pitch_weights", "onset_rate", "composer")
@@ -123,13 +124,13 @@ class Controls:
         numbers = np.zeros(SIZE, np.float32)
         density, loudness, pitches, onset_rate, composer = _PARTS
         if self.density is not None:
-            numbers[density] = _shares(np.array([self.density]), _DENSITIES)[0]
+            numbers[density] = shares(np.array([self.density]), _DENSITIES)[0]
         if self.loudness is not None:
-            numbers[loudness] = _shares(np.array([self.loudness]), _LOUDNESSES)[0]
+            numbers[loudness] = shares(np.array([self.loudness]), _LOUDNESSES)[0]
         if self.pitch_weights is not None:
             numbers[pitches] = np.array(self.pitch_weights) / sum(self.pitch_weights)
         if self.onset_rate is not None:
-            numbers[onset_rate] = _shares(np.array([self.onset_rate]), _ONSET_RATES)[0]
+            numbers[onset_rate] = shares(np.array([self.onset_rate]), _ONSET_RATES)[0]
         if self.composer is not None:
             numbers[composer] = np.array(COMPOSERS) == self.composer
         return numbers
@@ -210,7 +211,7 @@ def measured(ids: Ids, vocabulary: Layout, composer: str | None = None) -> NDArr
 
     last = np.searchsorted(note_step, now + round(_WINDOW_S * v.steps_per_second))
     count = np.maximum(last - first, 0)
-    numbers[:, density] = _shares(count / _WINDOW_S, _DENSITIES)
+    numbers[:, density] = shares(count / _WINDOW_S, _DENSITIES)
 
     if v.notewise:
         velocities = values[np.flatnonzero(begins) + 1]
@@ -219,13 +220,13 @@ def measured(ids: Ids, vocabulary: Layout, composer: str | None = None) -> NDArr
     loud = np.cumsum(np.concatenate(([0], velocities)))
     some = count > 0
     means = (loud[last[some]] - loud[first[some]]) / count[some]
-    numbers[some, loudness] = _shares(means, _LOUDNESSES)
+    numbers[some, loudness] = shares(means, _LOUDNESSES)
 
     # The first note of a window begins a chord there, wherever its chord began.
     starts = np.diff(note_step, prepend=-np.inf) > CHORD_GAP_S * v.steps_per_second
     chords = np.concatenate(([0], np.cumsum(starts)))
     onsets = np.maximum(chords[last] - chords[np.minimum(first + 1, len(starts))], 0) + some
-    numbers[:, onset_rate] = _shares(onsets / _WINDOW_S, _ONSET_RATES)
+    numbers[:, onset_rate] = shares(onsets / _WINDOW_S, _ONSET_RATES)
 
     last = np.searchsorted(note_step, now + round(_PITCH_WINDOW_S * v.steps_per_second))
     count = np.maximum(last - first, 0)
@@ -258,7 +259,7 @@ def _velocities(kinds: NDArray[np.int8], values: NDArray[np.int32]) -> NDArray[n
     return np.take(known, np.cumsum(changes))
 
 
-def _shares(values: NDArray[np.float64], knots: NDArray[np.float32]) -> NDArray[np.float32]:
+def shares(values: NDArray[np.float64], knots: NDArray[np.float32]) -> NDArray[np.float32]:
     """Share each value between the two knots around it; shape (n, knots)."""
     place = np.interp(values, knots, np.arange(len(knots)))[:, None]
     away = np.abs(place - np.arange(len(knots)))

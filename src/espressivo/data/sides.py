@@ -14,7 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from espressivo.codes import TIME_SHIFT, Ids, Vocabulary, dropped, measured, pointed
+from espressivo.codes import (
+    FILL_NUMBERS,
+    TIME_SHIFT,
+    Ids,
+    Vocabulary,
+    dropped,
+    measured,
+    pointed,
+)
 
 __all__ = ["SIDES", "Material", "Numbers", "measure", "windowed"]
 
@@ -59,7 +67,15 @@ def _pointers(piece: Material) -> Numbers:
     return pointed(piece.ids, piece.vocabulary)
 
 
-SIDES: dict[str, Callable[[Material], Numbers]] = {"controls": _controls, "pointers": _pointers}
+def _fill(piece: Material) -> Numbers:
+    return np.zeros((piece.count, FILL_NUMBERS), np.float32)  # nothing, in a piece without gaps
+
+
+SIDES: dict[str, Callable[[Material], Numbers]] = {
+    "controls": _controls,
+    "pointers": _pointers,
+    "fill": _fill,
+}
 """How each side input is measured."""
 
 

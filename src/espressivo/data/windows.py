@@ -36,6 +36,7 @@ from espressivo.codes import (
 )
 from espressivo.data.augment import Augmentation
 from espressivo.data.dataset import Dataset, Piece
+from espressivo.data.gaps import arranged, pedal_down
 from espressivo.data.sides import Material, Numbers, measure, windowed
 from espressivo.errors import DataError
 from espressivo.numeric import Range, fields_within
@@ -45,9 +46,6 @@ __all__ = ["IGNORED", "Batch", "Cut", "Passage", "batches", "passages"]
 IGNORED = NO_ID
 """Target of positions that are not scored: padding, events that only restore a state, and fields
 that an event lacks."""
-
-_POOL = 256  # pieces whose segments are shuffled together
-
 
 _POOL = 256  # pieces whose segments are shuffled together
 _GOLDEN = (5**0.5 - 1) / 2  # multiples of it, modulo 1, fill 0..1 evenly
@@ -92,6 +90,7 @@ _RANGES: dict[str, Range] = {
     "events": {"least": 2, "whole": True},
     "seconds": {"above": 0, "optional": True},
     "jump": {"least": 0, "most": 1},
+    "gaps": {"least": 0, "most": 1},
 }
 
 
@@ -112,6 +111,8 @@ class Cut:
     jump : float
         Chance that a carried row, after a window, goes on anywhere in another piece, with an empty
         state.
+    gaps: float
+        Chance that a carried row has gaps to be filled (`espressivo.data.gaps`).
     """
 
     rows: int = 64
@@ -119,14 +120,15 @@ class Cut:
     seconds: float | None = None
     carried: bool = False
     jump: float = 0.0
+    gaps: float = 0.0
 
     def __post_init__(self) -> None:
         if problems := fields_within(self, _RANGES):
             raise ValueError("; ".join(problems))
         if self.seconds is not None and self.carried:
             raise ValueError("segments in seconds cannot be carried")
-        if not 0 <= self.jump <= (1 if self.carried else 0):
-            raise ValueError("jump must be within 0..1, and 0 if windows are not carried")
+        if not self.carried and (self.jump or self.gaps):
+            raise ValueError("jump and gaps must be 0 if windows are not carried")
 
 
 @dataclass(frozen=True)
@@ -200,7 +202,7 @@ def batches(
     part, parts : int
         This process and the number of processes that share each round's pieces.
     """
-    source = _Source(dataset, augmentation, seed, part, parts, notewise, tuple(sides))
+    source = _Source(dataset, augmentation, seed, part, parts, notewise, tuple(sides), cut.gaps)
     if cut.carried:
         yield from _carried(source, cut, position)
     elif sides or notewise:
@@ -220,6 +222,7 @@ class _Source:
     parts: int
     notewise: bool = False
     sides: tuple[str, ...] = ()
+    gaps: float = 0.0
 
     @cached_property
     def pieces(self) -> tuple[Piece, ...]:
@@ -249,7 +252,7 @@ class _Source:
         round_, position = divmod(number, len(self.order(0)))
         index = int(self.order(round_)[position])
         piece = self._material(index, self.ids(index, round_, index))
-        return _Row.of([0, number], [round_, position, index], Passage(piece), self.sides)
+        return self._row([0, number], [round_, position, index], Passage(piece))
 
     def from_inside(self, number: int) -> _Row:
         """Return the row that follows a piece from where the 0th, 1st, ... jump leads.
@@ -263,7 +266,13 @@ class _Source:
         piece = self._material(index, self.ids(index, jump, index, _INSIDE))
         begin = int(share * piece.count)
         passage = Passage(piece, begin, scored_from=begin)
-        return _Row.of([1, number], [jump, index, _INSIDE], passage, self.sides)
+        return self._row([1, number], [jump, index, _INSIDE], passage)
+
+    def _row(self, origin: list[int], key: list[int], passage: Passage) -> _Row:
+        """Return a row that follows a passage, by chance with gaps."""
+        row = _Row.of(origin, key, passage, self.sides)
+        rng = row.chance(self.seed, _GAPS)
+        return row.with_gaps(passage, rng) if rng.random() < self.gaps else row
 
     @cached_property
     def _first(self) -> float:
@@ -328,6 +337,22 @@ class _Row:
             measure(piece, sides),
         )
 
+    def with_gaps(self, passage: Passage, rng: np.random.Generator) -> _Row:
+        """Return the same row with its events arranged around gaps."""
+        v = passage.piece.vocabulary
+        earlier = steps(passage.piece.ids, v)[: passage.begin]
+        found = arranged(self.events, v, rng, down=pedal_down(earlier, v))
+        quoted = found.source < 0
+        measured = {name: numbers[found.source] for name, numbers in self.measured.items()}
+        for numbers in measured.values():
+            numbers[quoted] = 0  # a quote takes no time, and nobody asks for it
+        return dataclasses.replace(
+            self,
+            events=found.events,
+            scored=found.scored & (quoted | self.scored[found.source]),
+            measured={**measured, "fill": found.numbers},
+        )
+
     @property
     def ended(self) -> bool:
         return self.at >= len(self.events)
@@ -349,7 +374,7 @@ class _Row:
         return np.random.default_rng([seed, *self.key, self.at, what])
 
 
-_LEFT_OUT, _INSIDE, _JUMP = 2, 3, 4  # what chance decides
+_LEFT_OUT, _INSIDE, _JUMP, _GAPS = range(2, 6)  # what chance decides
 
 
 def _nothing(piece: Material) -> NDArray[np.int64]:

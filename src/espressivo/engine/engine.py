@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from espressivo.codes import (
+    FILL_NUMBERS,
     POINTER_NUMBERS,
     Ids,
     Pointers,
@@ -69,7 +70,10 @@ class Engine:
     reads : tuple of str
         The names of the controls that it reads.
     controls : int
-        Numbers that steer it (see `espressivo.codes`), or 0.
+        Numbers that it reads beside events, or 0: those that steer it (see `espressivo.codes`),
+        and the last `FILL_NUMBERS` of one that can fill gaps.
+    fills : bool
+        Whether it can read a quote of what comes after a gap.
     pointers : int
         Numbers by which it learns what pointers say and how strongly that counts, or 0.
 
@@ -98,6 +102,8 @@ class Engine:
             self.controls = int(self.network.get("controls", 0))
             self.reads = controls_within(self.controls)
             notewise = bool(self.network.get("notewise", False))
+            self.fills = bool(self.network.get("fill", False))
+            self.controls += FILL_NUMBERS if self.fills else 0
             self.pointers = POINTER_NUMBERS + 1 if self.network.get("pointers", False) else 0
             if notewise and not self.vocabulary.notewise:
                 raise ValueError("a notewise network over a code of events")
@@ -183,8 +189,9 @@ class Engine:
             begins every sequence.
         state : tuple of float32 arrays, each (layers, B, ...)
             As left by earlier ids; not changed, unless `in_place`.
-        controls : float32 array, shape (B, `controls`), optional
-            What is requested of all of them; nothing by default, as a model without controls needs.
+        controls : float32 array, shape (B, `controls`) or (T, B, `controls`), optional
+            What is requested of all of them, or of what follows each; nothing by default, as a
+            model without controls needs.
         pointers : float32 array, shape (T, B, `pointers`), optional
             What pointers say after each id; nothing by default, as a model without them needs.
         in_place : bool
@@ -197,10 +204,12 @@ class Engine:
             After the last id.
         """
         length, count = ids.shape
+        if self.controls and controls is not None:
+            controls = np.broadcast_to(controls, (length, count, self.controls))
         logits = np.empty((length, count, self.vocabulary.size), np.float32)
         if count == 1 and not in_place:
-            asked = None if controls is None else controls[0]
             for t, id_ in enumerate(ids[:, 0].tolist()):
+                asked = None if controls is None else controls[t, 0]
                 said = None if pointers is None else pointers[t, 0]
                 logits[t, 0], state = self.step(id_, state, asked, said)
             return logits, state
@@ -213,8 +222,8 @@ class Engine:
             at = read[rows]
             inputs: dict[str, NDArray[Any]] = {"ids": next_ids[rows]}
             if self.controls:
-                none = np.zeros((count, self.controls), np.float32)
-                inputs["controls"] = (none if controls is None else controls)[rows]
+                none = np.zeros((len(rows), self.controls), np.float32)
+                inputs["controls"] = none if controls is None else controls[at, rows]
             if self.pointers:
                 none = np.zeros((len(rows), self.pointers), np.float32)
                 inputs["pointers"] = none if pointers is None else pointers[at, rows]

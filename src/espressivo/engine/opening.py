@@ -21,10 +21,11 @@ __all__ = [
     "read_content",
 ]
 
-FORMAT = 6
+FORMAT = 7
 """Version of the layout of a model file. From version 3 on the network may be a stack, and may read
 controls; from version 4 on its vocabulary may be note-wise; from version 5 on it is sealed, and may
-read pointers; from version 6 on a state can be a tape, of which the graph gives what it gains."""
+read pointers; from version 6 on a state can be a tape, of which the graph gives what it gains; from
+version 7 on it may be able to fill gaps."""
 
 _OLDEST_FORMAT, _OLDEST_SEALED = 2, 5
 _OUTSIDE = b"\x0a\x08location\x12"  # how an ONNX file names another that holds some of its weights

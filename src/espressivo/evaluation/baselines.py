@@ -115,7 +115,7 @@ class NGram:
         What the model says of itself: name, trained_on.
     """
 
-    controls, reads, pointers = 0, (), 0
+    controls, reads, pointers, fills = 0, (), 0, False
     """It reads nothing beside events."""
 
     def __init__(

@@ -2,15 +2,18 @@
 
 S is the nats per note that another model, which has chosen nothing, gives to the `FOLLOWS_S` after
 a gap, given the `BEFORE_S` before it and what is in it. Beside each other stand the true passage, a
-plain sample (the first candidate) and the fill that was chosen. *Closes* is what choosing gains of
-the way from a plain sample to the truth: 1 would be as good as the truth. A fill should not get
-there by playing beforehand what follows, so the longest run of notes shared with the surroundings
-is told, too. How far density, loudness, register and scale of fills go with those of the true
-passages is told as correlations, beside that of the mean of both sides.
+plain sample (the first candidate, played from what is before the gap alone), the fill that was
+chosen, and of a model that reads quotes a sample that knows what follows. *Closes* is what these
+gain of the way from a plain sample to the truth: 1 would be as good as the truth. A fill should not
+get there by playing beforehand what follows, so the longest run of notes shared with the
+surroundings is told, too. How far density, loudness, register and scale of fills go with those of
+the true passages is told as correlations, beside that of the mean of both sides. And what a quote
+says of a gap is told by the nats that the model itself gives to the true passage.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -21,13 +24,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from espressivo import midi
-from espressivo.codes import grid_steps
+from espressivo.codes import NOTE_ON, grid_steps
+from espressivo.engine import Engine
 from espressivo.errors import DataError
 from espressivo.evaluation.intervals import Estimate, estimate, ratios, resamples, share
 from espressivo.evaluation.likelihood import predicted
 from espressivo.evaluation.pieces import Piece
 from espressivo.music import Performance, longest_shared
-from espressivo.play import CANDIDATES, Model, load
+from espressivo.play import CANDIDATES, Model, expected_inside, load
 from espressivo.progress import Progress, Silent
 
 __all__ = ["FILLS", "FILL_JUDGE", "MEASURED", "Filling", "filling"]
@@ -35,14 +39,14 @@ __all__ = ["FILLS", "FILL_JUDGE", "MEASURED", "Filling", "filling"]
 FILL_JUDGE = "seed"
 """Name of the model that judges, unless another is named."""
 
-FILLS = ("truth", "plain", "chosen")
-"""What is in a gap."""
+FILLS = ("truth", "plain", "chosen", "quoted")
+"""What is in a gap; the last only of a model that reads quotes."""
 
 MEASURED = ("density", "loudness", "register", "scale")
 """Notes a second, mean velocity, mean pitch, and the share of notes in the best scale of both
 sides."""
 
-FOLLOWS_S, BEFORE_S, _AROUND_S = 10.0, 20.0, 10.0
+FOLLOWS_S, BEFORE_S, QUOTED_S, _AROUND_S = 10.0, 20.0, 5.0, 10.0
 _EARLIEST_S = 15.0
 
 _Numbers = NDArray[np.float64]
@@ -62,14 +66,17 @@ class Filling:
         The piece of each gap.
     notes : float64 array, shape (gaps,)
         Notes that follow.
-    nats : float64 array, shape (gaps, 3)
+    nats : float64 array, shape (gaps, 3 or 4)
         Of what follows, after each of `FILLS`.
-    shared : float64 array, shape (gaps, 3)
+    shared : float64 array, shape (gaps, 3 or 4)
         Notes of the longest run shared with the surroundings.
     cpu_s : float64 array, shape (gaps,)
         Processor seconds of the chosen fill.
     measured : float64 array, shape (gaps, 4, 3)
         Of each of `MEASURED`, that of the true passage, of the chosen fill, and of both sides.
+    inside : float64 array, shape (gaps, 2 or 3)
+        Notes of the true passage, and the nats that the model that fills gives to it, from what is
+        before it alone, and with a quote of what follows.
     """
 
     seconds: float
@@ -80,6 +87,7 @@ class Filling:
     shared: _Numbers
     cpu_s: _Numbers
     measured: _Numbers
+    inside: _Numbers
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values and arrays."""
@@ -87,18 +95,27 @@ class Filling:
         return {**vars(self), "figures": [[name, *of] for name, of in figures.items()]}
 
     def figures(self) -> dict[str, Estimate]:
-        """Return S of each of `FILLS`, and what choosing closes, over pieces."""
+        """Return S of each of `FILLS`, what they close, and nats a note inside, over pieces."""
         pieces = sorted(set(self.names))
         of = np.array([[name == piece for name in self.names] for piece in pieces], float)
         drawn = resamples(len(pieces))
         nats, notes = of @ self.nats, of @ self.notes
         found = {
-            f"S {what}": share(nats[:, number], notes, drawn) for number, what in enumerate(FILLS)
+            f"S {FILLS[number]}": share(nats[:, number], notes, drawn)
+            for number in range(nats.shape[1])
         }
-        gained = np.stack((nats[:, 1] - nats[:, 2], nats[:, 1] - nats[:, 0]), axis=1)
-        whole = gained.sum(axis=0)
-        if len(pieces) > 1 and whole[1] > 0:
-            found["closes"] = estimate(float(whole[0] / whole[1]), ratios(gained, drawn))
+        for number, name in ((2, "closes"), (3, "closes, quoted")):
+            if number < nats.shape[1]:
+                gained = nats[:, [1, 1]] - nats[:, [number, 0]]
+                whole = gained.sum(axis=0)
+                if len(pieces) > 1 and whole[1] > 0:
+                    found[name] = estimate(float(whole[0] / whole[1]), ratios(gained, drawn))
+        inside = of @ self.inside
+        found["inside, from before"] = share(inside[:, 1], inside[:, 0], drawn)
+        if inside.shape[1] > 2:
+            found["inside, quoted"] = share(inside[:, 2], inside[:, 0], drawn)
+            gain = share(inside[:, 1] - inside[:, 2], inside[:, 0], drawn)
+            found["inside, gained"] = gain
         return found
 
     def correlations(self) -> dict[str, tuple[float, float]]:
@@ -116,8 +133,8 @@ class Filling:
         """Return the figures as text."""
         gaps = f"{len(self.notes)} gaps of {self.seconds:g} s"
         lines = [f"filling {gaps}, judged by {self.judge}"]
-        lines += [f"  {name:12}{one.text(3)}" for name, one in self.figures().items()]
-        for number, what in enumerate(FILLS):
+        lines += [f"  {name:21}{one.text(3)}" for name, one in self.figures().items()]
+        for number, what in enumerate(FILLS[: self.nats.shape[1]]):
             median, high = np.quantile(self.shared[:, number], (0.5, 0.9))
             lines.append(f"  run shared with the surroundings, {what}: {median:g}, 90 % {high:g}")
         lines.append(f"  processor seconds a fill: median {np.median(self.cpu_s):.1f}")
@@ -187,7 +204,7 @@ def filling(
     return Filling(seconds, judge, names, *(np.array(column, float) for column in columns))
 
 
-_Row = tuple[str, int, list[float], list[int], float, list[list[float]]]
+_Row = tuple[str, int, list[float], list[int], float, list[list[float]], list[float]]
 _models: dict[str, Model] = {}  # of this process
 
 
@@ -195,6 +212,16 @@ def _model(source: str) -> Model:
     if source not in _models:
         _models[source] = load(source)
     return _models[source]
+
+
+def _deaf(source: str) -> Model:
+    """Return a model that reads no quote, as it would be without having learned to."""
+    name = f"without a quote: {source}"
+    if name not in _models:
+        engine = Engine(_model(source).engine.content)
+        engine.fills = False
+        _models[name] = Model(engine)
+    return _models[name]
 
 
 def _one(
@@ -212,11 +239,14 @@ def _one(
     start_s -= max(0.0, start_s - 120)
     end_s = start_s + seconds
     model, fill_seed = _model(source), seed + 1000 * number
-    (plain,) = model.fill(part, start_s, end_s, seed=fill_seed, candidates=1)
+    alone = _deaf(source) if model.engine.fills else model
+    (plain,) = alone.fill(part, start_s, end_s, seed=fill_seed, candidates=1)
     began_s = time.process_time()
     (chosen,) = model.fill(part, start_s, end_s, seed=fill_seed, candidates=candidates)
     cpu_s = time.process_time() - began_s
-    fills = (part, plain, chosen)
+    fills = [part, plain, chosen]
+    if model.engine.fills:
+        fills += model.fill(part, start_s, end_s, seed=fill_seed, candidates=1)
     nats = [_follows(_model(judge), one, start_s, end_s) for one in fills]
     inside = [_between(one, start_s, end_s) for one in fills]
     sides = Performance(
@@ -236,7 +266,8 @@ def _one(
         _measures(one, seconds if one is not sides else 2 * _AROUND_S, sides)
         for one in (inside[0], inside[2], sides)
     ]
-    return piece.name, notes, nats, shared, cpu_s, np.array(of).T.tolist()
+    within = _inside(model, part, start_s, end_s)
+    return piece.name, notes, nats, shared, cpu_s, np.array(of).T.tolist(), within
 
 
 def _between(performance: Performance, start_s: float, end_s: float) -> Performance:
@@ -251,6 +282,22 @@ def _follows(judge: Model, performance: Performance, start_s: float, end_s: floa
     ((nats, _),) = predicted(judge, [ids])
     after = grid_steps(ids, v) >= (end_s - begin_s) * v.steps_per_second
     return float(nats[after].sum())
+
+
+def _inside(model: Model, performance: Performance, start_s: float, end_s: float) -> list[float]:
+    """Return the notes of a true passage, and their nats: from before alone; with a quote."""
+    v, begin_s = model.vocabulary, max(0.0, start_s - BEFORE_S)
+    ids = v.encode(performance.slice(begin_s, end_s + QUOTED_S))
+    at = grid_steps(ids, v)
+    edges = [math.ceil((time_s - begin_s) * v.steps_per_second) for time_s in (start_s, end_s)]
+    first, last = np.searchsorted(at, edges).tolist()
+    before, inside, after = ids[:first], ids[first:last], ids[last:]
+    left = edges[1] - (int(at[first - 1]) if first else 0)
+    nats = [
+        -expected_inside(model.engine, before, inside, after, left, quote=quote)
+        for quote in ((False, True) if model.engine.fills else (False,))
+    ]
+    return [float((v.kinds[inside] == NOTE_ON).sum()), *nats]
 
 
 def _measures(performance: Performance, seconds: float, sides: Performance) -> list[float]:

@@ -3,7 +3,9 @@
 A graph reads an id in each row and carries the network's state::
 
     ids       int64   (B)              the size of the vocabulary stands for "nothing yet"
-    controls  float32 (B, controls)    what is requested, for a network that can be steered
+    controls  float32 (B, controls)    what is requested, for a network that can be steered; then,
+                                       for one that can fill, what `espressivo.codes.fill_numbers`
+                                       makes of the event read
     pointers  float32 (B, 3 * 9 + 1)   what pointers say (`espressivo.codes`), and how strongly they
                                        lift logits (1: as learned), for a network that reads them
     state_0   float32 (layers, B, ...) what the network remembers; zeros before any id
@@ -23,7 +25,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from espressivo.codes import FIELDS, POINTER_NUMBERS, Vocabulary, following
+from espressivo.codes import FIELDS, FILL_NUMBERS, POINTER_NUMBERS, Vocabulary, following
 from espressivo.engine import TAPE_ROOM
 from espressivo.export.builder import Arrays, Graph, Shapes, float_value
 from espressivo.export.pointing import add_code, add_lift, pointing_of
@@ -47,8 +49,9 @@ def step_graph(
     else:
         states = _stack(g, arrays, config)
     inputs = [helper.make_tensor_value_info("ids", TensorProto.INT64, ["B"])]
-    if config.controls:
-        inputs.append(float_value("controls", ["B", config.controls]))
+    beside = config.controls + FILL_NUMBERS * ("fill" in config.sides)
+    if beside:
+        inputs.append(float_value("controls", ["B", beside]))
     if "pointers" in config.sides:
         inputs.append(float_value("pointers", ["B", POINTER_NUMBERS + 1]))
     inputs += [float_value(f"state_{n}", shape) for n, shape in enumerate(states)]
@@ -149,9 +152,18 @@ def _gains(c: StackConfig, shapes: Shapes) -> Shapes:
 
 def _blocks(g: Graph, arrays: Arrays, x: str, c: StackConfig) -> str:
     """Add the blocks, which read embeddings, (B, width); return what they make of them, alike."""
+    requested, filling = "controls", "controls"
+    if c.controls and c.fill:
+        sizes = g.constant("controls_and_fill", np.array([c.controls, FILL_NUMBERS]))
+        requested, filling = g.add_many("Split", "controls", sizes, outputs=2, axis=-1)
     if c.controls:
         weight = g.floats("controls_weight", arrays["controls.weight"].T)
-        x = g.add("Add", x, g.add("MatMul", "controls", weight))
+        x = g.add("Add", x, g.add("MatMul", requested, weight))
+    told = []
+    if c.fill:
+        weight = g.floats("fill_weight", arrays["fill.weight"].T)
+        every = g.add("MatMul", filling, weight)
+        told = g.add_many("Split", every, outputs=len(c.pattern), axis=-1)
     count = 2 * len(c.pattern)
     seen = _place(g, count, count + 1, c) if "a" in c.pattern else ""
     for number, kind in enumerate(c.pattern):
@@ -161,6 +173,7 @@ def _blocks(g: Graph, arrays: Arrays, x: str, c: StackConfig) -> str:
             if name.startswith(f"blocks.{number}.")
         }
         name = f"block_{number}"
+        x = g.add("Add", x, told[number]) if told else x
         normed = _norm(g, f"{name}_norm_memory", x, w["norm_memory.weight"])
         own = [2 * number, 2 * number + 1]
         if kind == "d":

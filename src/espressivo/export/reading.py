@@ -10,7 +10,7 @@ in the graph        in the network
 ==================  ================================================================================
 table               ``rnn.weight_ih_l0`` with ``rnn.bias_ih_l0`` added, which alone is the last row
 hidden_0, input_1   ``rnn.weight_hh_l0``, ``rnn.weight_ih_l1`` and their biases
-embedding, output   the same; ``norm`` and ``controls_weight`` too
+embedding, output   the same; ``norm``, ``controls_weight`` and ``fill_weight`` too
 block_0_...         ``blocks.0.`` with ``norm_memory``, ``norm``, ``widen``, ``narrow``, and of its
                     memory ``taps``, ``project``, ``rates``, ``output`` and, as ``norm_heads``, norm
 heads               all of ``heads``, one after another
@@ -144,6 +144,8 @@ def _stack(weights: _Weights, config: StackConfig) -> Arrays:
     arrays = {"embedding.weight": weights["embedding"], "norm.weight": weights["norm"]}
     if config.controls:
         arrays["controls.weight"] = weights["controls_weight"].T
+    if config.fill:
+        arrays["fill.weight"] = weights["fill_weight"].T
     for number, kind in enumerate(config.pattern):
         inside, block = f"blocks.{number}.", f"block_{number}_"
         for name in ("norm_memory", "norm"):

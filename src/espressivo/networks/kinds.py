@@ -48,7 +48,7 @@ def build(config: NetworkConfig, vocabulary: Vocabulary) -> Network:
 def adopt(network: Network, other: Network) -> None:
     """Take over the weights of another network of the same sizes.
 
-    That may lack pointers and a style.
+    That may lack pointers, a style, and what reads gaps.
 
     Raises
     ------
@@ -56,9 +56,8 @@ def adopt(network: Network, other: Network) -> None:
         If the other is not like it otherwise.
     """
     new = network.state_dict()
-    kept = {
-        name: weight for name, weight in new.items() if name.startswith(("pointers.", "style."))
-    }
+    added = "pointers.", "style.", "fill."
+    kept = {name: weight for name, weight in new.items() if name.startswith(added)}
     try:
         network.load_state_dict(kept | other.state_dict())
     except RuntimeError as error:

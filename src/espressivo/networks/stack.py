@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from espressivo.codes import FILL_NUMBERS
 from espressivo.networks.recurrent import Sides, State
 from espressivo.numeric import Range, fields_within
 
@@ -71,6 +72,9 @@ class StackConfig:
         Whether it reads pointers (`espressivo.codes.Pointers`), as a note-wise one can.
     style : bool
         Whether what the memories of ``d`` blocks hold at first is learned; else they are empty.
+    fill : bool
+        Whether it reads quotes and where the music stands in a gap (`espressivo.codes.quote`), as a
+        note-wise one can.
     """
 
     pattern: str = "dddd"
@@ -83,6 +87,7 @@ class StackConfig:
     notewise: bool = False
     pointers: bool = False
     style: bool = False
+    fill: bool = False
 
     def __post_init__(self) -> None:
         if not self.pattern or set(self.pattern) - set("da"):
@@ -93,13 +98,15 @@ class StackConfig:
             raise ValueError("width must be a multiple of twice the heads")
         if self.pointers and not self.notewise:
             raise ValueError("pointers need a note-wise network")
+        if self.fill and not self.notewise:
+            raise ValueError("filling needs a note-wise network")
         if self.style and "d" not in self.pattern:
             raise ValueError("a style needs a block d")
 
     @property
     def sides(self) -> tuple[str, ...]:
         """Names of what it reads beside the events, as `Sides` has them."""
-        read = {"controls": self.controls > 0, "pointers": self.pointers}
+        read = {"controls": self.controls > 0, "pointers": self.pointers, "fill": self.fill}
         return tuple(name for name, reads in read.items() if reads)
 
     @property
@@ -128,6 +135,10 @@ class Stack(nn.Module):
         self.embedding = nn.Embedding(size + 1, config.width)
         if config.controls:
             self.controls = nn.Linear(config.controls, config.width, bias=False)
+        if config.fill:
+            each = len(config.pattern) * config.width  # what each block's stream gains
+            self.fill = nn.Linear(FILL_NUMBERS, each, bias=False)
+            nn.init.zeros_(self.fill.weight)
         self.blocks = nn.ModuleList(_Block(kind, config) for kind in config.pattern)
         self.norm = nn.RMSNorm(config.width, eps=EPSILON)
         self.output = nn.Linear(config.width, size)
@@ -174,7 +185,8 @@ class Stack(nn.Module):
             As left by earlier events; before any by default.
         sides : Sides, optional
             What it reads beside the events: "controls", (T, B, controls), is what is requested of
-            the events predicted; nothing by default.
+            the events predicted, and "fill", (T, B, numbers), what `espressivo.codes.fill_numbers`
+            makes of the events read; nothing by default.
 
         Returns
         -------
@@ -196,7 +208,11 @@ class Stack(nn.Module):
         deltas = zip(*state[:2], strict=True) if "d" in self.config.pattern else iter(())
         caches = zip(*state[-3:-1], strict=True) if "a" in self.config.pattern else iter(())
         after_d, after_a = [], []
-        for kind, block in zip(self.config.pattern, self.blocks, strict=True):
+        told: tuple[Tensor | float, ...] = (0.0,) * len(self.blocks)
+        if sides and "fill" in sides:
+            told = self.fill(sides["fill"].transpose(0, 1)).chunk(len(self.blocks), -1)
+        for kind, block, more in zip(self.config.pattern, self.blocks, told, strict=True):
+            x = x + more
             if kind == "d":
                 x, after = block(x, *next(deltas))
                 after_d.append(after)

@@ -55,6 +55,7 @@ from espressivo.play.provenance import (
     arguments_of,
     provenance_of,
 )
+from espressivo.play.quoting import expected_inside
 from espressivo.play.rendering import render
 from espressivo.play.settings import (
     FOLLOW_GUIDANCE,
@@ -97,6 +98,7 @@ __all__ = [
     "arguments_of",
     "bundled",
     "chords",
+    "expected_inside",
     "load",
     "opened",
     "perform",

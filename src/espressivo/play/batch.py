@@ -77,6 +77,7 @@ def begun(
     controls: NDArray[np.float32] | None = None,
     returns: float = 1.0,
     earlier: Ids | None = None,
+    aside: NDArray[np.bool_] | None = None,
 ) -> Memory:
     """Read a primer, and return what is remembered of it.
 
@@ -84,10 +85,13 @@ def begun(
     ----------
     engine : Engine
     primer : ids
-    controls : float32 array, shape (engine.controls,), optional
+    controls : float32 array, shape (engine.controls,) or (ids + 1, engine.controls), optional
+        All along, or at the beginning and after each id.
     returns : float
     earlier : ids, optional
         What was before the primer. Only pointers know of it.
+    aside : bool array, shape (ids,), optional
+        Which ids of the primer take no time. Pointers do not know of them, nor say what follows.
     """
     before = np.concatenate(([engine.vocabulary.size], primer)).astype(np.int64)
     pointers = said = None
@@ -95,12 +99,15 @@ def begun(
         pointers = Pointers(engine.vocabulary)
         for id_ in () if earlier is None else earlier.tolist():
             pointers.feed(id_)
+        out = [False] * len(primer) if aside is None else aside.tolist()
         numbers = [pointers.numbers(returns)]
-        for id_ in primer.tolist():
-            pointers.feed(id_)
+        for id_, passed in zip(primer.tolist(), out, strict=True):
+            if not passed:
+                pointers.feed(id_)
             numbers.append(pointers.numbers(returns))
         said = np.array(numbers)[:, None]
-    steering = None if controls is None else controls[None]
+        said[:-1][out] = 0
+    steering = None if controls is None else np.expand_dims(controls, -2)
     logits, arrays = engine.run(before[:, None], engine.initial_state(), steering, said)
     return Memory(arrays, logits[-1, 0], pointers)
 

@@ -38,9 +38,10 @@ from espressivo.music import (
     longest_shared,
 )
 from espressivo.music import SUSTAIN as SUSTAIN_PEDAL
-from espressivo.play.batch import Memory, begun, side_by_side
-from espressivo.play.gap import Candidate, Gap, Head, Timed, heard, onsets, timed
+from espressivo.play.batch import Memory, Row, begun, side_by_side
+from espressivo.play.gap import Candidate, Gap, Head, heard, onsets
 from espressivo.play.player import requested
+from espressivo.play.quoting import Timed, begun_with, quoted, timed
 from espressivo.play.settings import Settings
 
 __all__ = ["CANDIDATES", "Passage", "Told", "fill", "passage_of"]
@@ -243,7 +244,17 @@ def _gap(
     gap = _context(past, start_s, v)
     within = kept[(kept["onset_s"] >= start_s) & (kept["onset_s"] < end_s)]
     stay = _timed(within, controls[:0], start_s, v)
-    after, pedal = _after(passage, v) if last else ([], None)
+    after, pedal = _after(passage, v)
+    told = None
+    if engine.fills and len(passage.after):
+        left = max(steps, math.floor((passage.end_s - start_s) * rate + 1e-6))
+        stays = kept[kept["onset_s"] >= start_s]
+        voice = _timed(stays, controls[:0], start_s, v)
+        down = passage.pedal_at(passage.end_s) >= PEDAL_THRESHOLD
+        told = quoted(voice, after, gap.wait, left, down, v)
+    gap = replace(gap, quote=told)
+    if not last:
+        after = []
     after = [_at(item, item.step + steps) for item in after]
     given = [*_still_due(gap.given, [*stay, *after], v), *stay]
     if passage.rhythm:
@@ -373,13 +384,18 @@ def _chosen(
 ) -> Candidate:
     """Play candidates, and return the one that is chosen."""
     seeds = generator(seed).integers(2**63, size=count).tolist()
-    memory = begun(
+    memory = begun_with(
         engine,
         gap.context,
+        gap.quote,
+        gap.wait,
         controls=requested(engine, settings),
         returns=settings.returns,
         earlier=gap.earlier,
     )
+    plain = None
+    if gap.quote is not None and count > 1:
+        plain = begun(engine, gap.context, earlier=gap.earlier)
     if count == 1:
         gap = replace(gap, after=(), closes=gap.joined and not gap.after)
     marks = sorted({round(part * gap.steps) for part in _MARKS}) if count > _WHOLE else []
@@ -387,7 +403,7 @@ def _chosen(
         Candidate(engine, gap, settings, one, marks=[m for m in marks if 0 < m < gap.steps])
         for one in seeds[:_WHOLE]
     ]
-    _play(engine, first, [memory] * len(first))
+    _play(engine, first, [memory] * len(first), plain)
     told(len(first))
     best = _best(first, around, engine.vocabulary)
     for begin in range(_WHOLE, count, _TAILS):
@@ -400,7 +416,7 @@ def _chosen(
             Candidate(engine, gap, settings, one, head, marks)
             for one, head in zip(batch, chosen, strict=True)
         ]
-        _play(engine, tails, [head.memory for head in chosen])
+        _play(engine, tails, [head.memory for head in chosen], plain)
         for tail, head in zip(tails, chosen, strict=True):
             tail.heads = [*heads[: heads.index(head) + 1], *tail.heads]
         told(len(tails))
@@ -408,9 +424,16 @@ def _chosen(
     return best
 
 
-def _play(engine: Engine, candidates: list[Candidate], memories: list[Memory]) -> None:
+def _play(
+    engine: Engine, candidates: list[Candidate], memories: list[Memory], plain: Memory | None
+) -> None:
+    """Play candidates, and weigh them by the memory of what is before, if they need one."""
     rows = [candidate.row for candidate in candidates]
     side_by_side(engine, memories, rows, [candidate.playing() for candidate in candidates])
+    if plain is not None:
+        rows = [Row() for _ in candidates]
+        again = [candidate.again(row) for candidate, row in zip(candidates, rows, strict=True)]
+        side_by_side(engine, [plain] * len(rows), rows, again)
 
 
 def _best(candidates: Sequence[Candidate], around: Performance, v: Vocabulary) -> Candidate:

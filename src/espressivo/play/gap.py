@@ -1,7 +1,9 @@
 """A gap in the making: what one candidate plays between what comes before and what comes after.
 
-What a model reads before it plays is `Gap.context`. It ends where the gap begins; a model that has
-been trained on quotes would read there what follows the gap, before the nearest past.
+What a model reads before it plays is `Gap.context`, which ends where the gap begins; one that has
+been trained on quotes reads `Gap.quote`, too, before the nearest past. What follows would then be
+likely whatever is played. So such a candidate is read once more without the quote when it is to be
+weighed.
 """
 
 from __future__ import annotations
@@ -9,16 +11,15 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
 from espressivo.codes import (
     END,
-    NO_ID,
+    IN_GAP,
+    KEPT,
     NOTE_OFF,
     NOTE_ON,
-    START,
     SUSTAIN,
     TIME_SHIFT,
     VELOCITY,
@@ -26,32 +27,16 @@ from espressivo.codes import (
     Event,
     Ids,
     Vocabulary,
-    steps,
 )
 from espressivo.engine import Engine, generator
 from espressivo.music import Performance
 from espressivo.play.batch import Mark, Memory, Piece, Row
 from espressivo.play.endings import Close, close_steps
 from espressivo.play.player import Player
+from espressivo.play.quoting import Quote, Timed, beside
 from espressivo.play.settings import Settings
 
-__all__ = ["Candidate", "Gap", "Head", "Timed", "heard", "onsets", "timed"]
-
-
-class Timed(NamedTuple):
-    """What happens at a grid step, as ids without the time.
-
-    Parameters
-    ----------
-    step : int
-        Counted from the beginning of the gap.
-    ids : tuple of ids
-        Of a note in an event-wise vocabulary, its velocity and its note-on. Without any, a note
-        begins of which nothing else is known.
-    """
-
-    step: int
-    ids: Event
+__all__ = ["Candidate", "Gap", "Head", "heard", "onsets"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +69,8 @@ class Gap:
         Pitches that sound where the gap begins, where notes end by events of their own.
     closes : bool
         Whether the piece comes to its close in the gap.
+    quote : Quote, optional
+        What follows, as a model is told it that fills.
     """
 
     context: Ids
@@ -98,6 +85,7 @@ class Gap:
     pedal: bool | None = None
     sounding: tuple[int, ...] = ()
     closes: bool = False
+    quote: Quote | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +141,7 @@ class Candidate:
         before = gap.context if head is None else np.append(gap.context, head.ids).astype(np.int32)
         rng = generator(self.seed)
         self._player = Player(self.engine, self.settings, rng, before, self.row)
+        self._asked = self.row.controls
         self._decoder = self._player.decoder
         shifts = v.kinds[gap.context] == TIME_SHIFT
         self._start = int(v.values[gap.context][shifts].sum()) + gap.wait
@@ -170,7 +159,7 @@ class Candidate:
             self._hold_again()
 
     def playing(self) -> Piece:
-        """Play the gap, then read what follows."""
+        """Play the gap; then read what follows, if no quote has told of it."""
         v, decoder = self.engine.vocabulary, self._decoder
         if not v.notewise and decoder.now < self._start:
             yield from self._read(decoder.passing(self._start - decoder.now))
@@ -179,8 +168,24 @@ class Candidate:
             for pitch in [pitch for pitch in decoder.sounding if pitch not in decoder.held]:
                 yield from self._read(decoder.lifted(pitch, self._end - decoder.now))
                 self.items.append(Timed(self.gap.steps, (_off(pitch, v),)))
+        if self.gap.quote is None:
+            yield from self._listen()
+
+    def again(self, row: Row) -> Piece:
+        """Read the gap, as it has been played, in a row that has read no quote; then what follows.
+
+        The row remembers what is before the gap.
+        """
+        self.row = self._player.state = row
+        for id_ in self._ids.copy():
+            row.feed(id_)
+            yield ()
+        yield from self._listen()
+
+    def _listen(self) -> Piece:
         if self.gap.pedal is not None and self.gap.pedal != self._pedal_down:
-            yield from self._give(Timed(self.gap.steps, (v.first[SUSTAIN] + self.gap.pedal,)))
+            moved = self.engine.vocabulary.first[SUSTAIN] + self.gap.pedal
+            yield from self._give(Timed(self.gap.steps, (moved,)))
         self.row.controls, self.row.returns = None, 1.0
         self._listens = True
         for item in self.gap.after:
@@ -228,6 +233,7 @@ class Candidate:
         v, decoder = self.engine.vocabulary, self._decoder
         self._player.play(event)
         self._ids += event
+        self._tell(IN_GAP)
         step = decoder.now - self._start
         kind = v.kinds[event[-1]]
         if v.notewise:
@@ -300,8 +306,16 @@ class Candidate:
                     self.log_p += float(x[id_] - highest - np.log(np.exp(x - highest).sum()))
                 self._player.mask.feed(id_)
                 self._player.state.feed(id_)
+                self._tell(KEPT if len(event) > 1 else IN_GAP)
                 yield ()
             self._ids += event
+
+    def _tell(self, mark: int) -> None:
+        """Tell the model of the event that it is about to read, and of what is left of the gap."""
+        told = self.gap.quote
+        if told is not None and not self._listens:
+            left = self._start + told.left - self._decoder.now
+            self.row.controls = beside(self.engine, self._asked, mark, left)
 
     @property
     def _silent(self) -> bool:
@@ -353,30 +367,6 @@ class Candidate:
                 (sounding.add if v.kinds[item.ids[-1]] == NOTE_ON else sounding.discard)(value)
         for pitch in sounding:
             self._decoder.hold(pitch)
-
-
-def timed(ids: Ids, v: Vocabulary) -> list[Timed]:
-    """Lay out a list of ids, from its beginning, by steps; without its start and end."""
-    if v.notewise:
-        laid = steps(ids, v)
-        times = np.cumsum(v.values[laid[:, 0]]).tolist()
-        events = [tuple(id_ for id_ in row[1:].tolist() if id_ != NO_ID) for row in laid]
-        return [
-            Timed(step, event)
-            for step, event in zip(times, events, strict=True)
-            if event and v.kinds[event[0]] != END
-        ]
-    now, velocity = 0, int(v.first[VELOCITY] + v.velocity_bins[64])
-    items = []
-    for id_ in ids.tolist():
-        kind = v.kinds[id_]
-        if kind == TIME_SHIFT:
-            now += int(v.values[id_])
-        elif kind == VELOCITY:
-            velocity = id_
-        elif kind not in (START, END):
-            items.append(Timed(now, (velocity, id_) if kind == NOTE_ON else (id_,)))
-    return items
 
 
 def heard(items: Sequence[Timed], v: Vocabulary) -> Performance:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from espressivo.codes import (
     CONTROLS,
+    FILL_NUMBERS,
     Controls,
     Decoder,
     Event,
@@ -383,7 +384,9 @@ def requested(engine: Engine, settings: Settings) -> NDArray[np.float32] | None:
             f"the model {engine.card['name']!r} does not support {', '.join(unknown)}: "
             f"it supports {', '.join(supported) or 'no controls'}"
         )
-    return settings.controls.numbers()[: engine.controls]
+    of_gaps = FILL_NUMBERS if engine.fills else 0
+    numbers = settings.controls.numbers()[: engine.controls - of_gaps]
+    return np.pad(numbers, (0, of_gaps))  # which says nothing of gaps
 
 
 def supported_controls(engine: Engine) -> tuple[str, ...]:

@@ -126,6 +126,10 @@ class TrainingConfig:
                     bool(self.network.sides or self.network.notewise) and not self.cut.carried,
                 ),
                 (
+                    "gaps need a network that learns to fill them",
+                    self.cut.gaps > 0 and "fill" not in self.network.sides,
+                ),
+                (
                     "accumulate must divide the rows",
                     not problems and self.cut.rows % self.accumulate != 0,
                 ),

@@ -53,7 +53,7 @@ class Validation:
     def __init__(self, dataset: Dataset, config: TrainingConfig, fabric: Fabric) -> None:
         self._vocabulary, self._network, self._fabric = dataset.vocabulary, config.network, fabric
         self._cut = config.cut
-        self._sides = tuple(name for name in config.network.sides if name != "controls")
+        self._sides = ("pointers",) if "pointers" in config.network.sides else ()
         learned = config.cut.rows * config.cut.events * fabric.world_size * config.validate_every
         events = config.validation_share * learned
         self._in_pieces = {

@@ -10,7 +10,7 @@
  * @property {Record<string, unknown>} card
  */
 
-const OLDEST = 2, OLDEST_SEALED = 5, NEWEST = 6;
+const OLDEST = 2, OLDEST_SEALED = 5, NEWEST = 7;
 const KEY = "espressivo", SEAL = "espressivo-sha256:", DIGITS = 64;
 const METADATA = 14; // number of the field of an ONNX file that holds it
 

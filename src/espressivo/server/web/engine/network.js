@@ -23,6 +23,7 @@ import { controlsWithin, LEARNED } from "./settings.js";
 /** The states of a note-wise network that are of the event that is being read: the last ones. */
 const OF_EVENT = 3;
 const NONE = new Float32Array();
+const FILL_NUMBERS = 13; // by which a network that can fill knows of gaps, as in `espressivo.codes.quotes`
 const TAPE_ROOM = 64; // positions of a tape beyond the window of attention
 /** Up to where each tape is written, by the buffer of the first of a state. @type {WeakMap<ArrayBufferLike, number>} */
 const written = new WeakMap();
@@ -37,6 +38,7 @@ export class Network {
   #length; // positions of a tape
   #tapes; // which states are tapes, as in `espressivo.engine.tapes`
   #counter; // which state counts what of them is written
+  #beside; // how many numbers it reads beside ids: those that steer it, then those that tell of gaps
 
   /**
    * @param {Runtime} runtime
@@ -51,6 +53,7 @@ export class Network {
     this.card = card;
     this.sha256 = hash;
     this.controls = Number(network.controls ?? 0);
+    this.#beside = this.controls + (network.fill ? FILL_NUMBERS : 0);
     this.pointers = network.pointers ? POINTER_NUMBERS + 1 : 0;
     this.#notewise = Boolean(network.notewise);
     const states = session.inputMetadata.filter(({ name }) => name.startsWith("state_"));
@@ -109,7 +112,11 @@ export class Network {
     const { Tensor } = this.#runtime;
     /** @type {Record<string, unknown>} */
     const feeds = { ids: new Tensor("int64", BigInt64Array.of(BigInt(id)), [1]) };
-    if (this.controls) feeds.controls = new Tensor("float32", controls ?? new Float32Array(this.controls), [1, this.controls]);
+    if (this.#beside) {
+      const numbers = new Float32Array(this.#beside); // of gaps nothing: the page fills none
+      numbers.set(controls ?? []);
+      feeds.controls = new Tensor("float32", numbers, [1, this.#beside]);
+    }
     if (this.pointers) feeds.pointers = new Tensor("float32", pointers ?? new Float32Array(this.pointers), [1, this.pointers]);
     const same = this.#unchanged(id); // these are neither read nor written, so there are none
     const tapes = same ? [] : this.#tapes;
