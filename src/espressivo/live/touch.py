@@ -44,7 +44,7 @@ class Touch:
         """Return what a velocity of 1..127, struck now, counts as: 1..127."""
         if self.learning:
             self._learn(velocity, now_s)
-        return max(1, int(round(127 * math.pow(velocity / 127, self.curve))))
+        return max(1, round(127 * math.pow(velocity / 127, self.curve)))
 
     def _learn(self, velocity: int, now_s: float) -> None:
         if self._begun_s is None:
