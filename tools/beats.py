@@ -37,8 +37,8 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("build/beats"))
     parser.add_argument("--out", type=Path, default=Path("beats.onnx"))
     parser.add_argument("--minutes", type=float, default=5, help="of the processor, each of groups")
-    parser.add_argument("--measure-minutes", type=float, default=2.5, help="and each of beats")
-    parser.add_argument("--networks", type=int, default=2, help="of each kind; their mean counts")
+    parser.add_argument("--measure-minutes", type=float, default=2.5, help="and for beats")
+    parser.add_argument("--networks", type=int, default=2, help="of groups; their mean counts")
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
@@ -49,12 +49,12 @@ def main() -> None:
     checks = load_pieces(held_out)
     print(f"{sum(len(piece.takes) for piece in pieces)} performances of {len(pieces)} pieces")
     trained = []
-    for name, subject, minutes in (
-        ("groups", GROUPS, given.minutes),
-        ("beats", BEATS, given.measure_minutes),
+    for name, subject, minutes, count in (
+        ("groups", GROUPS, given.minutes, given.networks),
+        ("beats", BEATS, given.measure_minutes, 1),
     ):
         several = []
-        for seed in range(given.networks):
+        for seed in range(count):
             done = given.work / f"{name}-{seed}.pt"
             if not done.exists():
                 part = done.with_suffix(".part")

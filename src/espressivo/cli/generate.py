@@ -282,7 +282,8 @@ def generate(
         for path in outputs:
             check_writable(path)
     takes: Iterable[Take]
-    rows, fits, unit = [], [], "takes"
+    fits: list[Fit] = []
+    rows, unit = [], "takes"
     wants = tempo is not None or meter is not None
     played = candidates if wants else count
     if wants and count > candidates:

@@ -33,8 +33,8 @@ class Touch:
     """
 
     def __init__(self, curve: float = 1.0, learn_s: float = 0.0) -> None:
-        self.curve = within("velocity_curve", curve, least=_FLATTEST, most=_STEEPEST)
-        self._learn_s = within("learn_touch", learn_s, least=0)
+        self.curve: float = within("velocity_curve", curve, least=_FLATTEST, most=_STEEPEST)
+        self._learn_s: float = within("learn_touch", learn_s, least=0)
         self._begun_s: float | None = None
         self._gathered: list[int] = []
         self.learning = learn_s > 0
@@ -44,7 +44,7 @@ class Touch:
         """Return what a velocity of 1..127, struck now, counts as: 1..127."""
         if self.learning:
             self._learn(velocity, now_s)
-        return max(1, round(127 * (velocity / 127) ** self.curve))
+        return max(1, round(127 * math.pow(velocity / 127, self.curve)))
 
     def _learn(self, velocity: int, now_s: float) -> None:
         if self._begun_s is None:

@@ -136,7 +136,8 @@ def _smooth(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
 
 
 def _differs(values: NDArray[np.int64]) -> NDArray[np.bool_]:
-    return np.diff(values, prepend=values[:1]) != 0
+    differs: NDArray[np.bool_] = np.diff(values, prepend=values[:1]) != 0
+    return differs
 
 
 def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -109,9 +109,9 @@ def votes(
     heard = np.cumsum(heard, axis=0)
     parts = [np.ones((count, 1)), steps, chord]
     for before, after in _SPANS:
-        first = at + 1 if before == 0 else np.maximum(at - before, 0)
+        begin = at + 1 if before == 0 else np.maximum(at - before, 0)
         last = at if after == 0 else np.minimum(at + 1 + after, count)
-        parts.append((heard[last] - heard[np.minimum(first, last)]) / max(before, after))
+        parts.append((heard[last] - heard[np.minimum(begin, last)]) / max(before, after))
     return np.concatenate(parts, axis=1)
 
 

@@ -84,8 +84,8 @@ class Subject:
         for name, first in drawn[0].items():
             nothing = -1 if first.dtype == np.int64 else 0
             whole = np.full((self.rows, self.length), nothing, first.dtype)
-            for row, true in zip(whole, drawn, strict=True):
-                row[: len(true[name])] = true[name]
+            for row, values in zip(whole, drawn, strict=True):
+                row[: len(values[name])] = values[name]
             padded[name] = torch.from_numpy(whole)
         return torch.from_numpy(numbers), padded
 
