@@ -180,9 +180,9 @@ def fit_lengths(
         people.append(np.quantile(np.log(np.maximum(np.concatenate(lengths_s), 1e-3)), ranks))
     places = np.array(_LENGTHS)
     found = {"ours": np.concatenate(ours), "people": np.concatenate(people)}
-    at = {who: np.quantile(all_, places) for who, all_ in found.items()}
-    at["people"] = at["ours"] + share * (at["people"] - at["ours"])
-    return {who: np.round(values, 4).tolist() for who, values in at.items()}
+    ranked = {who: np.quantile(all_, places) for who, all_ in found.items()}
+    ranked["people"] = ranked["ours"] + share * (ranked["people"] - ranked["ours"])
+    return {who: np.round(values, 4).tolist() for who, values in ranked.items()}
 
 
 def _correlate(
