@@ -1,7 +1,7 @@
 """The command line. The only package that prints or exits.
 
-``demo``, ``generate``, ``fill``, ``notate``, ``perform``, ``play`` and ``show`` hold the commands
-that need no torch, ``serve`` and ``live`` those that play for ever, ``learn``, ``own`` and
+``demo``, ``generate``, ``fill``, ``notate``, ``perform``, ``play``, ``show`` and ``space`` hold the
+commands that need no torch, ``serve`` and ``live`` those that play for ever, ``learn``, ``own`` and
 ``export`` those that need torch, ``measure`` those that say how good a model is, and ``options``
 what they share.
 """
@@ -29,6 +29,7 @@ from espressivo.cli import (
     play,
     serve,
     show,
+    space,
 )
 from espressivo.errors import EspressivoError, GenerationError
 from espressivo.files import printable
@@ -56,6 +57,7 @@ _MODULES = (
     notate,
     perform,
     play,
+    space,
     show,
     serve,
     live,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from espressivo.codes.codec import (
+    COARSE,
     DEFAULT_VELOCITY,
     FIELDS,
     NO_ID,
@@ -74,6 +75,7 @@ from espressivo.codes.vocabularies import (
 )
 
 __all__ = [
+    "COARSE",
     "COMPOSERS",
     "CONTROLS",
     "DEFAULT_VELOCITY",

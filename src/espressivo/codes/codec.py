@@ -36,6 +36,7 @@ from espressivo.music import (
 from espressivo.music import SUSTAIN as SUSTAIN_PEDAL
 
 __all__ = [
+    "COARSE",
     "DEFAULT_VELOCITY",
     "FIELDS",
     "NO_ID",
@@ -55,6 +56,9 @@ DEFAULT_VELOCITY = 64
 
 FIELDS = ((TIME_SHIFT,), (NOTE_ON, SUSTAIN, END), (VELOCITY,), (DURATION,), (FINE_DURATION,))
 """The kinds of each id of a step in a note-wise vocabulary, in their order."""
+
+COARSE = len(FIELDS) - 1
+"""How many fields an event has but for the fine duration, the last."""
 
 NO_ID = -1
 """What stands for an id that a step lacks."""

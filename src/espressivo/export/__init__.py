@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from espressivo.export.beats import export_beats
 from espressivo.export.interpreter import FieldParts, ReaderPart, export_interpreter
+from espressivo.export.latent import export_latent
 from espressivo.export.model_file import export
 from espressivo.export.reading import read_back
 
@@ -13,5 +14,6 @@ __all__ = [
     "export",
     "export_beats",
     "export_interpreter",
+    "export_latent",
     "read_back",
 ]

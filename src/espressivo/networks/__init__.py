@@ -17,6 +17,7 @@ from espressivo.networks.kinds import (
     build,
     config_from_dict,
 )
+from espressivo.networks.latent import LatentConfig, LatentNetwork, lifted_spans
 from espressivo.networks.notewise import (
     NEVER,
     Notewise,
@@ -54,6 +55,8 @@ __all__ = [
     "TAPS",
     "BeatNetwork",
     "BeatNetworkConfig",
+    "LatentConfig",
+    "LatentNetwork",
     "Network",
     "NetworkConfig",
     "Notewise",
@@ -70,6 +73,7 @@ __all__ = [
     "build",
     "config_from_dict",
     "hidden_matrices",
+    "lifted_spans",
     "load_pretrained",
     "rotation",
     "save_pretrained",

@@ -64,6 +64,10 @@ from espressivo.play.settings import (
     Options,
     Settings,
 )
+from espressivo.play.space import (
+    Encoded,
+    Space,
+)
 from espressivo.play.stream import (
     LONGEST_REST_S,
     Stream,
@@ -85,6 +89,7 @@ __all__ = [
     "Changes",
     "DialOptions",
     "Dials",
+    "Encoded",
     "Interpreter",
     "Keep",
     "Model",
@@ -93,6 +98,7 @@ __all__ = [
     "ProgressCallback",
     "Rendition",
     "Settings",
+    "Space",
     "Stream",
     "TimedEvent",
     "arguments_of",

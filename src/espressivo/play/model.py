@@ -41,6 +41,7 @@ from espressivo.play.pieces import (
 from espressivo.play.player import Player
 from espressivo.play.primers import Primer, continued, opened, sooner
 from espressivo.play.settings import Options, Settings
+from espressivo.play.space import Space
 from espressivo.play.stream import LONGEST_REST_S, Stream
 from espressivo.play.vary import vary
 
@@ -409,6 +410,10 @@ class Model:
             )
             for one in range(seed, seed + count)
         ]  # fmt: skip
+
+    def space(self) -> Space:
+        """Return the space of passages, in which it goes from one to another."""
+        return Space(self.engine)
 
     def decode(
         self, ids: ArrayLike, primer: Primer | None = None, include_primer: bool = False
