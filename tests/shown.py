@@ -30,7 +30,6 @@ PAGES += sorted((ROOT / "docs").rglob("*.md"))
 NOT_RUN = {  # by how they begin, and why
     "espressivo evaluate seed recordings --judge": "plays 200 clips; see test_judge.py",
     "espressivo evaluate pianist": "needs ASAP",
-    "espressivo compare report other": "needs another report",
     "espressivo compare reports/passed": "needs the runs before it",
     "espressivo evaluate passed": "needs the runs before it",
     "espressivo export heart": "needs the run before it",
