@@ -159,6 +159,7 @@ def test_the_map_holds_what_it_plays_and_needs_nothing_else(folder: Path) -> Non
     points = laid_out(made, latent, most=40)
     assert 20 <= len(points) <= 40
     assert all(0 <= point.x <= 1 and 0 <= point.y <= 1 for point in points)
+    assert max(point.x for point in points) == max(point.y for point in points) == 1
     page = map_page(made, points, folder)
     assert "http" not in page and "src=" not in page and "sub <b>" not in page
     data = json.loads(page.split('type="application/json">')[1].split("</script>")[0])

@@ -74,7 +74,7 @@ def laid_out(index: Index, latent: Latent, *, most: int = 2000, seed: int = 0) -
     layout = TSNE(perplexity=fewest, metric="cosine", init="random", random_state=seed)
     plane = layout.fit_transform(near)
     plane -= plane.min(0)
-    plane /= max(float(plane.max()), 1e-9)
+    plane /= np.maximum(plane.max(0), 1e-9)  # the page stretches both ways to its window anyhow
     return [
         MapPoint(int(number), float(x), float(y))
         for number, (x, y) in zip(chosen, plane, strict=True)
