@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from espressivo.codes import LONGEST_NOTE_S, vocabulary
 from espressivo.errors import GenerationError, PortError
+from espressivo.live.clock import TICK, TICKS, Pulse
 from espressivo.live.listener import REMEMBERED, Listener
 from espressivo.live.touch import TYPICAL, Touch
 from espressivo.live.turns import LEAD_S, Live
@@ -134,6 +135,28 @@ def test_a_clock_is_sent_and_a_turn_begins_on_its_beats():
     first_s = next(row[0] for row in arrived if row[1] & 0xF0 == 0x90)
     assert first_s >= OVER_S + PAUSE_S
     assert np.abs(sent_s[::24] - first_s).min() < 1e-3
+
+
+def test_the_slowest_clock_that_can_be_sent_has_beats():
+    pulse = Pulse()
+    for n in range(48):
+        pulse.feed(TICK, BEGIN_S + (60 / 10 / TICKS + 1e-9) * n)
+    assert pulse.period_s == pytest.approx(6)
+
+
+def test_after_a_sleep_of_the_machine_the_clock_goes_on_without_a_rush():
+    room = Room({}, 4, send_clock=90.0)
+    arrived = []
+
+    def send(message):
+        if len(arrived) == 24:
+            room.now_s += 1
+        arrived.append(room.now_s)
+
+    room.send = send
+    room.play()
+    apart = np.sort(np.diff(arrived[1:-1]))  # without start and stop
+    assert apart[1] > 60 / 90 / 24 - 1e-3 and apart[-1] > 0.9  # the next tick comes at once
 
 
 def test_one_clock_is_enough():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,9 +76,15 @@ def test_files_without_notes_are_left_out_and_told(folder: Path) -> None:
         folder / "silence.mid"
     )
     (folder / "broken.mid").write_bytes(b"no MIDI")
+    Performance.from_arrays(onset_s=[0], offset_s=[1], pitch=[5], velocity=[64]).write(
+        folder / "lower than a piano.mid"
+    )
     made = update(folder, bundled_latent())
-    assert set(made.left_out) == {"silence.mid", "broken.mid"}
+    assert set(made.left_out) == {"silence.mid", "broken.mid", "lower than a piano.mid"}
     assert len(made) == 2 * PIECES
+    before = (folder / INDEX_NAME).stat().st_ino
+    update(folder, bundled_latent())
+    assert (folder / INDEX_NAME).stat().st_ino == before  # nothing new, nothing written
 
 
 def test_what_is_no_index_is_not_replaced(folder: Path) -> None:
@@ -91,6 +99,58 @@ def test_what_is_no_index_is_not_replaced(folder: Path) -> None:
         update(folder, bundled_latent(), file=folder / "other.npz")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"of": np.array([0, 0])},
+        {"of": np.array([-1, 0])},
+        {"of": np.array(["a", "b"])},
+        {"means": np.zeros((2, 3), np.float16)},
+        {"means": np.full((2, 64), np.nan, np.float16)},
+        {"begin_s": np.zeros((2, 2), np.float32)},
+        {"stamps": [[1, 1]]},
+        {"stamps": [[1, 1], [1, float("inf")]]},
+    ],
+)
+def test_an_index_whose_parts_do_not_fit_is_refused(folder: Path, change: dict[str, Any]) -> None:
+    latent, where = bundled_latent(), folder / INDEX_NAME
+    parts: dict[str, Any] = {
+        "names": ("0-0.mid", "0-1.mid"),
+        "stamps": ((1, 1), (1, 1)),
+        "means": np.zeros((2, latent.size), np.float16),
+        "begin_s": np.zeros(2, np.float32),
+        "end_s": np.ones(2, np.float32),
+        "of": np.arange(2, dtype=np.int32),
+        "left_out": {},
+    }
+    space = f"{latent.card['name']}/{latent.size}"
+    index.Index(**parts).write(where, space)
+    assert len(update(folder, latent)) == 2 * PIECES
+    index.Index(**parts | change).write(where, space)
+    with pytest.raises(DataError, match="damaged"):
+        update(folder, latent)
+
+
+def test_a_map_of_many_files_has_passages_of_the_last_ones_too(folder: Path) -> None:
+    latent = bundled_latent()
+    made = update(folder, latent)
+    shown = {int(made.of[point.number]) for point in laid_out(made, latent, most=4)}
+    assert len(shown) == 4 and max(shown) > len(made) / 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names there are always text")
+def test_names_that_are_no_text_or_escapes_do_no_harm(run: Run, folder: Path) -> None:
+    strange = folder.with_name("\udcff")
+    folder.rename(strange)
+    (strange / "0-0.mid").rename(strange / "\x1b[31m\udcfe.mid")
+    status, out, _ = run("similar", strange / "0-1.mid", strange)
+    assert status == 0 and "\\x1b[31m\\xfe.mid" in out and "\x1b" not in out
+    (strange / "\x1b[5m.mid").write_bytes(b"no MIDI")
+    status, _, err = run("map", strange, "-o", "map.html", "--most", 20)
+    assert status == 0 and "\x1b[5m" not in err and "1 file left out, such as \\x1b[5m.mid" in err
+    assert "<title>Map of \\xff</title>" in Path("map.html").read_text(encoding="utf-8")
+
+
 def test_the_map_holds_what_it_plays_and_needs_nothing_else(folder: Path) -> None:
     (folder / "sub <b>").mkdir()
     played(7).write(folder / "sub <b>" / "x.mid")
@@ -99,13 +159,14 @@ def test_the_map_holds_what_it_plays_and_needs_nothing_else(folder: Path) -> Non
     points = laid_out(made, latent, most=40)
     assert 20 <= len(points) <= 40
     assert all(0 <= point.x <= 1 and 0 <= point.y <= 1 for point in points)
+    assert max(point.x for point in points) == max(point.y for point in points) == 1
     page = map_page(made, points, folder)
     assert "http" not in page and "src=" not in page and "sub <b>" not in page
     data = json.loads(page.split('type="application/json">')[1].split("</script>")[0])
     assert len(data["points"]) == len(points)
     for point, row in zip(points, data["points"], strict=True):
         assert row[2] == made.of[point.number]
-        assert row[4] and min(note[0] for note in row[4]) < 500
+        assert row[4] and min(note[0] for note in row[4]) < 2000  # a pedal may begin it
 
 
 def test_on_the_command_line(run: Run, folder: Path) -> None:

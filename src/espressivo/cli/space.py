@@ -13,7 +13,7 @@ import click
 from espressivo import midi
 from espressivo.cli.options import JSON, MIDI, MODEL, PATH, Between, Example, Output, report
 from espressivo.errors import GenerationError
-from espressivo.files import check_writable
+from espressivo.files import printable, replacing
 from espressivo.music import Performance
 from espressivo.progress import Console, counted
 
@@ -88,7 +88,7 @@ def morph(
     as_json: bool,
     **directions: float,
 ) -> None:
-    """Go from a passage of one MIDI file to one of another, by passages between them.
+    """Go by passages from one MIDI file to another, or change one.
 
     The result begins with the passage of A as it was played, and ends with that of B. With A alone,
     all of A is played anew, passage by passage, with what is asked for changed.
@@ -167,9 +167,10 @@ def _read(file: Path, from_s: float) -> Performance:
 def similar(
     file: Path, folder: Path, top: int, places: int, index_file: Path | None, as_json: bool
 ) -> None:
-    """Find what in a FOLDER of MIDI files is most like a FILE, and where.
+    """Find what in a FOLDER of MIDI files is most like a FILE.
 
-    The first time, the folder is read, and an index of it is kept in it; later, only what is new.
+    It says where they are alike, too. The first time, the folder is read, and an index of it is
+    kept in it; later, only what is new.
     """
     from espressivo.latent import bundled_latent, passages_of
     from espressivo.similar import search, update
@@ -200,7 +201,7 @@ def similar(
         click.echo(json.dumps({**about, "similar": rows}))
         return
     for one in found:
-        click.echo(f"{one.alike:.2f}  {one.name}")
+        click.echo(f"{one.alike:.2f}  {printable(one.name)}")
         for match in one.passages:
             here, there = (f"{t[0]:.1f} to {t[1]:.1f} s" for t in (match.mine_s, match.theirs_s))
             click.echo(f"      {match.alike:.2f}  {here} is like {there}")
@@ -221,15 +222,14 @@ def similar(
 def map_(
     folder: Path, output: Path, most: int, seed: int, index_file: Path | None, as_json: bool
 ) -> None:
-    """Draw a map of a FOLDER of MIDI files: passages that are alike lie beside one another.
+    """Draw a map of what is alike in a FOLDER of MIDI files.
 
-    The page is one file, and plays what is clicked without anything from elsewhere.
+    Passages that are alike lie beside one another. The page is one file, and plays what is clicked
+    without anything from elsewhere.
     """
-    from espressivo.files import replacing
     from espressivo.latent import bundled_latent
     from espressivo.similar import laid_out, map_page, update
 
-    check_writable(output)
     latent = bundled_latent()
     index = update(folder, latent, file=index_file, progress=Console(sys.stderr))
     points = laid_out(index, latent, most=most, seed=seed)
@@ -247,7 +247,8 @@ def map_(
 def _tell_left_out(left_out: Any) -> None:
     if left_out:
         name, reason = next(iter(left_out.items()))
-        click.echo(f"{len(left_out)} files left out, such as {name}: {reason}", err=True)
+        files = "1 file" if len(left_out) == 1 else f"{len(left_out)} files"
+        click.echo(printable(f"{files} left out, such as {name}: {reason}"), err=True)
 
 
 COMMANDS = (morph, similar, map_)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from espressivo.codes import NO_ID, TIME_SHIFT, Ids, Vocabulary, steps
+from espressivo.codes import NO_ID, NOTE_ON, TIME_SHIFT, Ids, Vocabulary, steps
 from espressivo.errors import GenerationError
 from espressivo.music import Performance
 
@@ -104,11 +104,13 @@ def passages_of(
     Raises
     ------
     GenerationError
-        If there is no note.
+        If there is no note in the range of the vocabulary.
     """
-    if not len(performance.notes):
-        raise GenerationError("a performance without notes has no passages: give one with notes")
     events = steps(v.encode(performance), v)[:-1]  # the last is the end
+    if not (v.kinds[events[events[:, 1] != NO_ID, 1]] == NOTE_ON).any():
+        raise GenerationError(
+            "a performance without notes of a piano has no passages: give another"
+        )
     events = events[: int(np.flatnonzero(events[:, 1] != NO_ID)[-1]) + 1]  # and rests before it
     found = cuts(events, length, v, hop)
     time_s = np.cumsum(v.values[events[:, 0]]) / v.steps_per_second

@@ -12,7 +12,7 @@ TICK, START, CONTINUE, STOP = 0xF8, 0xFA, 0xFB, 0xFC
 TICKS = 24
 """Ticks in a quarter note."""
 
-_LONGEST_S = 0.25  # between two ticks, at 10 quarters a minute: after more, the clock begins anew
+_LONGEST_S = 0.5  # between two ticks, at 5 quarters a minute: after more, the clock begins anew
 
 
 class Pulse:

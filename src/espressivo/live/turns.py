@@ -359,10 +359,11 @@ class Live:
         while self._clock() < due_s:
             pass
         if self._tick_s <= due_s and self._tempo is not None and self._pulse is not None:
-            self._output.send([TICK])
-            with self._lock:
+            with self._lock:  # another thread may send, too
+                self._output.send([TICK])
                 self._pulse.feed(TICK, self._tick_s)
-            self._tick_s += 60 / self._tempo / TICKS
+            # after a sleep of the machine the clock goes on later rather than in a rush
+            self._tick_s = max(self._tick_s + 60 / self._tempo / TICKS, self._clock())
             return
         with self._lock:  # a person may have played meanwhile
             if self._queue and self._queue[0][0] <= self._clock():

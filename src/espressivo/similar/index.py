@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from espressivo import midi
 from espressivo.data import find_files
 from espressivo.errors import DataError, EspressivoError
-from espressivo.files import regular, replacing
+from espressivo.files import check_writable, regular, replacing
 from espressivo.latent import Latent, passages_of
 from espressivo.progress import Progress, Silent
 
@@ -96,19 +95,21 @@ def update(
         If there is no such folder, no MIDI file in it, none that can be read, or another file
         where the index is to be.
     OSError
-        If the index cannot be written.
+        If the index cannot be read or written.
     """
     root = folder.resolve()
     if not root.is_dir():
         raise DataError(f"{folder}: no such folder")
     kept = root / INDEX_NAME if file is None else file
     space = str(latent.card["name"]) + f"/{latent.size}"
-    before = _read(kept, space)
+    before = _read(kept, space, latent.size)
     old = {} if before is None else {n: k for k, n in enumerate(before.names)}
     files = [path for _, path in find_files([root]) if path.is_file()]
     names, stamps, left_out = [], [], {}
     parts: list[tuple[NDArray[np.float16], NDArray[np.float32], NDArray[np.float32]]] = []
-    changed = before is None
+    changed = False
+    if before is None:
+        check_writable(kept)  # before much is read in vain
     progress = progress or Silent()
     progress.start(len(files), "files", "Reading")
     with contextlib.closing(progress):
@@ -120,13 +121,13 @@ def update(
             if before is not None and number is not None and before.stamps[number] == stamp:
                 part = _part(before, number)
             else:
-                changed = True
                 try:
                     part = _encoded(path, latent)
                 except EspressivoError as error:
                     left_out[name] = str(error)
                     progress.advance()
                     continue
+                changed = True
             names.append(name)
             stamps.append(stamp)
             parts.append(part)
@@ -136,7 +137,9 @@ def update(
     means, begin_s, end_s = (np.concatenate(each) for each in zip(*parts, strict=True))
     of = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part[0]) for part in parts])
     index = Index(tuple(names), tuple(stamps), means, begin_s, end_s, of, left_out)
-    if changed or (before is not None and before.names != index.names):
+    if before is None or (before.names, before.left_out) != (index.names, left_out):
+        changed = True
+    if changed:
         index.write(kept, space)
     return index
 
@@ -160,28 +163,35 @@ def _part(
     return index.means[first:last], index.begin_s[first:last], index.end_s[first:last]
 
 
-def _read(path: Path, space: str) -> Index | None:
+def _read(path: Path, space: str, size: int) -> Index | None:
     """Return an index from disk; None if there is none, or one of another space."""
     if not path.exists():
         return None
+    content = regular(path).read_bytes()
     try:
-        content = regular(path).read_bytes()
         with np.load(io.BytesIO(content), allow_pickle=False) as stored:
             about = json.loads(stored["about"].tobytes())
             arrays = {name: stored[name] for name in _ARRAYS}
         if about["format"] != _FORMAT or about["space"] != space:
             return None
         index = Index(
-            tuple(about["names"]),
-            tuple((int(size), int(time)) for size, time in about["stamps"]),
-            left_out=about["left_out"],
+            tuple(map(str, about["names"])),
+            tuple((int(length), int(time)) for length, time in about["stamps"]),
+            left_out=dict(about["left_out"]),
             **arrays,
         )
         count = len(index.of)
-        fits = len(index.means) == len(index.begin_s) == len(index.end_s) == count
-        if not fits or (count and int(index.of[-1]) >= len(index)):
+        fits = (
+            index.means.shape == (count, size)
+            and index.begin_s.shape == index.end_s.shape == (count,)
+            and len(index.stamps) == len(index)
+            and np.array_equal(np.unique(index.of), np.arange(len(index)))
+            and (np.diff(index.of) >= 0).all()
+            and all(np.isfinite(array).all() for array in arrays.values())
+        )
+        if not fits:
             raise ValueError("its parts do not fit together")
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+    except Exception:  # NumPy and zipfile raise many kinds of errors at damaged bytes
         raise DataError(
             f"{path}: is no index of espressivo, or damaged: remove it, or keep the index elsewhere"
         ) from None

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from espressivo import midi
 from espressivo.errors import DataError
+from espressivo.files import printable
 from espressivo.latent import Latent
 from espressivo.music import sustained_notes
 from espressivo.similar.index import Index
@@ -73,7 +74,7 @@ def laid_out(index: Index, latent: Latent, *, most: int = 2000, seed: int = 0) -
     layout = TSNE(perplexity=fewest, metric="cosine", init="random", random_state=seed)
     plane = layout.fit_transform(near)
     plane -= plane.min(0)
-    plane /= max(float(plane.max()), 1e-9)
+    plane /= np.maximum(plane.max(0), 1e-9)  # the page stretches both ways to its window anyhow
     return [
         MapPoint(int(number), float(x), float(y))
         for number, (x, y) in zip(chosen, plane, strict=True)
@@ -81,10 +82,9 @@ def laid_out(index: Index, latent: Latent, *, most: int = 2000, seed: int = 0) -
 
 
 def _chosen(index: Index, most: int) -> NDArray[np.int64]:
-    """Return the numbers of passages to show, every k-th of each piece."""
-    step = max(1, -(-len(index.of) // most))
-    place = np.arange(len(index.of)) - np.searchsorted(index.of, index.of)
-    return np.flatnonzero(place % step == 0)[:most]
+    """Return the numbers of passages to show, evenly spread over all pieces."""
+    count = len(index.of)
+    return np.arange(count) if count <= most else np.arange(most) * count // most
 
 
 def map_page(index: Index, points: Sequence[MapPoint], folder: Path) -> str:
@@ -121,11 +121,12 @@ def map_page(index: Index, points: Sequence[MapPoint], folder: Path) -> str:
         for group, name in zip(groups, index.names, strict=True)
     ]
     data = json.dumps(
-        {"names": index.names, "colours": colours, "points": rows}, separators=(",", ":")
+        {"names": list(map(printable, index.names)), "colours": colours, "points": rows},
+        separators=(",", ":"),
     ).replace("<", "\\u003c")
     page = importlib.resources.files("espressivo.similar") / "map.html"
     return Template(page.read_text(encoding="utf-8")).substitute(
-        title=escape(folder.resolve().name), data=data
+        title=escape(printable(folder.resolve().name)), data=data
     )
 
 
