@@ -709,7 +709,7 @@ def test_damaged_descriptions(path, text, capfd):
     refused(described(path, lambda _: text), "description is damaged", capfd)
 
 
-@pytest.mark.parametrize("version", [0, 1, 7, "1.0", None, [1]])
+@pytest.mark.parametrize("version", [0, 1, 8, "1.0", None, [1]])
 def test_other_formats(path, version, capfd):
     refused(described(path, lambda d: d.update(format=version)), "update espressivo", capfd)
 

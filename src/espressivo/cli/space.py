@@ -49,7 +49,7 @@ def _directions(command: Any) -> Any:
     cls=Example,
     epilog="""
     espressivo morph mine.mid another.mid --steps 8 -o morph.mid
-    espressivo morph mine.mid another.mid --from-a 1.5 --from-b 3 --calmer 1 -o morph.mid
+    espressivo morph mine.mid another.mid --from-a 1.5 --calmer 1 -o morph.mid
     espressivo morph mine.mid --denser 1 --louder -0.5 -o denser.mid
     """,
 )

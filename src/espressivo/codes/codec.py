@@ -63,9 +63,8 @@ COARSE = len(FIELDS) - 1
 NO_ID = -1
 """What stands for an id that a step lacks."""
 
-_FIELD = np.zeros(len(KINDS), np.int64)  # of each kind
-for _number, _kinds in enumerate(FIELDS):
-    _FIELD[list(_kinds)] = _number
+# Of each kind: the number of its field.
+_FIELD = np.argmax([[kind in kinds for kinds in FIELDS] for kind in range(len(KINDS))], axis=1)
 
 _Steps = NDArray[np.int64]
 
@@ -317,17 +316,15 @@ def _notewise(
     last[:, 1] = v.first[END]
     step = np.concatenate((moved, start, ended))
     order = np.argsort(step, kind="stable")  # movements of the pedal come first in a step
-    ids = insert_rests(ids[order], np.diff(step[order], prepend=0), v)
-    return np.asarray(ids[ids != NO_ID], np.int32)
+    timed = insert_rests(ids[order], np.diff(step[order], prepend=0), v)
+    return np.asarray(timed[timed != NO_ID], np.int32)
 
 
-def insert_rests(events: Ids, gap: _Steps, vocabulary: Layout) -> Ids:
+def insert_rests(events: Ids, gap: _Steps, v: Layout) -> Ids:
     """Let events of a note-wise vocabulary, (n, `FIELDS`), come so many steps after one another."""
-    v = vocabulary
-    rests, gap = np.divmod(gap, v.max_shift_steps)
-    timed = events.copy()
-    timed[:, 0] = gap + v.first[TIME_SHIFT]
-    rest = [v.first[TIME_SHIFT] + v.max_shift_steps, *[NO_ID] * (len(FIELDS) - 1)]
+    rests, left = np.divmod(gap, v.max_shift_steps)
+    timed = np.column_stack((left + v.first[TIME_SHIFT], events[:, 1:]))
+    rest = [v.first[TIME_SHIFT] + v.max_shift_steps, *[NO_ID] * COARSE]
     return np.insert(timed, np.repeat(np.arange(len(timed)), rests), rest, axis=0)
 
 
