@@ -39,6 +39,14 @@ def test_the_candidate_is_kept_whose_beats_fit_best(run: Run) -> None:
     assert f"{fits[best].share:.0%} of the beats fit" in run("generate", *wish.split())[1]
 
 
+def test_what_has_no_beats_has_no_tempo(run: Run) -> None:
+    options = (
+        "generate --model seed --notes 1 --tempo 100 --candidates 2 --seed 3 -o one.mid".split()
+    )
+    assert "no beats were found in it" in run(*options)[1]
+    assert json.loads(run(*options, "--json")[1])["takes"][0]["tempo"] is None
+
+
 # --- done or refused ------------------------------------------------------------------------------
 
 

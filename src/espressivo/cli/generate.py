@@ -29,6 +29,7 @@ from espressivo.cli.options import (
     Meter,
     Numbers,
     Output,
+    finite,
     given,
     report,
 )
@@ -309,13 +310,15 @@ def generate(
         for path, take in zip(outputs, takes, strict=False):  # a search may find fewer
             rows.append(_write(path, model, take, primer, tempo_map))
     for row, found in zip(rows, fits, strict=False):
-        row |= {"tempo": round(found.tempo, 2), "meter": found.meter, "fits": round(found.share, 3)}
+        row |= {"tempo": finite(found.tempo), "meter": found.meter, "fits": round(found.share, 3)}
     if as_json:
         report(json.dumps({"model": model.card["name"], "takes": rows}), output)
         return
     for row in rows:
         line = "{file}: {notes} notes, {seconds:.1f} s, seed {seed}"
-        if fits:
+        if fits and row["tempo"] is None:
+            line += "; no beats were found in it"
+        elif fits:
             line += "; {tempo:.0f} beats a minute, {meter}; {fits:.0%} of the beats fit"
         report(line.format(**row), output)
 

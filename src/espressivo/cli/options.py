@@ -255,9 +255,9 @@ def primer_events(numbers: list[int] | None, v: Vocabulary, one_based: bool) -> 
     return ids
 
 
-def finite(nats: float) -> float | None:
-    """Return None for the infinity of a run that was never validated, which JSON cannot hold."""
-    return round(nats, 4) if math.isfinite(nats) else None
+def finite(figure: float) -> float | None:
+    """Return None for what JSON cannot hold, such as the nats of a run never validated."""
+    return round(figure, 4) if math.isfinite(figure) else None
 
 
 def need(*modules: str) -> None:
