@@ -230,7 +230,8 @@ def test_an_earlier_moment_is_gone_on_from_differently(page):
 
 def test_a_passage_is_filled_heard_chosen_and_undone(page):
     page.play(20)
-    page.until("espressivo.now() > 5")
+    within = "(note) => Math.abs(espressivo.now() - 2 - note.start) < 0.5"  # the passage below
+    page.until(f"espressivo.now() > 5 && espressivo.music.notes.filter({within}).length > 2")
     page.press("play")
     before = page.notes()
     roll = page.find("roll")
@@ -238,6 +239,7 @@ def test_a_passage_is_filled_heard_chosen_and_undone(page):
     roll.send_keys(Keys.SHIFT + Keys.ARROW_UP * 2)
     begin, end = sorted(page.ask("[espressivo.state.mark, espressivo.state.anchor]"))
     assert end - begin == pytest.approx(2)
+    assert any(begin <= note[0] < end for note in before)
     roll.send_keys(Keys.ENTER)
     page.until("espressivo.state.filling.found.length === 1 && espressivo.state.running")
     page.press("another")
