@@ -23,7 +23,7 @@ class Passages:
 
     Parameters
     ----------
-    events : int32 array, shape (events, FIELDS)
+    events : int32 array, shape (events, fields)
         All events of the performance, as `espressivo.codes.steps` lays them out.
     begin, end : int64 arrays, shape (passages,)
         First event of each passage and one past its last.
