@@ -21,6 +21,7 @@ from espressivo.training.beat_windows import (
     group_window,
 )
 from espressivo.training.beats import BEATS, GROUPS, Subject, load_beat_network, train_beats
+from known import CARD
 
 SUBJECTS = pytest.mark.parametrize("subject", [GROUPS, BEATS], ids=["groups", "beats"])
 
@@ -115,7 +116,7 @@ def test_training_lowers_the_loss_and_goes_on_from_its_file(
 def test_the_file_says_what_the_networks_say(tmp_path: Path) -> None:
     torch.manual_seed(0)
     networks = [[BeatNetwork(subject.config) for _ in range(2)] for subject in (GROUPS, BEATS)]
-    export_beats(*networks, tmp_path / "beats.onnx", card={"name": "none"})
+    export_beats(*networks, tmp_path / "beats.onnx", card=CARD)
     model = BeatModel(tmp_path / "beats.onnx")
     assert model.card["name"] == "none"
     random = np.random.default_rng(0)

@@ -66,6 +66,7 @@ from espressivo.codes.quotes import (
     ORDINARY,
     QUOTED,
     fill_numbers,
+    pedal_down,
     quote,
 )
 from espressivo.codes.vocabularies import (
@@ -122,6 +123,7 @@ __all__ = [
     "key",
     "lifted",
     "measured",
+    "pedal_down",
     "pointed",
     "presets",
     "quote",

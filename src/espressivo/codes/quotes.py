@@ -20,7 +20,16 @@ from espressivo.codes.codec import FIELDS, NO_ID, insert_rests
 from espressivo.codes.controls import shares
 from espressivo.codes.layout import NOTE_ON, SUSTAIN, Ids, Layout
 
-__all__ = ["FILL_NUMBERS", "IN_GAP", "KEPT", "ORDINARY", "QUOTED", "fill_numbers", "quote"]
+__all__ = [
+    "FILL_NUMBERS",
+    "IN_GAP",
+    "KEPT",
+    "ORDINARY",
+    "QUOTED",
+    "fill_numbers",
+    "pedal_down",
+    "quote",
+]
 
 ORDINARY, QUOTED, IN_GAP, KEPT = range(4)
 """Marks of events."""
@@ -53,6 +62,13 @@ def fill_numbers(marks: NDArray[np.int64], left_s: NDArray[np.float64]) -> NDArr
     inside = ~np.isnan(left_s)
     numbers[inside, 3:] = shares(left_s[inside], _LEFT_S)
     return np.asarray(numbers * np.float32(_STRENGTH))
+
+
+def pedal_down(events: Ids, vocabulary: Layout, down: bool = False) -> bool:
+    """Tell whether the pedal is down after events, before which it was `down` or not."""
+    happens = events[events[:, 1] != NO_ID, 1]
+    moves = happens[vocabulary.kinds[happens] == SUSTAIN]
+    return bool(vocabulary.values[moves[-1]]) if len(moves) else down
 
 
 def quote(

@@ -22,14 +22,14 @@ from espressivo.codes import (
     NO_ID,
     NOTE_ON,
     ORDINARY,
-    SUSTAIN,
     Ids,
     Vocabulary,
     fill_numbers,
+    pedal_down,
     quote,
 )
 
-__all__ = ["Arranged", "arranged", "pedal_down"]
+__all__ = ["Arranged", "arranged"]
 
 _SHORTEST_S, _LONGEST_S = 1.0, 20.0
 _LONGEST = 256  # events of a gap
@@ -61,17 +61,6 @@ class Arranged:
     numbers: NDArray[np.float32]
 
 
-def pedal_down(events: Ids, vocabulary: Vocabulary, down: bool = False) -> bool:
-    """Tell whether the pedal is down after events, before which it was `down` or not."""
-    moves = events[_of_kind(events, SUSTAIN, vocabulary), 1]
-    return bool(vocabulary.values[moves[-1]]) if len(moves) else down
-
-
-def _of_kind(events: Ids, kind: int, v: Vocabulary) -> NDArray[np.bool_]:
-    """Tell in which events something of a kind happens."""
-    return np.asarray((events[:, 1] != NO_ID) & (v.kinds[events[:, 1]] == kind))
-
-
 def arranged(
     events: Ids, vocabulary: Vocabulary, rng: np.random.Generator, *, down: bool = False
 ) -> Arranged:
@@ -89,7 +78,7 @@ def arranged(
     """
     v, rate, count = vocabulary, vocabulary.steps_per_second, len(events)
     at = np.cumsum(v.values[events[:, 0]], dtype=np.int64)
-    notes = _of_kind(events, NOTE_ON, v)
+    notes = (events[:, 1] != NO_ID) & (v.kinds[events[:, 1]] == NOTE_ON)
     rows, source, marks, left_s, scored = [], [], [], [], []
 
     def read(begin: int, end: int, mark: NDArray[np.int64] | int, from_: int | None = None) -> None:

@@ -31,12 +31,13 @@ from espressivo.codes import (
     Vocabulary,
     composer_of,
     grid_steps,
+    pedal_down,
     restore,
     steps,
 )
 from espressivo.data.augment import Augmentation
 from espressivo.data.dataset import Dataset, Piece
-from espressivo.data.gaps import arranged, pedal_down
+from espressivo.data.gaps import arranged
 from espressivo.data.sides import Material, Numbers, measure, windowed
 from espressivo.errors import DataError
 from espressivo.numeric import Range, fields_within

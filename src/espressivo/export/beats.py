@@ -7,7 +7,6 @@ card stands in the metadata of the graph, as in other model files.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -15,11 +14,9 @@ from typing import Any
 import numpy as np
 from onnx import helper
 
-from espressivo.engine import METADATA_KEY
 from espressivo.export.builder import Arrays, Graph, float_value
-from espressivo.files import SEAL, replacing, seal
+from espressivo.export.writing import described, write_model
 from espressivo.networks import BeatNetwork
-from espressivo.version import __version__
 
 __all__ = ["export_beats"]
 
@@ -44,6 +41,13 @@ def export_beats(
         Replaced if it exists; the folder must exist.
     card : dict
         What JSON can hold: name, licence, trained_on, and more.
+
+    Raises
+    ------
+    ModelError
+        If the card lacks a key.
+    OSError
+        If the file cannot be written.
     """
     g = Graph("fp16")
     inputs, outputs = [], []
@@ -55,28 +59,17 @@ def export_beats(
     graph = helper.make_graph(g.nodes, "espressivo-beats", inputs, outputs, g.stored)
     opset = helper.make_opsetid("", _OPSET)
     model = helper.make_model(graph, opset_imports=[opset], ir_version=_IR_VERSION)
-    about = {"format": 1, "kind": "beats", "card": {"espressivo": __version__, **card}}
-    text = json.dumps(about, allow_nan=False)
-    helper.set_model_props(model, {METADATA_KEY: text, "seal": SEAL})
-    content = bytearray(model.SerializeToString(deterministic=True))
-    seal(content)
-    with replacing(path) as temporary:
-        temporary.write_bytes(content)
+    write_model(path, model, described(path, {"format": 1, "kind": "beats"}, card))
 
 
 def _said(g: Graph, network: BeatNetwork, reads: str, number: int) -> str:
     """Add a network, and return the name of what it says of the input that it reads."""
     name, weights = f"{reads}{number}", network.state_dict()
     arrays = {f"{name}.{key}": tensor.float().numpy() for key, tensor in weights.items()}
-    x = _linear(g, arrays, f"{name}.enter", reads)  # (1, T, W)
+    x = g.layer(arrays, f"{name}.enter", reads)  # (1, T, W)
     for block, dilation in enumerate(network.config.dilations):
         x = _block(g, arrays, f"{name}.blocks.{block}", x, dilation)
-    return _linear(g, arrays, f"{name}.leave", _norm(g, arrays, f"{name}.norm", x))
-
-
-def _linear(g: Graph, arrays: Arrays, name: str, x: str) -> str:
-    weight = np.ascontiguousarray(arrays[f"{name}.weight"].T)
-    return g.linear(name, x, weight, arrays[f"{name}.bias"])
+    return g.layer(arrays, f"{name}.leave", _norm(g, arrays, f"{name}.norm", x))
 
 
 def _norm(g: Graph, arrays: Arrays, name: str, x: str) -> str:
@@ -95,7 +88,7 @@ def _block(g: Graph, arrays: Arrays, name: str, x: str, dilation: int) -> str:
     before = g.add("Slice", around, zero, but, axis)
     after = g.add("Slice", around, twice, most, axis)
     three = g.add("Concat", before, beside, after, axis=2)
-    read = _linear(g, arrays, f"{name}.read", three)
+    read = g.layer(arrays, f"{name}.read", three)
     what, gate = g.add_many("Split", read, outputs=2, axis=2)
     gated = g.add("Mul", g.add("Tanh", what), g.add("Sigmoid", gate))
-    return g.add("Add", x, _linear(g, arrays, f"{name}.mix", gated))
+    return g.add("Add", x, g.layer(arrays, f"{name}.mix", gated))

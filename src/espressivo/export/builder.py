@@ -126,6 +126,11 @@ class Graph:
             else self.add("Add", product, self.constant(f"{name}_bias", bias))
         )
 
+    def layer(self, arrays: Arrays, name: str, x: str) -> str:
+        """Multiply and add as `torch.nn.Linear` does, whose weights stand under its name."""
+        weight = np.ascontiguousarray(arrays[f"{name}.weight"].T)
+        return self.linear(name, x, weight, arrays[f"{name}.bias"])
+
     def _whole_product(self, name: str, x: str, weight: NDArray[np.float32], bounded: bool) -> str:
         row_scale = None
         if not bounded:

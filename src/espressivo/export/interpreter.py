@@ -13,7 +13,6 @@ some score readers.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,18 +23,16 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper
 
-from espressivo.engine import FORMAT, METADATA_KEY
+from espressivo.engine import FORMAT
 from espressivo.errors import ModelError
 from espressivo.export.builder import Arrays, Graph, float_value
-from espressivo.files import SEAL, replacing, seal
+from espressivo.export.writing import described, write_model
 from espressivo.interpreter import FIELDS, KIND, ROWS
-from espressivo.version import __version__
 
 __all__ = ["FieldParts", "ReaderPart", "export_interpreter"]
 
 _OPSET, _ML_OPSET, _IR_VERSION = 17, 3, 8
 _LAYER_NORM_EPSILON = 1e-5
-_CARD = ("name", "licence", "trained_on")
 
 
 @dataclass(frozen=True)
@@ -95,8 +92,6 @@ def export_interpreter(
     OSError
         If the file cannot be written.
     """
-    if missing := [key for key in _CARD if key not in card]:
-        raise ModelError(f"{path}: the card lacks {', '.join(missing)}: add them")
     if missing := [name for name in FIELDS if name not in fields]:
         raise ModelError(f"{path}: nothing gives {', '.join(missing)}")
     g = Graph("fp16")
@@ -125,22 +120,14 @@ def export_interpreter(
     graph = helper.make_graph(g.nodes, "interpreter", inputs, outputs, g.stored)
     opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid("ai.onnx.ml", _ML_OPSET)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
-    text = json.dumps(
-        {
-            "format": FORMAT,
-            "kind": KIND,
-            "features": {rows: list(names) for rows, names in features.items()},
-            **description,
-            "card": {"espressivo": __version__, **card},
-        },
-        allow_nan=False,
-    )
-    helper.set_model_props(model, {METADATA_KEY: text, "seal": SEAL})
+    about = {
+        "format": FORMAT,
+        "kind": KIND,
+        "features": {rows: list(names) for rows, names in features.items()},
+        **description,
+    }
     onnx.checker.check_model(model)
-    content = bytearray(model.SerializeToString(deterministic=True))
-    seal(content)
-    with replacing(path) as temporary:
-        temporary.write_bytes(content)
+    write_model(path, model, described(path, about, card))
 
 
 def _trees(g: Graph, name: str, trees: Sequence[Mapping[str, Any]]) -> str:

@@ -13,7 +13,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -24,14 +23,11 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from espressivo.codes import COARSE, Vocabulary
-from espressivo.engine import FORMAT, METADATA_KEY
-from espressivo.errors import ModelError
+from espressivo.engine import FORMAT
 from espressivo.export.builder import Arrays, Graph, float_value
-from espressivo.export.model_file import CARD
-from espressivo.files import SEAL, replacing, seal
+from espressivo.export.writing import described, write_model
 from espressivo.latent import KIND
 from espressivo.networks import LatentNetwork
-from espressivo.version import __version__
 
 __all__ = ["export_latent"]
 
@@ -70,8 +66,6 @@ def export_latent(
     OSError
         If the file cannot be written.
     """
-    if missing := [key for key in CARD if key not in card]:
-        raise ModelError(f"{path}: the card lacks {', '.join(missing)}: add them")
     arrays = {name: tensor.float().numpy() for name, tensor in network.state_dict().items()}
     g, c = Graph("fp16"), network.config
     _reader(g, arrays)
@@ -97,24 +91,16 @@ def export_latent(
     )
     opset = helper.make_opsetid("", _OPSET)
     model = helper.make_model(graph, opset_imports=[opset], ir_version=_IR_VERSION)
-    text = json.dumps(
-        {
-            "format": FORMAT,
-            "kind": KIND,
-            "vocabulary": vocabulary.to_dict(),
-            "size": c.size,
-            "length": c.length,
-            **{name: _plain(value) for name, value in described_by.items()},
-            "card": {"espressivo": __version__, **card},
-        },
-        allow_nan=False,
-    )
-    helper.set_model_props(model, {METADATA_KEY: text, "seal": SEAL})
+    description = {
+        "format": FORMAT,
+        "kind": KIND,
+        "vocabulary": vocabulary.to_dict(),
+        "size": c.size,
+        "length": c.length,
+        **{name: _plain(value) for name, value in described_by.items()},
+    }
     onnx.checker.check_model(model)
-    content = bytearray(model.SerializeToString(deterministic=True))
-    seal(content)
-    with replacing(path) as temporary:
-        temporary.write_bytes(content)
+    write_model(path, model, described(path, description, card))
 
 
 def _plain(value: Any) -> Any:
@@ -122,11 +108,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _plain(one) for name, one in value.items()}
     return np.vectorize(lambda x: float(f"{x:.{_DIGITS}g}"))(np.asarray(value, float)).tolist()
-
-
-def _linear(g: Graph, arrays: Arrays, name: str, x: str) -> str:
-    weight = np.ascontiguousarray(arrays[f"{name}.weight"].T)
-    return g.linear(name, x, weight, arrays[f"{name}.bias"])
 
 
 def _silu(g: Graph, x: str) -> str:
@@ -157,10 +138,8 @@ def _reader(g: Graph, arrays: Arrays) -> None:
         g.add("Squeeze", one_end, first) for one_end in g.add_many("Split", ends, outputs=2, axis=0)
     ]
     everything = g.add("Concat", mean_x, spread_x, g.add("Div", heard, count), *both, axis=-1)
-    hidden = _silu(g, _linear(g, arrays, "gather", everything))
-    mean, log_variance = g.add_many(
-        "Split", _linear(g, arrays, "point", hidden), outputs=2, axis=-1
-    )
+    hidden = _silu(g, g.layer(arrays, "gather", everything))
+    mean, log_variance = g.add_many("Split", g.layer(arrays, "point", hidden), outputs=2, axis=-1)
     g.add("Identity", mean, name="mean")
     low, high = g.constant("low", np.float32(_LEAST_LOG)), g.constant("high", np.float32(_MOST_LOG))
     half = g.add("Mul", g.add("Clip", log_variance, low, high), g.constant("half", np.float32(0.5)))
@@ -200,19 +179,19 @@ def _zrh(gates: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _lift(g: Graph, arrays: Arrays, anchors: int, anchor: int) -> None:
     """Add what `LatentNetwork.lift` does."""
-    hidden = _silu(g, _linear(g, arrays, "spread_out", "points"))
-    at = g.reshape(_linear(g, arrays, "place", hidden), -1, anchors, anchor)
+    hidden = _silu(g, g.layer(arrays, "spread_out", "points"))
+    at = g.reshape(g.layer(arrays, "place", hidden), -1, anchors, anchor)
     along = g.add("MatMul", g.floats("between", arrays["between"]), at)  # (points, length, anchor)
-    inner = _silu(g, _linear(g, arrays, "enter", along))
-    g.add("Identity", _linear(g, arrays, "leave", inner), name="lift")
+    inner = _silu(g, g.layer(arrays, "enter", along))
+    g.add("Identity", g.layer(arrays, "leave", inner), name="lift")
 
 
 def _summary(g: Graph, arrays: Arrays) -> None:
     """Add what `LatentNetwork.summary` does, and shares of its scores."""
-    hidden = _silu(g, _linear(g, arrays, "sum_in", "points"))
+    hidden = _silu(g, g.layer(arrays, "sum_in", "points"))
     count = arrays["sum_out.bias"].size
     sizes = g.constant("summed", np.array([count - 12, 12]))
     numbers, scores = g.add_many(
-        "Split", _linear(g, arrays, "sum_out", hidden), sizes, outputs=2, axis=-1
+        "Split", g.layer(arrays, "sum_out", hidden), sizes, outputs=2, axis=-1
     )
     g.add("Concat", numbers, g.add("Softmax", scores, axis=-1), name="summary", axis=-1)

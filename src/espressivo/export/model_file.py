@@ -8,25 +8,19 @@ operators. Everything about the model stands as JSON in the metadata of the grap
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from typing import Any
 
 import numpy as np
-from onnx import helper
 
 from espressivo.codes import Vocabulary
-from espressivo.engine import FORMAT, METADATA_KEY
+from espressivo.engine import FORMAT
 from espressivo.errors import ModelError
 from espressivo.export.graphs import step_graph
-from espressivo.files import SEAL, replacing, seal
+from espressivo.export.writing import described, write_model
 from espressivo.networks import Network
-from espressivo.version import __version__
 
-__all__ = ["CARD", "WEIGHTS", "export"]
-
-CARD = ("name", "licence", "trained_on")
-"""What a model card must say; it may say more, such as figures."""
+__all__ = ["WEIGHTS", "export"]
 
 WEIGHTS = ("fp32", "fp16", "int8")
 """How weight matrices can be stored; see `export`."""
@@ -77,19 +71,13 @@ def export(
             f"{path}: the network has {network.size} ids and vocabulary {vocabulary.name!r} "
             f"{vocabulary.size}: export with the vocabulary that it was trained on"
         )
-    if missing := [key for key in CARD if key not in card]:
-        raise ModelError(f"{path}: the card lacks {', '.join(missing)}: add them")
     sizes = {k: v for k, v in dataclasses.asdict(config).items() if k not in ("dropout", "style")}
     description = {
         "format": FORMAT,
         "vocabulary": vocabulary.to_dict(),
         "network": {**sizes, "weights": weights},
-        "card": {"espressivo": __version__, **card},
     }
-    try:
-        text = json.dumps(description, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise ModelError(f"{path}: the card must hold plain JSON values: {error}") from None
+    text = described(path, description, card)
 
     arrays = {name: tensor.cpu().float().numpy() for name, tensor in network.state_dict().items()}
     stored = np.float32 if weights == "fp32" else np.float16
@@ -98,8 +86,4 @@ def export(
     if unusable:
         raise ModelError(f"{path}: weights of {unusable[0]} are not finite: export an earlier one")
     model = step_graph(arrays, config, vocabulary, weights)
-    helper.set_model_props(model, {METADATA_KEY: text, "seal": SEAL})
-    content = bytearray(model.SerializeToString(deterministic=True))
-    seal(content)
-    with replacing(path) as temporary:
-        temporary.write_bytes(content)
+    write_model(path, model, text)

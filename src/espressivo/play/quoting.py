@@ -19,13 +19,13 @@ from espressivo.codes import (
     NOTE_ON,
     ORDINARY,
     START,
-    SUSTAIN,
     TIME_SHIFT,
     VELOCITY,
     Event,
     Ids,
     Vocabulary,
     fill_numbers,
+    pedal_down,
     quote,
     steps,
 )
@@ -193,9 +193,8 @@ def expected_inside(
     """
     v, told = engine.vocabulary, None
     if quote:
-        before = np.concatenate((context, inside))
-        down = before[v.kinds[before] == SUSTAIN][-1:]
-        told = quoted([], timed(after, v), 0, steps_long, bool(v.values[down].any()), v)
+        down = pedal_down(steps(np.concatenate((context, inside)), v), v)
+        told = quoted([], timed(after, v), 0, steps_long, down, v)
     memory = begun_with(engine, context, told, 0, controls=None, returns=1.0, earlier=context[:0])
     numbers = np.zeros((len(inside), 1, engine.controls), np.float32)
     if told is not None:
