@@ -118,7 +118,7 @@ def test_the_file_says_what_the_networks_say(tmp_path: Path) -> None:
     networks = [[BeatNetwork(subject.config) for _ in range(2)] for subject in (GROUPS, BEATS)]
     export_beats(*networks, tmp_path / "beats.onnx", card=CARD)
     model = BeatModel(tmp_path / "beats.onnx")
-    assert model.card["name"] == "none"
+    assert model.card["name"] == CARD["name"]
     random = np.random.default_rng(0)
     for pair, reads in zip(networks, (model.of_groups, model.of_beats), strict=True):
         rows = random.normal(size=(70, pair[0].config.inputs)).astype(np.float32)

@@ -32,8 +32,8 @@ CARD = {
     "name": "passages",
     "licence": "CC BY-NC-SA 4.0",
     "trained_on": "MAESTRO v3.0.0 train split and ASAP, 1304 performances (see docs/morph.md)",
-    "attribution": "Hawthorne et al.: MAESTRO, ICLR 2019; Foscarin, McLeod, Rigaux, Jacquemard, Sakai: "
-    "ASAP, ISMIR 2020",
+    "attribution": "Hawthorne et al.: MAESTRO, ICLR 2019; Foscarin, McLeod, Rigaux, Jacquemard, "
+    "Sakai: ASAP, ISMIR 2020",
 }
 SHARE = 0.5  # of a lift that was trained alone; chosen on half A
 TAKES = 4  # of a piece, of which nearness is learned
