@@ -46,7 +46,7 @@ test: $(VENV)/.developer test-web
 	$(PYTEST)
 
 test-all: $(VENV)/.developer test-web
-	$(PYTEST) -m ''
+	$(PYTEST) -m '' --hypothesis-profile=thorough
 
 # The logic of the page, and the types of its modules, by node 20 or later; playing needs no node.
 NODE := $(shell node -p 'parseInt(process.version.slice(1)) >= 20 ? process.execPath : ""' 2> /dev/null)

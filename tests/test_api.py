@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mypy import api as mypy
 
 import espressivo
 from espressivo import Model, Performance
@@ -49,39 +48,6 @@ def primer(controls: list[tuple[float, int, int]] | None = None) -> Performance:
 
 
 # --- types ----------------------------------------------------------------------------------------
-
-SNIPPET = """
-import espressivo
-
-model = espressivo.load()
-model.generate({0}=1.0)
-model.generate_batch(2, {0}=1.0)
-model.generate_ids({0}=1.0)
-model.stream({0}=1.0)
-model.beam_search(events=3, {0}=1.0)
-model.generate(changes={{2.0: {{"{0}": 1.0}}}})
-"""
-
-
-def checked(tmp_path: Path, *names: str) -> str:
-    files = [tmp_path / f"{name}.py" for name in names]
-    for file in files:
-        file.write_text(SNIPPET.format(file.stem))
-    source = Path(espressivo.__file__).parents[1]
-    options = ["--strict", "--config-file=", "--ignore-missing-imports", "--follow-imports=silent"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MYPYPATH", str(source))
-        cache = f"--cache-dir={tmp_path}"
-        output, errors, _ = mypy.run([*options, cache, *map(str, files)])
-    assert not errors
-    return output
-
-
-def test_mypy_knows_every_argument(tmp_path: Path) -> None:
-    found = checked(tmp_path, "temperature", "temprature").splitlines()
-    wrong = [Path(line.partition(":")[0]).stem for line in found if " error: " in line]
-    assert wrong == ["temprature"] * 6
-
 
 def test_options_are_the_settings_and_a_key() -> None:
     assert Options.__annotations__.keys() - {"key"} == Settings.__dataclass_fields__.keys()

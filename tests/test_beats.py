@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import symusic
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import espressivo
@@ -163,7 +163,6 @@ def test_beats_are_told_of_the_measure_before_them() -> None:
     st.lists(st.floats(0, 30), min_size=0, max_size=20),
     st.lists(st.floats(0.02, 5), min_size=0, max_size=20),
 )
-@settings(max_examples=30, deadline=None)
 def test_beats_of_anything_have_finite_numbers(onsets: list[float], gaps: list[float]) -> None:
     onset_s = np.sort(onsets)
     performance = Performance.from_arrays(
@@ -209,7 +208,6 @@ def test_beats_must_rise(bad: list[float]) -> None:
     st.sampled_from((0.5, 1.0, 1.5, 2.0)),
     st.integers(0, 5),
 )
-@settings(max_examples=40, deadline=None)
 def test_with_a_tempo_map_every_note_sounds_at_its_time(
     gaps: list[float], begin: float, per: int, quarters: float, phase: int
 ) -> None:

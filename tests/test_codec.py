@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import espressivo
@@ -66,7 +66,6 @@ def test_the_posts_chord_means_what_the_post_says() -> None:
 
 @every_vocabulary
 @given(data=st.data())
-@settings(max_examples=150, deadline=None)
 def test_decoding_what_was_encoded_gives_the_quantised_performance(
     v: Vocabulary, data: st.DataObject
 ) -> None:
@@ -76,7 +75,6 @@ def test_decoding_what_was_encoded_gives_the_quantised_performance(
 
 @every_vocabulary
 @given(data=st.data())
-@settings(max_examples=100, deadline=None)
 def test_quantising_twice_changes_nothing(v: Vocabulary, data: st.DataObject) -> None:
     once = v.quantise(data.draw(performances()))
     assert v.quantise(once) == once
@@ -84,7 +82,6 @@ def test_quantising_twice_changes_nothing(v: Vocabulary, data: st.DataObject) ->
 
 @every_vocabulary
 @given(data=st.data())
-@settings(max_examples=150, deadline=None)
 def test_any_list_decodes_and_comes_out_quantised(v: Vocabulary, data: st.DataObject) -> None:
     p = v.decode(data.draw(id_lists(v)))
     assert (p.notes["offset_s"] > p.notes["onset_s"]).all()
@@ -120,7 +117,6 @@ def test_canonical_lists_holding_each_id_round_trip(v: Vocabulary) -> None:
 
 
 @given(p=performances())
-@settings(deadline=None)
 def test_the_input_is_not_changed(p: Performance) -> None:
     notes, controls = p.notes.copy(), p.controls.copy()
     for v in ALL:
@@ -254,7 +250,6 @@ def test_the_code_of_notes_says_each_note_with_its_length() -> None:
 
 @pytest.mark.parametrize("v", [NOTES, ODD], ids=lambda v: v.name)
 @given(data=st.data())
-@settings(max_examples=50, deadline=None)
 def test_the_ids_of_a_code_of_notes_are_laid_out_in_steps(
     v: Vocabulary, data: st.DataObject
 ) -> None:
@@ -341,7 +336,6 @@ def test_empty_performances_and_lists() -> None:
 
 @every_vocabulary
 @given(data=st.data())
-@settings(max_examples=100, deadline=None)
 def test_restored_state_makes_the_rest_of_a_piece_sound_as_it_did(
     v: Vocabulary, data: st.DataObject
 ) -> None:
@@ -361,7 +355,6 @@ def test_restored_state_makes_the_rest_of_a_piece_sound_as_it_did(
 
 
 @given(p=performances())
-@settings(max_examples=100, deadline=None)
 def test_an_id_of_a_step_follows_the_one_before(p: Performance) -> None:
     v = espressivo.vocabulary("notes")
     factors, followers = following(v)

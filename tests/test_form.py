@@ -153,13 +153,27 @@ def test_short_passages_come_back_as_often_as_with_people():
         player.decoder.now = now
         habit.look(player)
     times, lags, lengths = np.array(player.leads).T
-    assert (times - lags >= begin).all()
+    assert (times >= begin).all()
+    assert (times >= lags).all()
     assert (lengths <= lags).all()
     assert 4 < len(times) / 100 < 7
     shares = np.histogram(lags / 100, [2, 4, 8, 16, 32, 60])[0] / len(lags)
     assert np.abs(shares - [0.31, 0.24, 0.21, 0.18, 0.06]).max() < 0.06
     assert lengths.min() >= 100
     assert lengths.max() <= 600
+
+
+def test_what_a_primer_had_comes_back_as_well():
+    since = []
+    for seed in range(20):
+        player, primed = Recorded(), 2000
+        habit = Habit(generator(seed), primed, 100)
+        for now in range(primed, 2 * primed, 20):
+            player.decoder.now = now
+            habit.look(player)
+        since += [now - back for now, back, _ in player.leads]
+    assert min(since) >= 0
+    assert sum(step < primed for step in since) > len(since) / 4
 
 
 def test_long_pieces_have_the_habit_and_free_ones_do_not(monkeypatch):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from espressivo import Performance, read
 from espressivo.evaluation.references import drone, flat, loop, shuffled
@@ -258,7 +258,6 @@ def test_length_is_held_against_what_was_requested():
     assert measured(Take(of(chord(60, at_s=2.0)), 10.0))["first_note"] == (2.0, 1.0)
 
 
-@settings(max_examples=25, deadline=None)
 @given(performances())
 def test_any_performance_can_be_measured(performance):
     for name, (above, below) in measured(Take(performance, 3.0)).items():

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import espressivo
@@ -193,7 +193,6 @@ def test_scales_are_spelled_as_their_key_signature_says(
 
 
 @given(st.lists(st.integers(0, 127), max_size=40), st.integers(-7, 7))
-@settings(max_examples=60, deadline=None)
 def test_a_spelling_sounds_as_what_it_spells(pitches: list[int], sharps: int) -> None:
     step, alter = spelled(pitches, sharps)
     natural = np.array((0, 2, 4, 5, 7, 9, 11))[step]
@@ -202,7 +201,6 @@ def test_a_spelling_sounds_as_what_it_spells(pitches: list[int], sharps: int) ->
 
 
 @given(performances(max_notes=14), st.integers(1, 5), st.sampled_from((0.5, 1.0, 1.5, 2.0)))
-@settings(max_examples=40, deadline=None)
 def test_whatever_is_played_can_be_written(
     performance: Performance, per: int, quarters: float
 ) -> None:
@@ -222,7 +220,6 @@ def test_whatever_is_played_can_be_written(
     ),
     st.sampled_from(((4, 4), (3, 4), (6, 8), (3, 8), (5, 16), (2, 2), (7, 8), (12, 8))),
 )
-@settings(max_examples=40, deadline=None)
 def test_any_score_is_laid_out_in_values_that_exist(
     rows: list[tuple[float, float, int, int]], metre: tuple[int, int]
 ) -> None:

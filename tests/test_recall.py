@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from espressivo import Performance, read
 from espressivo.codes import NOTE_ON, presets, vocabulary
@@ -79,7 +79,6 @@ def test_shared_patterns_are_those_of_the_source():
     assert shared_patterns(half, line(THEME)) == (5, 25)
 
 
-@settings(max_examples=25, deadline=None)
 @given(performances())
 def test_any_performance_can_be_looked_at(performance):
     assert 0 <= recalled(performance, 4)[0] <= recalled(performance, 4)[1]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from espressivo import Performance, read
 from espressivo.evaluation.references import drone, loop
@@ -93,7 +93,6 @@ def test_one_pitch_struck_sixteen_times_is_stuck():
     assert shown(struck(lead + [72] * 30 + lead), 7.6) == {"stuck", "loops"}
 
 
-@settings(deadline=None)
 @given(performances())
 def test_any_performance_is_looked_at(performance):
     assert "hung" not in shown(performance, 3.0)  # nothing can sound for 10 s within 3 s

@@ -141,20 +141,21 @@ class Habit:
 
     From how long ago is drawn as it was found in people's playing: in 1,668 minutes of it a turn of
     the melody comes back 4.2 times a minute after 2 s or more, mostly for a second. Passages are
-    led through somewhat more often, and for longer, since not all of that does come back.
+    led through somewhat more often, and for longer, since not all of that does come back. A primer
+    belongs to the piece: what was played there comes back as well.
 
     Parameters
     ----------
     rng : numpy.random.Generator
         Draws what is brought back.
     begin : int
-        The step at which the piece begins.
+        The step from which on it brings something back.
     rate : int
         Steps a second.
     """
 
     def __init__(self, rng: np.random.Generator, begin: int, rate: int) -> None:
-        self._rng, self._begin, self._rate = rng, begin, rate
+        self._rng, self._rate = rng, rate
         self._until: int | None = None  # the step up to which a passage is brought back
         self._due = self._later(begin)
 
@@ -170,7 +171,7 @@ class Habit:
             lag = round(self._rate * self._lag_s())
             length = round(self._rate * self._length_s())
             self._due = self._later(now)
-            if now - lag >= self._begin:
+            if now >= lag:
                 length = min(length, lag)
                 self._until = now + length + self._rate
                 player.lead(lag, length)

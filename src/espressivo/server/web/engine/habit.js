@@ -10,15 +10,13 @@ const LENGTHS_LED_S = [1, 1.4, 2, 3, 6]; // quartiles of how long
 
 export class Habit {
   #rng;
-  #begin;
   #rate;
   /** @type {number | null} */ #until = null; // the step up to which a passage is brought back
   #due;
 
-  /** @param {{ random(): number }} rng @param {number} begin the step at which the piece begins @param {number} rate steps a second */
+  /** @param {{ random(): number }} rng @param {number} begin the step from which on it brings something back @param {number} rate steps a second */
   constructor(rng, begin, rate) {
     this.#rng = rng;
-    this.#begin = begin;
     this.#rate = rate;
     this.#due = this.#later(begin);
   }
@@ -34,7 +32,7 @@ export class Habit {
     } else if (now >= this.#due) {
       const lag = round(this.#rate * this.#lagS()), length = Math.min(round(this.#rate * this.#lengthS()), lag);
       this.#due = this.#later(now);
-      if (now - lag < this.#begin) return;
+      if (now < lag) return;
       this.#until = now + length + this.#rate;
       player.lead(lag, length);
     }
