@@ -29,7 +29,6 @@ from espressivo.networks import (
 )
 from espressivo.play import loading
 from known import CARD
-from played import played
 from test_learn import Stopper, logits_of, recorded
 
 NOTES = espressivo.vocabulary("notes")

@@ -4,8 +4,8 @@ A style says what the model's memories hold before any note, which fades in the 
 and what is added to biases and other vectors of the model, which does not.
 
 A file is a line that says what it is, a line of JSON (name, model and its hash, card, names and
-shapes of the arrays, seal), and the arrays as 16-bit floats, little-endian, one after another. Files
-of version 1 have the memories alone.
+shapes of the arrays, seal), and the arrays as 16-bit floats, little-endian, one after another.
+Files of version 1 have the memories alone.
 """
 
 from __future__ import annotations
