@@ -175,7 +175,7 @@ def named(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shifts = {"output_bias": np.linspace(-5, 5, NOTES.size, dtype=np.float32)}
     style = Style("Chopin", "espressivo", Engine(tiny).sha256, {}, None, shifts)
     write_style(style, folder / "styles" / "chopin.style")
-    monkeypatch.setattr(loading, "_MODELS", folder)
+    monkeypatch.setattr(loading, "_models", lambda: folder)
     return folder
 
 
@@ -203,7 +203,7 @@ def test_what_was_stopped_goes_on_and_comes_to_the_same(
 ) -> None:
     folder = recorded(tmp_path / "in", 1, 2)
     ending = ".style" if way == "style" else ".onnx"
-    common = {"model": tiny, "way": way, "rounds": 3, "accelerator": "cpu"}
+    common = {"model": tiny, "way": way, "rounds": 6, "accelerator": "cpu"}
     whole = learn([folder], tmp_path / f"whole{ending}", **common)
     mine = tmp_path / f"mine{ending}"
     assert learn([folder], mine, **common, progress=Stopper()).held_out is None

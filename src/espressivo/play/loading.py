@@ -18,17 +18,19 @@ __all__ = ["DEFAULT_MODEL", "bundled", "bundled_styles", "load"]
 DEFAULT_MODEL = "espressivo"
 """Name of the model that is loaded if none is named."""
 
-_MODELS = importlib.resources.files("espressivo") / "models"
-
 
 def bundled() -> tuple[str, ...]:
     """Return the names of the models that come with the package, in alphabetical order."""
-    return tuple(_entries(_MODELS, ".onnx"))
+    return tuple(_entries(_models(), ".onnx"))
 
 
 def bundled_styles() -> tuple[str, ...]:
     """Return the names of the styles of the default model, in alphabetical order."""
-    return tuple(_entries(_MODELS / "styles", ".style"))
+    return tuple(_entries(_models() / "styles", ".style"))
+
+
+def _models() -> Traversable:
+    return importlib.resources.files("espressivo") / "models"
 
 
 def _entries(folder: Traversable, ending: str) -> dict[str, Traversable]:
@@ -62,7 +64,7 @@ def load(model: str | os.PathLike[str] = DEFAULT_MODEL, styles: Sequence[str] = 
     loaded = _load(model)
     if not styles:
         return loaded
-    entries = _entries(_MODELS / "styles", ".style")
+    entries = _entries(_models() / "styles", ".style")
     with contextlib.ExitStack() as stack:
         as_file = importlib.resources.as_file
         named = {name: stack.enter_context(as_file(entry)) for name, entry in entries.items()}
@@ -73,7 +75,7 @@ def load(model: str | os.PathLike[str] = DEFAULT_MODEL, styles: Sequence[str] = 
 def _load(model: str | os.PathLike[str]) -> Model:
     name = os.fspath(model)
     if name in bundled():
-        with importlib.resources.as_file(_MODELS / f"{name}.onnx") as path:
+        with importlib.resources.as_file(_models() / f"{name}.onnx") as path:
             return Model(Engine(path))
     if name.startswith(HUB):
         return Model(Engine(fetch(name)))
