@@ -26,7 +26,7 @@ import torch
 
 from espressivo import load, midi
 from espressivo.codes import TIME_SHIFT, Ids, Vocabulary, composer_of
-from espressivo.data import HALVES, Dataset, halves, sketch
+from espressivo.data import HALVES, Augmentation, Dataset, halves, sketch
 from espressivo.engine import Style, write_style
 from espressivo.export import read_back, shifts_within
 from espressivo.networks import Notewise
@@ -52,6 +52,7 @@ PIANISTS = {
 LENGTH = 192  # events of a passage to learn from
 READ = 768  # events that are read of a piece that was held out
 FROM_BEGINNING = 0.2  # share of passages that are the beginnings of pieces
+AUGMENTED = Augmentation(3, 0.05, 1)  # so that styles are not of the keys of a few pieces
 HELD_OUT = 5  # of a pianist every fifth piece is held out
 LEAST_VELOCITIES = 20  # of a roll with dynamics
 ATTRIBUTION = (
@@ -78,10 +79,10 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("build/styles"))
     parser.add_argument("--out", type=Path, default=Path("src/espressivo/models/styles"))
     parser.add_argument("--half", choices=HALVES, default="B", help="pieces to measure on")
-    parser.add_argument("--passages", type=int, default=160, help="of each person")
-    parser.add_argument("--rounds", type=int, default=4, help="over all passages")
-    parser.add_argument("--rate", type=float, default=3e-3, help="of learning")
-    parser.add_argument("--apart", type=float, default=0.05, help="see learn_styles")
+    parser.add_argument("--passages", type=int, default=480, help="of each person")
+    parser.add_argument("--rounds", type=int, default=2, help="over all passages")
+    parser.add_argument("--rate", type=float, default=2e-3, help="of learning")
+    parser.add_argument("--apart", type=float, default=0.01, help="see learn_styles")
     given = parser.parse_args()
     torch.set_num_threads(1)
     logging.disable(logging.WARNING)  # rolls have a byte or two too many at their ends
@@ -176,7 +177,7 @@ def passage(pieces: list[Ids], v: Vocabulary, rng: np.random.Generator) -> Ids:
     """Draw a passage from pieces, of which none is likelier for being longer."""
     ids = pieces[int(rng.integers(len(pieces)))]
     inside = rng.random() >= FROM_BEGINNING
-    return cut(ids, rng.random() if inside else 0.0, LENGTH, v)
+    return AUGMENTED(cut(ids, rng.random() if inside else 0.0, LENGTH, v), v, rng)
 
 
 def cut(ids: Ids, share: float, events: int, v: Vocabulary) -> Ids:

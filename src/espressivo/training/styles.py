@@ -119,8 +119,8 @@ def learn_styles(
     kept: Path,
     *,
     rounds: int,
-    rate: float = 3e-3,
-    apart: float = 0.05,
+    rate: float = 2e-3,
+    apart: float = 0.01,
     seed: int = 0,
     tell: Callable[[str], object] = print,
 ) -> None:
