@@ -325,5 +325,5 @@ def test_a_style_survives_its_file_and_a_changed_byte_is_refused(tmp_path: Path)
 def test_a_network_without_memories_has_no_style(tmp_path: Path) -> None:
     written(tmp_path / "tiny.onnx", "gru", "int8")
     played(1).write(tmp_path / "take.mid")
-    with pytest.raises(ModelError, match="no memories that a style could begin"):
+    with pytest.raises(ModelError, match="no blocks that could learn so"):
         learn([tmp_path / "take.mid"], tmp_path / "mine.style", model=tmp_path / "tiny.onnx")

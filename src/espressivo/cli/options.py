@@ -200,8 +200,8 @@ STYLES = click.option(
     "--style",
     "styles",
     multiple=True,
-    help="A style to play in, which learn wrote for this model, as mine.style, or mine.style:0.7 "
-    "for less of it. Several are mixed.",
+    help="A style to play in: the name of one that comes with the model, as chopin, or a file that "
+    "learn wrote for it, as mine.style; mine.style:0.7 for less of it. Several are mixed.",
 )
 ONE_BASED = click.option(
     "--one-based", is_flag=True, help="Events are numbered from 1, as in the post, not from 0."

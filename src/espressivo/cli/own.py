@@ -16,7 +16,7 @@ from espressivo.cli.options import JSON, MODEL, PATH, Duration, Example, Output,
 from espressivo.files import is_stream
 
 if TYPE_CHECKING:
-    from espressivo.learn import Learned
+    from espressivo.learn import Learned, Way
 
 __all__ = ["COMMANDS"]
 
@@ -26,6 +26,7 @@ __all__ = ["COMMANDS"]
     epilog="""
     espressivo learn my-playing -o mine.onnx
     espressivo learn my-playing take.mid -o mine.onnx --max-time 01:00:00
+    espressivo learn my-playing -o mine.onnx --way all
     espressivo learn my-playing -o mine.style
     """,
 )
@@ -38,6 +39,12 @@ __all__ = ["COMMANDS"]
     help="File to write: a model (.onnx), or a style of --model (.style).",
 )
 @MODEL
+@click.option(
+    "--way",
+    type=click.Choice(("style", "lora", "all")),
+    help="What learns: a style, low ranks beside the weights (lora), or all weights. By default a "
+    "style for .style, else all from half an hour of playing on, and lora with less.",
+)
 @click.option("--name", help="Name of the new model; the output's if not given.")
 @click.option(
     "--max-time", "max_time_s", type=Duration(), default="00:20:00", help="Time for learning."
@@ -49,6 +56,7 @@ def learn(
     sources: Sequence[Path],
     output: Path,
     model_name: str,
+    way: Way | None,
     name: str | None,
     max_time_s: float,
     seed: int,
@@ -62,12 +70,15 @@ def learn(
     compositions or the end of the only one, is no longer predicted better, or the time is up. The
     new model says how much better it predicts that than before; if it does not, nothing is written.
 
-    A style is 0.2 MB instead of a whole model, for --style of generate, live and serve; it learns
-    only how the model begins, and fades away in the course of a piece.
+    A style is 0.2 MB instead of a whole model, for --style of generate, live and serve: it changes
+    what the model remembers at first, and biases and the like, but none of its matrices.
 
     A call that was stopped, by Ctrl-C or otherwise, goes on when it is made again.
     """
     need("torch", "lightning", "onnx", "safetensors")
+    if way is not None and (way == "style") != (output.suffix == ".style"):
+        ending = ".style" if way == "style" else ".onnx"
+        raise click.UsageError(f"{output}: --way {way} makes a file that ends in {ending}")
     if is_stream(output):
         raise click.UsageError(f"{output}: name a file, as work is kept beside it")
     telemetry.forbid()
@@ -79,6 +90,7 @@ def learn(
         sources,
         output,
         model=model_name,
+        way=way,
         name=name,
         max_time_s=max_time_s,
         seed=seed,
@@ -97,7 +109,8 @@ def _lines(learned: Learned, output: Path) -> list[str]:
         return [f"{learned.ended}: the same command goes on; {output} is not written yet"]
     lines = [
         f"{output}: {output.stat().st_size / 1e6:.1f} MB, learned from {learned.pieces} pieces, "
-        f"{learned.minutes:.0f} minutes, in {learned.updates} updates ({learned.ended})",
+        f"{learned.minutes:.0f} minutes, in {learned.updates} updates ({learned.ended}), way "
+        f"{learned.way}",
         f"held out: {gain.notes} notes, {gain.before.text(3)} nats a note before, "
         f"{gain.after.text(3)} after; gained {gain.gain.text(3)}",
         f"intervals of 95 % over {gain.over} of what was held out",

@@ -25,7 +25,7 @@ from espressivo.cli.options import (
 from espressivo.cli.options import primer_events as events_to_begin_with
 from espressivo.codes import vocabulary as preset
 from espressivo.files import is_stdout, printable
-from espressivo.play import bundled, load
+from espressivo.play import DEFAULT_MODEL, bundled, bundled_styles, load
 
 if TYPE_CHECKING:
     from espressivo.codes import Ids, Vocabulary
@@ -181,14 +181,16 @@ def models(model_name: str | None, as_json: bool) -> None:
     for name in names:
         model = load(name)
         about = {"vocabulary": model.vocabulary.name, "network": model.engine.network}
-        cards[name] = {**model.card, **about}
+        styles = {"styles": bundled_styles()} if name == DEFAULT_MODEL and bundled_styles() else {}
+        cards[name] = {**model.card, **about, **styles}
     if as_json:
         click.echo(json.dumps(cards))
         return
     for name, card in cards.items():
         click.echo(printable(name))
         for entry, value in card.items():
-            click.echo(printable(f"  {entry}: {value}"))
+            shown = ", ".join(value) if entry == "styles" else value
+            click.echo(printable(f"  {entry}: {shown}"))
 
 
 COMMANDS = (events, info, next_, models)

@@ -28,6 +28,7 @@ from espressivo.codes import (
     following,
     lifted,
 )
+from espressivo.engine.constants import with_added
 from espressivo.engine.opening import (
     FORMAT,
     HEALS,
@@ -58,6 +59,8 @@ class Engine:
         A model file or its content. No code in it is run and nothing is unpickled.
     threads : int
         Threads for one matrix product, at least 1. One is fastest for a single sequence.
+    styles : sequence of tuples, each of a style and its weight
+        In which it plays; several are added up, each times its weight.
 
     Attributes
     ----------
@@ -81,17 +84,22 @@ class Engine:
     ------
     ModelError
         If the file is missing, is not a whole model file, has changed since it was written, was
-        written in another format, or does not do what it says.
+        written in another format, or does not do what it says; or a style is of another model.
     """
 
-    def __init__(self, model: str | os.PathLike[str] | bytes, *, threads: int = 1) -> None:
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | bytes,
+        *,
+        threads: int = 1,
+        styles: Sequence[tuple[Style, float]] = (),
+    ) -> None:
         name = "the given bytes" if isinstance(model, bytes) else str(Path(model))
         content = model if isinstance(model, bytes) else read_content(Path(model))
         self._made_of = content, threads
-        self._styles: tuple[tuple[Style, float], ...] = ()
-        self._first: dict[int, NDArray[np.float32]] = {}  # of states that do not begin as zeros
+        self._styles = tuple(styles)
         sealed = is_sealed(content, name)
-        self._session, metadata = opened(content, name, threads)
+        self._session, metadata = opened(self._shifted(), name, threads)
         description = described(metadata, name, sealed)
         if description.get("kind") == "interpreter":
             raise ModelError(f"{name}: plays scores and nothing else: see espressivo perform")
@@ -123,28 +131,43 @@ class Engine:
         return _engine, (*self._made_of, self._styles)
 
     def styled(self, styles: Sequence[tuple[Style, float]]) -> Engine:
-        """Return the same model with its memories beginning as styles say, each times its weight.
+        """Return the same model, playing in styles, each times its weight.
 
         Raises
         ------
         ModelError
             If a style is of another model.
         """
-        own = hashlib.sha256(self.content).hexdigest()
-        for style, _ in styles:
+        return _engine(*self._made_of, tuple(styles))
+
+    def _shifted(self) -> bytes:
+        """Return the model file with what styles add to its constants."""
+        added: dict[str, NDArray[np.float32]] = {}
+        own = hashlib.sha256(self.content).hexdigest() if self._styles else ""
+        for style, weight in self._styles:
             if style.model_sha256 != own:
                 raise ModelError(
                     f"style {style.name!r} is of another model, {style.model!r}, and not of this "
-                    f"file of {self.card.get('name')!r}: give that by --model, or learn it again"
+                    "file: give that by --model, or learn it again"
                 )
-        return _engine(*self._made_of, tuple(styles))
+            for name, shift in style.shifts.items():
+                added[name] = added.get(name, np.float32(0)) + np.float32(weight) * shift
+        try:
+            return with_added(self.content, added) if added else self.content
+        except (IndexError, KeyError, ValueError) as error:
+            raise ModelError(f"a style does not fit its model ({error}): learn it again") from None
 
-    def _begin_as(self, styles: tuple[tuple[Style, float], ...]) -> None:
-        self._styles = styles
-        memories = [2 * n for n, kind in enumerate(self.network["pattern"]) if kind == "d"]
-        for block, number in enumerate(memories):
-            mixed = sum(np.float32(weight) * style.memories[block] for style, weight in styles)
-            self._first[number] = np.asarray(mixed, np.float32)[None, None]
+    @functools.cached_property
+    def _first(self) -> dict[int, NDArray[np.float32]]:
+        """The states that do not begin as zeros."""
+        found: dict[int, NDArray[np.float32]] = {}
+        numbers = [2 * n for n, kind in enumerate(self.network.get("pattern", "")) if kind == "d"]
+        for style, weight in self._styles:
+            if style.memories is not None:
+                for number, memory in zip(numbers, style.memories, strict=True):
+                    more = np.float32(weight) * memory[None, None]
+                    found[number] = found.get(number, np.float32(0)) + more
+        return found
 
     @property
     def content(self) -> bytes:
@@ -156,7 +179,9 @@ class Engine:
         """SHA-256 of the model file and of its styles, 64 hexadecimal digits."""
         found = hashlib.sha256(self.content)
         for style, weight in self._styles:
-            found.update(np.float64(weight).tobytes() + style.memories.tobytes())
+            found.update(np.float64(weight).tobytes())
+            for array in style.arrays().values():
+                found.update(array.tobytes())
         return found.hexdigest()
 
     def initial_state(self, rows: int = 1) -> Arrays:
@@ -468,7 +493,4 @@ class State:
 
 
 def _engine(content: bytes, threads: int, styles: tuple[tuple[Style, float], ...]) -> Engine:
-    engine = Engine(content, threads=threads)
-    if styles:
-        engine._begin_as(styles)
-    return engine
+    return Engine(content, threads=threads, styles=styles)

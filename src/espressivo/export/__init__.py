@@ -7,6 +7,7 @@ from espressivo.export.interpreter import FieldParts, ReaderPart, export_interpr
 from espressivo.export.latent import export_latent
 from espressivo.export.model_file import export
 from espressivo.export.reading import read_back
+from espressivo.export.styles import shifts_of, shifts_within
 
 __all__ = [
     "FieldParts",
@@ -16,4 +17,6 @@ __all__ = [
     "export_interpreter",
     "export_latent",
     "read_back",
+    "shifts_of",
+    "shifts_within",
 ]

@@ -18,12 +18,14 @@ from espressivo.engine import FORMAT
 from espressivo.errors import ModelError
 from espressivo.export.graphs import step_graph
 from espressivo.export.writing import described, write_model
-from espressivo.networks import Network
+from espressivo.networks import Network, merged
 
 __all__ = ["WEIGHTS", "export"]
 
 WEIGHTS = ("fp32", "fp16", "int8")
 """How weight matrices can be stored; see `export`."""
+
+_LEARNING = ("dropout", "style", "rank")  # of a network's sizes, those that only learning needs
 
 
 def export(
@@ -39,7 +41,7 @@ def export(
     Parameters
     ----------
     network : one of `espressivo.networks`
-        Not changed; its dropout does not matter.
+        Not changed; its dropout does not matter. Low ranks are merged into its matrices.
     vocabulary : Vocabulary
         The one that the network was trained with.
     path : path
@@ -71,7 +73,7 @@ def export(
             f"{path}: the network has {network.size} ids and vocabulary {vocabulary.name!r} "
             f"{vocabulary.size}: export with the vocabulary that it was trained on"
         )
-    sizes = {k: v for k, v in dataclasses.asdict(config).items() if k not in ("dropout", "style")}
+    sizes = {k: v for k, v in dataclasses.asdict(config).items() if k not in _LEARNING}
     description = {
         "format": FORMAT,
         "vocabulary": vocabulary.to_dict(),
@@ -79,7 +81,8 @@ def export(
     }
     text = described(path, description, card)
 
-    arrays = {name: tensor.cpu().float().numpy() for name, tensor in network.state_dict().items()}
+    whole = merged(network, vocabulary).state_dict()
+    arrays = {name: tensor.cpu().float().numpy() for name, tensor in whole.items()}
     stored = np.float32 if weights == "fp32" else np.float16
     with np.errstate(over="ignore"):
         unusable = [n for n, array in arrays.items() if not np.isfinite(array.astype(stored)).all()]

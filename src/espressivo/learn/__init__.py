@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from espressivo.learn.figures import Gain
-from espressivo.learn.learning import Learned, learn
+from espressivo.learn.learning import WAYS, Learned, Way, learn
 
-__all__ = ["Gain", "Learned", "learn"]
+__all__ = ["WAYS", "Gain", "Learned", "Way", "learn"]

@@ -18,13 +18,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from espressivo.codes import Vocabulary
 from espressivo.data import Augmentation, Cut, Dataset, find_files, prepare
 from espressivo.engine import Engine, Style, write_style
 from espressivo.errors import DataError, ModelError, TrainingError
-from espressivo.export import export, read_back
+from espressivo.export import export, read_back, shifts_of
 from espressivo.files import check_writable, replacing
 from espressivo.learn.figures import Gain, compared
 from espressivo.networks import Network, NetworkConfig, Stack, StackConfig
@@ -32,9 +32,16 @@ from espressivo.play import DEFAULT_MODEL, load
 from espressivo.progress import Progress, Silent
 from espressivo.training import Outcome, TrainingConfig, load_network, train
 
-__all__ = ["Learned", "learn"]
+__all__ = ["WAYS", "Learned", "Way", "learn"]
+
+Way = Literal["style", "lora", "all"]
+"""What of a model learns; see `learn`."""
+
+WAYS: tuple[Way, ...] = ("style", "lora", "all")
 
 _STYLE = ".style"
+_ALL_FROM_S = 30 * 60.0  # of playing, all weights learn if nothing else is said
+_RANK = 8
 _INHERITED = ("licence", "trained_on", "not_learned")  # of what the card of a model says
 _PIANO = range(8)  # programs
 _LEAST_S, _LEAST_NOTES = 60.0, 200  # of all pieces together
@@ -48,6 +55,8 @@ class Learned:
 
     Parameters
     ----------
+    way : {"style", "lora", "all"}
+        What of the model has learned.
     pieces : int
         Files that were learned from, or whose ends were held out.
     minutes : float
@@ -61,6 +70,7 @@ class Learned:
         when to stop, so that they may be slightly too good.
     """
 
+    way: Way
     pieces: int
     minutes: float
     updates: int
@@ -77,6 +87,7 @@ def learn(
     output: str | os.PathLike[str],
     *,
     model: str | os.PathLike[str] = DEFAULT_MODEL,
+    way: Way | None = None,
     name: str | None = None,
     max_time_s: float | None = None,
     rounds: float = 30.0,
@@ -92,12 +103,16 @@ def learn(
         MIDI files, and folders of such. Only notes for piano (programs 0 to 7) are learned from.
         Whole compositions are held out, or of a single one the last fifth.
     output : path
-        What to write: a model file, all of whose weights have learned, or where the name ends in
-        ``.style`` a style: only what the memories of `model` hold at first has learned. Work is
-        done in the folder beside it with ``.learning`` after its name, which stays if the work is
-        stopped: the same call then goes on.
+        What to write: a model file, or where the name ends in ``.style`` a style. Work is done in
+        the folder beside it with ``.learning`` after its name, which stays if the work is stopped:
+        the same call then goes on.
     model : str or path
         The model to begin from: one that comes with the package, or a model file.
+    way : {"style", "lora", "all"}, optional
+        What learns. "style": what memories hold at first, and what is added to biases and other
+        vectors of the model, which stays as it is. "lora": matrices of rank 8 that are added to
+        those of the model. "all": all weights. By default a style where `output` is one, else all
+        weights from half an hour of playing on, and "lora" with less, if the model has blocks.
     name : str, optional
         Of the new model; the output's by default.
     max_time_s : float, optional
@@ -118,8 +133,9 @@ def learn(
     DataError
         If there is no file, or less than a minute of playing or 200 notes.
     ModelError
-        If the model to begin from cannot be used, or has no memories that a style could begin.
+        If the model to begin from cannot be used, or has no blocks for this way.
     TrainingError
+        If the way and the name of the output do not agree.
         If nothing was gained: then nothing is written. Or if the folder holds work on other pieces
         or from another model.
     OSError
@@ -131,11 +147,18 @@ def learn(
     folder = output.with_name(f"{output.name}.learning")
     began_as = load(model).engine
     start = read_back(began_as)
-    way = "style" if output.suffix == _STYLE else "all"
-    if way == "style" and "d" not in getattr(start.network.config, "pattern", ""):
+    if way is not None and way not in WAYS:
+        raise TrainingError(f"{output}: the way must be one of {', '.join(WAYS)}, not {way!r}")
+    if way is not None and (way == "style") != (output.suffix == _STYLE):
+        ending = _STYLE if way == "style" else ".onnx"
+        raise TrainingError(f"{output}: this way makes a file that ends in {ending}: name one")
+    if output.suffix == _STYLE:
+        way = "style"
+    pattern = getattr(start.network.config, "pattern", "")
+    if (way == "style" and "d" not in pattern) or (way == "lora" and not pattern):
         raise ModelError(
-            f"model {began_as.card['name']!r} has no memories that a style could begin: name an "
-            "output that ends in .onnx"
+            f"model {began_as.card['name']!r} has no blocks that could learn so: name an output "
+            "that ends in .onnx, and let all weights learn"
         )
     try:
         dataset = _prepared(sources, folder / "dataset", start.vocabulary, progress)
@@ -143,6 +166,8 @@ def learn(
         if not (folder / "run").exists():
             _clear(folder)
         raise
+    seconds = sum(piece.seconds for piece in dataset.pieces)
+    way = way or ("lora" if pattern and seconds < _ALL_FROM_S else "all")
     begun = {"model": began_as.sha256, "dataset": dataset.sha256, "seed": seed, "way": way}
     _begin(folder, begun)
     outcome = train(
@@ -155,7 +180,7 @@ def learn(
         devices=1,
         progress=progress,
     )
-    learned = _learned(dataset, outcome, None)
+    learned = _learned(way, dataset, outcome)
     if outcome.ended.startswith("stopped by"):
         return learned
     network, _ = load_network(folder / "run" / "best.ckpt")
@@ -192,18 +217,19 @@ def _write(
     began_as: Engine,
     card: dict[str, Any],
     folder: Path,
-    way: str,
+    way: Way,
     output: Path | None = None,
 ) -> Engine:
     """Write what was learned, to be tried in the folder if no output is given; return it loaded."""
-    if way == "all":
+    if way != "style":
         path = output or folder / "tried.onnx"
         export(network, began_as.vocabulary, path, card=card)
         return Engine(path)
     if not isinstance(network, Stack):
         raise TypeError(f"a style of {type(network).__name__}")
-    memories = network.style.memories.detach().half().float().numpy()
-    style = Style(card["name"], began_as.card["name"], began_as.sha256, card, memories)
+    memories = network.style.memories.detach().cpu().numpy()
+    made_from = began_as.card["name"], began_as.sha256
+    style = Style(card["name"], *made_from, card, memories, shifts_of(network)).rounded()
     if output is not None:
         write_style(style, output)
     return began_as.styled([(style, 1.0)])
@@ -258,23 +284,26 @@ def _begin(folder: Path, begun: dict[str, Any]) -> None:
         )
 
 
+_RATES: dict[Way, float] = {"style": 2e-2, "lora": 2e-3, "all": 2e-4}
+
+
 def _config(
-    network: NetworkConfig, way: str, rounds: float, max_time_s: float | None, seed: int
+    network: NetworkConfig, way: Way, rounds: float, max_time_s: float | None, seed: int
 ) -> TrainingConfig:
-    style = way == "style"
-    if style and isinstance(network, StackConfig):
-        network = dataclasses.replace(network, style=True)
-    else:
+    if way != "style":
         network = dataclasses.replace(network, dropout=0.1)
+    if way != "all" and isinstance(network, StackConfig):
+        style = way == "style"
+        network = dataclasses.replace(network, style=style, rank=0 if style else _RANK)
     return TrainingConfig(
         network=network,
         cut=Cut(8, 128 if network.notewise else 512, carried=True, jump=0.25),
         augmentation=Augmentation(2, 0.025, 1),
         rounds=rounds,
         max_time_s=max_time_s,
-        learning_rate=2e-2 if style else 2e-4,
-        weight_decay=0.0 if style else 0.01,
-        only="style" if style else None,
+        learning_rate=_RATES[way],
+        weight_decay=0.0 if way == "style" else 0.01,
+        only={"style": "style", "lora": "rank", "all": None}[way],
         warmup_updates=10,
         validate_every=25,
         validation_share=0.5,
@@ -284,7 +313,7 @@ def _config(
     )
 
 
-def _learned(dataset: Dataset, outcome: Outcome, held_out: Gain | None) -> Learned:
+def _learned(way: Way, dataset: Dataset, outcome: Outcome) -> Learned:
     seconds = sum(piece.seconds for piece in dataset.pieces)
     pieces = len({piece.path for piece in dataset.pieces})
-    return Learned(pieces, seconds / 60, outcome.best_update, outcome.ended, held_out)
+    return Learned(way, pieces, seconds / 60, outcome.best_update, outcome.ended, None)

@@ -9,6 +9,7 @@ batch; zeros before any event.
 from __future__ import annotations
 
 from espressivo.networks.beats import BeatNetwork, BeatNetworkConfig
+from espressivo.networks.changes import is_change, shifts
 from espressivo.networks.kinds import (
     NETWORKS,
     Network,
@@ -16,6 +17,7 @@ from espressivo.networks.kinds import (
     adopt,
     build,
     config_from_dict,
+    merged,
 )
 from espressivo.networks.latent import LatentConfig, LatentNetwork, lifted_spans
 from espressivo.networks.notewise import (
@@ -73,8 +75,11 @@ __all__ = [
     "build",
     "config_from_dict",
     "hidden_matrices",
+    "is_change",
     "lifted_spans",
     "load_pretrained",
+    "merged",
     "rotation",
     "save_pretrained",
+    "shifts",
 ]

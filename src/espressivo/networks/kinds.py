@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from espressivo.codes import Vocabulary
 from espressivo.errors import TrainingError
+from espressivo.networks.changes import add_low_ranks, add_shifts, is_change, unchanged_name
 from espressivo.networks.notewise import Notewise
 from espressivo.networks.recurrent import Recurrent, RecurrentConfig
 from espressivo.networks.stack import Stack, StackConfig
 
-__all__ = ["NETWORKS", "Network", "NetworkConfig", "adopt", "build", "config_from_dict"]
+__all__ = ["NETWORKS", "Network", "NetworkConfig", "adopt", "build", "config_from_dict", "merged"]
 
 Network = Recurrent | Stack
 NetworkConfig = RecurrentConfig | StackConfig
@@ -35,20 +37,24 @@ def build(config: NetworkConfig, vocabulary: Vocabulary) -> Network:
     """
     if not isinstance(config, StackConfig):
         return Recurrent(config, vocabulary.size)
-    if not config.notewise:
-        return Stack(config, vocabulary.size)
-    if not vocabulary.notewise:
+    if config.notewise and not vocabulary.notewise:
         raise TrainingError(
             f"a note-wise network needs a note-wise vocabulary, which {vocabulary.name!r} is not: "
             "prepare the data in the vocabulary 'notes'"
         )
-    return Notewise(config, vocabulary)
+    notewise = config.notewise
+    network = Notewise(config, vocabulary) if notewise else Stack(config, vocabulary.size)
+    if config.rank:
+        add_low_ranks(network, config.rank)
+    if config.style:
+        add_shifts(network)
+    return network
 
 
 def adopt(network: Network, other: Network) -> None:
     """Take over the weights of another network of the same sizes.
 
-    That may lack pointers, a style, and what reads gaps.
+    That may lack pointers, a style, low ranks, and what reads gaps.
 
     Raises
     ------
@@ -57,12 +63,31 @@ def adopt(network: Network, other: Network) -> None:
     """
     new = network.state_dict()
     added = "pointers.", "style.", "fill."
-    kept = {name: weight for name, weight in new.items() if name.startswith(added)}
+    kept = {n: weight for n, weight in new.items() if n.startswith(added) or is_change(n)}
+    names = {unchanged_name(name): name for name in new if not is_change(name)}
+    taken = {names.get(name, name): weight for name, weight in other.state_dict().items()}
     try:
-        network.load_state_dict(kept | other.state_dict())
+        network.load_state_dict(kept | taken)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
         raise TrainingError(f"the network to start from is another one: {reason}") from None
+
+
+def merged(network: Network, vocabulary: Vocabulary) -> Network:
+    """Return a network of which the low ranks that were learned beside matrices are part of these.
+
+    Itself, if there are none.
+    """
+    config = network.config
+    if not isinstance(config, StackConfig) or not config.rank:
+        return network
+    plain = build(dataclasses.replace(config, rank=0), vocabulary)
+    weights = {}
+    for name in plain.state_dict():
+        module, _, weight = name.rpartition(".")
+        weights[name] = getattr(network.get_submodule(module), weight)
+    plain.load_state_dict(weights)
+    return plain.eval()
 
 
 def config_from_dict(plain: dict[str, Any]) -> NetworkConfig:

@@ -79,13 +79,23 @@ class Notewise(Stack):
         """
         if targets is None:
             raise ValueError("the ids of an event are predicted one after another: give targets")
-        read, said = _summed(self.embedding, inputs), None
+        made, after = self.past(inputs, state, sides)
+        return self.predicted(made, sides, targets), after
+
+    def past(
+        self, inputs: Tensor, state: State | None, sides: Sides | None
+    ) -> tuple[Tensor, State]:
+        """Let the blocks read events; return what they make of the past, (T, B, width)."""
+        read = _summed(self.embedding, inputs)
         if self.config.pointers and sides and "pointers" in sides:
-            said = sides["pointers"]
-            code = self.pointers.embedded(said)
-            read = read + self.pointers.inward(code)
-            beside = self.pointers.heads(code).chunk(len(self.heads), -1)
-        made, after = self.recall(read, state, sides)
+            read = read + self.pointers.inward(self.pointers.embedded(sides["pointers"]))
+        return self.recall(read, state, sides)
+
+    def predicted(self, made: Tensor, sides: Sides | None, targets: Tensor) -> Tensor:
+        """Return logits as `forward` does, of what the blocks made of the past."""
+        said = sides["pointers"] if self.config.pointers and sides and "pointers" in sides else None
+        if said is not None:
+            beside = self.pointers.heads(self.pointers.embedded(said)).chunk(len(self.heads), -1)
         prefix = torch.zeros_like(made)
         logits: dict[tuple[int, int], Tensor] = {}  # by the first id and one past the last
         for field, (spans, head) in enumerate(zip(self._spans, self.heads, strict=True)):
@@ -102,7 +112,7 @@ class Notewise(Stack):
         number = torch.arange(end - first_fine, device=targets.device)
         can_follow = number < self._fine_durations[duration_class][..., None]
         logits[first_fine, end] = torch.where(can_follow, logits[first_fine, end], NEVER)
-        return torch.cat([logits[span] for span in sorted(logits)], -1), after
+        return torch.cat([logits[span] for span in sorted(logits)], -1)
 
 
 def _summed(table: nn.Embedding, ids: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from espressivo.codes import Vocabulary
 from espressivo.errors import CodecError, ModelError
 from espressivo.files import SEAL, intact, regular, replacing, seal
 from espressivo.networks.card import CARD_FILE, markdown
-from espressivo.networks.kinds import Network, build, config_from_dict
+from espressivo.networks.kinds import Network, build, config_from_dict, merged
 from espressivo.version import __version__
 
 __all__ = ["Pretrained", "load_pretrained", "save_pretrained"]
@@ -77,6 +77,7 @@ def save_pretrained(
             f"{folder}: the network has {network.size} ids and vocabulary {vocabulary.name!r} "
             f"{vocabulary.size}: save it with the vocabulary that it was trained on"
         )
+    network = merged(network, vocabulary)
     tensors = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
     _check_finite(tensors, folder)
     weights = save(tensors, metadata={"format": "pt"})

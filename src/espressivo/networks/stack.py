@@ -26,7 +26,7 @@ from espressivo.codes import FILL_NUMBERS
 from espressivo.networks.recurrent import Sides, State
 from espressivo.numeric import Range, fields_within
 
-__all__ = ["EPSILON", "TAPS", "Stack", "StackConfig", "hidden_matrices", "rotation"]
+__all__ = ["EPSILON", "TAPS", "Stack", "StackConfig", "hidden_matrices", "named_hidden", "rotation"]
 
 TAPS = 4
 """Events that the short convolution before the delta rule sees."""
@@ -43,6 +43,7 @@ _RANGES: dict[str, Range] = {
     "expansion": {"above": 0},
     "controls": {"least": 0, "whole": True},
     "dropout": {"least": 0, "below": 1},
+    "rank": {"least": 0, "whole": True},
 }
 
 
@@ -71,10 +72,14 @@ class StackConfig:
     pointers : bool
         Whether it reads pointers (`espressivo.codes.Pointers`), as a note-wise one can.
     style : bool
-        Whether what the memories of ``d`` blocks hold at first is learned; else they are empty.
+        Whether what the memories of ``d`` blocks hold at first is learned, else they are empty, and
+        beside every vector what is added to it (`espressivo.networks.changes`).
     fill : bool
         Whether it reads quotes and where the music stands in a gap (`espressivo.codes.quote`), as a
         note-wise one can.
+    rank : int
+        Of the matrices that are learned beside those between layers, and added to them (LoRA); 0
+        for none.
     """
 
     pattern: str = "dddd"
@@ -88,6 +93,7 @@ class StackConfig:
     pointers: bool = False
     style: bool = False
     fill: bool = False
+    rank: int = 0
 
     def __post_init__(self) -> None:
         if not self.pattern or set(self.pattern) - set("da"):
@@ -102,6 +108,8 @@ class StackConfig:
             raise ValueError("filling needs a note-wise network")
         if self.style and "d" not in self.pattern:
             raise ValueError("a style needs a block d")
+        if self.style and self.rank:
+            raise ValueError("a style is learned without low ranks")
 
     @property
     def sides(self) -> tuple[str, ...]:
@@ -150,7 +158,7 @@ class Stack(nn.Module):
         """Draw weights so that the stream keeps its size however many blocks there are."""
         deep = math.sqrt(2 * len(self.blocks))
         nn.init.normal_(self.embedding.weight, std=0.7)
-        for name, weight in _hidden(self):
+        for name, weight in named_hidden(self):
             ends = name.endswith(("memory.output.weight", "narrow.weight"))
             nn.init.normal_(weight, std=weight.shape[1] ** -0.5 / (deep if ends else 1))
         nn.init.normal_(self.output.weight, std=0.02)
@@ -227,10 +235,11 @@ class Stack(nn.Module):
 
 def hidden_matrices(network: nn.Module) -> list[Tensor]:
     """Return the matrices between layers, which the optimizer Muon is made for."""
-    return [weight for _, weight in _hidden(network)]
+    return [weight for _, weight in named_hidden(network)]
 
 
-def _hidden(network: nn.Module) -> Iterator[tuple[str, Tensor]]:
+def named_hidden(network: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Yield the name and the weight of each of `hidden_matrices`."""
     for name, weight in network.named_parameters():
         if name.startswith("heads.") and name.endswith("weight"):
             yield name, weight

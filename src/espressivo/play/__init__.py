@@ -30,6 +30,7 @@ from espressivo.play.keeping import (
 from espressivo.play.loading import (
     DEFAULT_MODEL,
     bundled,
+    bundled_styles,
     load,
 )
 from espressivo.play.model import (
@@ -103,6 +104,7 @@ __all__ = [
     "TimedEvent",
     "arguments_of",
     "bundled",
+    "bundled_styles",
     "chords",
     "expected_inside",
     "load",

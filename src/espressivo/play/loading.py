@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.resources
 import os
 from collections.abc import Sequence
+from importlib.resources.abc import Traversable
 
 from espressivo.engine import Engine, read_styles
 from espressivo.errors import ModelError
 from espressivo.play.hub import HUB, MODEL_FILE, fetch
 from espressivo.play.model import Model
 
-__all__ = ["DEFAULT_MODEL", "bundled", "load"]
+__all__ = ["DEFAULT_MODEL", "bundled", "bundled_styles", "load"]
 
 DEFAULT_MODEL = "espressivo"
 """Name of the model that is loaded if none is named."""
@@ -19,11 +21,24 @@ DEFAULT_MODEL = "espressivo"
 
 def bundled() -> tuple[str, ...]:
     """Return the names of the models that come with the package, in alphabetical order."""
-    folder = importlib.resources.files("espressivo") / "models"
+    return tuple(_entries(_models(), ".onnx"))
+
+
+def bundled_styles() -> tuple[str, ...]:
+    """Return the names of the styles of the default model, in alphabetical order."""
+    return tuple(_entries(_models() / "styles", ".style"))
+
+
+def _models() -> Traversable:
+    return importlib.resources.files("espressivo") / "models"
+
+
+def _entries(folder: Traversable, ending: str) -> dict[str, Traversable]:
+    """Return what is in a folder by its names without an ending, in alphabetical order."""
     if not folder.is_dir():
-        return ()
-    names = (entry.name for entry in folder.iterdir())
-    return tuple(sorted(name.removesuffix(".onnx") for name in names if name.endswith(".onnx")))
+        return {}
+    found = {entry.name: entry for entry in folder.iterdir() if entry.name.endswith(ending)}
+    return {name.removesuffix(ending): found[name] for name in sorted(found)}
 
 
 def load(model: str | os.PathLike[str] = DEFAULT_MODEL, styles: Sequence[str] = ()) -> Model:
@@ -38,7 +53,8 @@ def load(model: str | os.PathLike[str] = DEFAULT_MODEL, styles: Sequence[str] = 
         ``espressivo export`` writes it; or ``hf:organisation/name``, which is fetched from Hugging
         Face's hub with the extra ``hub``, once, with ``@revision`` after it if need be.
     styles : sequence of str, optional
-        Style files in which it plays, each as its path or as ``path:weight``; several are mixed.
+        In which it plays: each one that comes with the package by its name, any other by its path;
+        with ``:weight`` after it for less of it, or more. Several are mixed.
 
     Raises
     ------
@@ -46,14 +62,20 @@ def load(model: str | os.PathLike[str] = DEFAULT_MODEL, styles: Sequence[str] = 
         If there is no such model or style, its file cannot be used, or a style is of another model.
     """
     loaded = _load(model)
-    return Model(loaded.engine.styled(read_styles(styles))) if styles else loaded
+    if not styles:
+        return loaded
+    entries = _entries(_models() / "styles", ".style")
+    with contextlib.ExitStack() as stack:
+        as_file = importlib.resources.as_file
+        named = {name: stack.enter_context(as_file(entry)) for name, entry in entries.items()}
+        read = read_styles(styles, named)
+    return Model(loaded.engine.styled(read))
 
 
 def _load(model: str | os.PathLike[str]) -> Model:
     name = os.fspath(model)
     if name in bundled():
-        entry = importlib.resources.files("espressivo") / "models" / f"{name}.onnx"
-        with importlib.resources.as_file(entry) as path:
+        with importlib.resources.as_file(_models() / f"{name}.onnx") as path:
             return Model(Engine(path))
     if name.startswith(HUB):
         return Model(Engine(fetch(name)))

@@ -76,7 +76,8 @@ class TrainingConfig:
     keep : int
         So many checkpoints stay on the way, at even shares of the run, up to 99.
     only : str, optional
-        Train only the part of the network of this name, such as "pointers"; all else stays.
+        Train only the part of the network of this name, such as "pointers", or "rank", what is
+        learned beside matrices; all else stays.
     seed : int
     compile : bool
         Whether torch compiles the network: much faster for a stack, after a minute or two.

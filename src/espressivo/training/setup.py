@@ -9,7 +9,7 @@ import torch
 
 from espressivo import telemetry
 from espressivo.errors import TrainingError
-from espressivo.networks import Network, hidden_matrices
+from espressivo.networks import Network, hidden_matrices, is_change
 from espressivo.training.config import TrainingConfig
 from espressivo.training.muon import Muon
 
@@ -61,13 +61,18 @@ def _precision(wanted: str, accelerator: str) -> str:
     return "bf16-mixed" if native and on_cpu else "32-true"
 
 
+_BESIDE = ("style", "rank")  # parts with what is learned beside weights
+
+
 def train_only(network: Network, part: str | None, out: Path) -> None:
     """Keep all weights as they are but those of a part of the network, if one is named."""
     parts = [name for name, _ in network.named_children()]
+    parts += ["rank"] if getattr(network.config, "rank", 0) else []
     if part is not None and part not in parts:
         raise TrainingError(f"{out}: the network has no part {part!r}: it has {', '.join(parts)}")
     for name, weight in network.named_parameters():
-        weight.requires_grad_(part is None or name.startswith(f"{part}."))
+        own = name.startswith(f"{part}.") or (part in _BESIDE and is_change(name))
+        weight.requires_grad_(part is None or own)
 
 
 def optimizers(network: Network, config: TrainingConfig) -> list[torch.optim.Optimizer]:
