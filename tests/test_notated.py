@@ -129,6 +129,6 @@ def test_the_process_ends_when_the_page_has_gone(sleeping: Path) -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+        assert not runs(sleeping)  # before the loop ends, which would end it
 
     asyncio.run(leave())
-    assert not runs(sleeping)

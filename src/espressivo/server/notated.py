@@ -15,7 +15,7 @@ from typing import Any
 
 from espressivo import midi
 from espressivo.errors import EspressivoError, ServerError
-from espressivo.notation import beats, musicxml, notate, pages
+from espressivo.notation import beats, draw, notate
 
 __all__ = ["MOST_NOTES", "PATIENCE_S", "drawn", "serve"]
 
@@ -95,5 +95,5 @@ def _pages(take: bytes, title: str) -> dict[str, Any]:
             "use espressivo notate"
         )
     found = beats(performance)
-    text = musicxml(notate(performance, found), title)
-    return {"pages": pages(text), "tempo": round(found.tempo, 1), "meter": found.meter}
+    sheets = draw(notate(performance, found), title)
+    return {"pages": sheets, "tempo": round(found.tempo, 1), "meter": found.meter}
