@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 import espressivo
-from espressivo.live.turns import Live, SentMessage
+from espressivo.live import Live, SentMessage
 
 PAUSE_S = 1.0
 PHRASE_S = 4.0

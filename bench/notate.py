@@ -76,6 +76,29 @@ def judged(take: Annotated, given: bool) -> dict[str, tuple[float, float]] | Non
     written = notate(performance, found)
     played = _in_order_of_playing(performance, written)
     begins = written.measures
+    theirs, heard = found_in(score, performance)
+    mine = played[heard]
+    note = written.notes[mine]
+    bar = np.searchsorted(begins, note["onset"] + 1e-6, "right") - 1
+    place = abs(note["onset"] - begins[bar] - score["place"][theirs]) < EQUAL
+    length = abs(note["duration"] - score["length"][theirs]) < EQUAL
+    at = np.searchsorted(found.time_s, true.time_s + 0.07, "right") - 1
+    known = (abs(true.sharps) <= 7) & (at >= 0)
+    keys = (found.sharps[at[known]] - true.sharps[known]) % 12 == 0
+    result = {
+        "found": (float(len(mine)), float(len(score["pitch"]))),
+        "place": (float(place.sum()), float(len(mine))),
+        "length": (float(length.sum()), float(len(mine))),
+        "key": (float(keys.sum()), float(len(keys))) if not given else (0.0, 0.0),
+    }
+    if score["upper"] is not None:
+        staff = (note["staff"] == 1) == score["upper"][theirs]
+        result["staff"] = (float(staff.sum()), float(len(mine)))
+    return result
+
+
+def found_in(score: dict[str, np.ndarray], performance: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return which notes of the score were played, and which notes of the performance they are."""
     free = np.ones(len(performance), bool)
     pitch, onset_s = performance.notes["pitch"], performance.notes["onset_s"]
     pairs = []
@@ -87,25 +110,9 @@ def judged(take: Annotated, given: bool) -> dict[str, tuple[float, float]] | Non
         if len(same):
             one = int(same[np.argmin(abs(onset_s[same] - score["time_s"][number]))])
             free[one] = False
-            pairs.append((number, played[one]))
-    mine, theirs = np.array([p[1] for p in pairs], int), np.array([p[0] for p in pairs], int)
-    note = written.notes[mine]
-    bar = np.searchsorted(begins, note["onset"] + 1e-6, "right") - 1
-    place = abs(note["onset"] - begins[bar] - score["place"][theirs]) < EQUAL
-    length = abs(note["duration"] - score["length"][theirs]) < EQUAL
-    at = np.searchsorted(found.time_s, true.time_s + 0.07, "right") - 1
-    known = (abs(true.sharps) <= 7) & (at >= 0)
-    keys = (found.sharps[at[known]] - true.sharps[known]) % 12 == 0
-    result = {
-        "found": (float(len(pairs)), float(len(score["pitch"]))),
-        "place": (float(place.sum()), float(len(pairs))),
-        "length": (float(length.sum()), float(len(pairs))),
-        "key": (float(keys.sum()), float(len(keys))) if not given else (0.0, 0.0),
-    }
-    if score["upper"] is not None:
-        staff = (note["staff"] == 1) == score["upper"][theirs]
-        result["staff"] = (float(staff.sum()), float(len(pairs)))
-    return result
+            pairs.append((number, one))
+    theirs, heard = np.array(pairs, int).reshape(-1, 2).T
+    return theirs, heard
 
 
 def _in_order_of_playing(performance: Any, written: Any) -> np.ndarray:

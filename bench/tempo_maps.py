@@ -72,18 +72,30 @@ def by_symusic(path: Path) -> Read:
 
 
 def by_music21(path: Path) -> Read:
-    """Give only time signatures: music21 merges notes that begin nearly together into chords."""
+    """Give its notes and tempos as it reads them, and where time signatures are.
+
+    Its streams would not do: they put notes that begin within a sixteenth of a quarter and end
+    together into a chord, at the first one's onset, and where a note is longer than its measure,
+    all that follows is later.
+    """
     import music21
 
-    score = music21.midi.translate.midiFilePathToStream(
-        str(path), quantizePost=False, makeNotation=False
-    )
-    signatures = [
-        row["offsetSeconds"]
-        for row in score.flatten().secondsMap
-        if isinstance(row["element"], music21.meter.TimeSignature)
-    ]
-    return np.zeros(0), np.array(signatures)
+    file, translate = music21.midi.MidiFile(), music21.midi.translate
+    file.open(str(path))
+    file.read()
+    file.close()
+    ticks, tempos, signatures = [], [], []
+    for track in file.tracks:
+        events = translate.getTimeForEvents(track)
+        ticks += [note.onTime for note in translate.getNotesFromEvents(events)]
+        for tick, found in translate.getMetaEvents(events):
+            if isinstance(found, music21.tempo.MetronomeMark):
+                tempos.append((tick, found.secondsPerQuarter()))
+            elif isinstance(found, music21.meter.TimeSignature):
+                signatures.append(tick)
+    at, each = np.array(tempos).T
+    each = each / file.ticksPerQuarterNote
+    return passed_s(np.array(ticks), at, each), passed_s(np.array(signatures), at, each)
 
 
 def by_partitura(path: Path) -> Read:
@@ -112,9 +124,14 @@ def seconds_of(bars: np.ndarray, ticks: object) -> np.ndarray:
     tempos = sorted((t.time, t.qpm) for t in ticks.tempos)  # type: ignore[attr-defined]
     at = np.array([tick for tick, _ in tempos], float)
     each = np.array([60 / qpm / ticks.ticks_per_quarter for _, qpm in tempos])  # type: ignore[attr-defined]
+    return passed_s(bars, at, each)
+
+
+def passed_s(ticks: np.ndarray, at: np.ndarray, each: np.ndarray) -> np.ndarray:
+    """Return seconds of ticks, of which each lasts so long from some ticks on."""
     passed = np.concatenate(([0.0], np.cumsum(np.diff(at) * each[:-1])))
-    now = np.clip(np.searchsorted(at, bars, "right") - 1, 0, None)
-    return passed[now] + (bars - at[now]) * each[now]
+    now = np.clip(np.searchsorted(at, ticks, "right") - 1, 0, None)
+    return passed[now] + (ticks - at[now]) * each[now]
 
 
 READERS: dict[str, Callable[[Path], Read]] = {

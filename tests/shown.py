@@ -35,6 +35,7 @@ NOT_RUN = {  # by how they begin, and why
     "espressivo export heart": "needs the run before it",
     "espressivo generate --model hf:": "needs the hub; see test_hub.py",
     "espressivo live": "needs a MIDI driver and a keyboard; see test_ports.py",
+    "espressivo stream": "needs a MIDI driver or a sound device; see test_endless.py",
     "espressivo page": "needs the engine that make page builds; see test_site.py",
     "espressivo train four": "learns four pieces by heart; see test_straying.py",
     "espressivo perform score.mid --model": "needs what tools/interpreter.py trains",

@@ -16,8 +16,9 @@ from espressivo.codes import LONGEST_NOTE_S, vocabulary
 from espressivo.errors import GenerationError, PortError
 from espressivo.live.clock import TICK, TICKS, Pulse
 from espressivo.live.listener import REMEMBERED, Listener
+from espressivo.live.sending import LEAD_S
 from espressivo.live.touch import TYPICAL, Touch
-from espressivo.live.turns import LEAD_S, Live
+from espressivo.live.turns import Live
 from espressivo.music.performance import SUSTAIN, Performance
 from espressivo.play.model import Model
 from known import Mock
@@ -31,12 +32,13 @@ OVER_S = 0.7  # when the chord has ended
 class Room:
     """Time passes only while somebody sleeps or looks; then the person does what is planned."""
 
-    def __init__(self, plan, until_s, name="pedal", engine=None, **arguments):
+    def __init__(self, plan, until_s, name="pedal", engine=None, kind=Live, **arguments):
         self.now_s, self.until_s, self.plan = BEGIN_S, until_s, dict(sorted(plan.items()))
         self.arrived, self.sent, self.slow = [], [], isinstance(engine, Slow)
         model = Model(engine or Mock(vocabulary(name)))
-        arguments = {"pause_s": PAUSE_S, "seed": 1, "log": self.sent.append, **arguments}
-        self.live = Live(model, self, clock=self.clock, sleep=self.sleep, **arguments)
+        pause = {"pause_s": PAUSE_S} if kind is Live else {}
+        arguments = {"seed": 1, "log": self.sent.append, **pause, **arguments}
+        self.live = kind(model, self, clock=self.clock, sleep=self.sleep, **arguments)
 
     def clock(self):
         self.now_s += 1e-5
@@ -85,6 +87,25 @@ def test_it_waits_for_a_person():
     assert Room({}, 30).play() == []
     pedal = {1.0: (0xB0, 64, 127), 2.0: (0xB0, 64, 0), 3.0: (0xFE,), 4.0: (0xC0, 5), 5.0: (0xF8,)}
     assert Room(pedal, 30).play() == []
+
+
+def test_what_the_person_plays_is_echoed_with_their_velocity_curve():
+    class Echo:
+        def send(self, message):
+            arrived.append(tuple(message))
+
+    arrived = []
+    other = {0.3: (0x91, 67, 80), 0.4: (0x81, 67, 0), 0.5: (0xB0, 64, 127)}
+    room = Room(CHORD | other, 6, echo=Echo(), channel=0, velocity_curve=0.5)
+    room.play()
+    felt = [round(127 * (v / 127) ** 0.5) for v in (80, 70)]
+    assert arrived == [
+        (0x90, 60, felt[0]),
+        (0x90, 64, felt[1]),
+        (0xB0, 64, 127),
+        (0x80, 60, 0),
+        (0x80, 64, 0),
+    ]
 
 
 def ticks(tempo, begin_s=0.0, until_s=15.0):

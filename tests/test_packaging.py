@@ -60,11 +60,12 @@ def test_a_release_is_one_version(pyproject: dict[str, Any]) -> None:
 
 
 def test_live_is_installed_where_its_wheels_are(pyproject: dict[str, Any]) -> None:
-    (live,) = map(Requirement, pyproject["project"]["optional-dependencies"]["live"])
+    live, sound = map(Requirement, pyproject["project"]["optional-dependencies"]["live"])
     major, minor = ports._NO_WHEELS_FROM
     assert live.marker is not None
     assert not live.marker.evaluate({"python_version": f"{major}.{minor}"})
     assert live.marker.evaluate({"python_version": f"{major}.{minor - 1}"})
+    assert sound.marker is None
 
 
 def test_a_shell_completes_options() -> None:

@@ -83,6 +83,7 @@ def page(browser, host, tmp_path):
 
 def test_it_plays_is_heard_and_steered_and_stops(page):
     assert page.find("lamp").text == "ready"
+    assert page.ask("document.getElementById('views')") is None  # the server draws
     page.play()
     page.until("espressivo.loudness() > 0.005")
     knob = page.browser.find_element("css selector", "[data-name=highest_pitch] input")

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from espressivo.errors import PortError
 
-__all__ = ["Input", "Output", "port_names"]
+__all__ = ["Input", "Output", "port_names", "silenced"]
 
 _NO_WHEELS_FROM = (3, 13)  # of python-rtmidi 1.5.8, as the extra `live` knows too
 
@@ -114,7 +114,7 @@ def port_names() -> dict[str, list[str]]:
 def _clients(kind: str) -> list[Any]:
     """Return a client of each MIDI system that runs here, the system's own first."""
     rtmidi, clients = _rtmidi(), []
-    with _silenced():
+    with silenced():
         for system in rtmidi.get_compiled_api():
             with contextlib.suppress(rtmidi.RtMidiError):  # as when no JACK server runs
                 clients.append(getattr(rtmidi, kind)(system, "espressivo"))
@@ -122,7 +122,7 @@ def _clients(kind: str) -> list[Any]:
 
 
 @contextlib.contextmanager
-def _silenced() -> Iterator[None]:
+def silenced() -> Iterator[None]:
     """Keep the drivers' libraries from writing to standard error that a system does not run."""
     kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from espressivo.notation.beat_features import BEAT_NUMBERS, beat_numbers
-from espressivo.notation.drawing import WRITTEN, pages, write_score
+from espressivo.notation.drawing import WRITTEN, draw, pages, write_score
 from espressivo.notation.engraved import ENGRAVED
 from espressivo.notation.finding import beats
 from espressivo.notation.fitting import Fit, fit
@@ -62,6 +62,7 @@ __all__ = [
     "beat_numbers",
     "beats",
     "bundled_beats",
+    "draw",
     "fit",
     "grouped_onsets",
     "musicxml",

@@ -13,7 +13,7 @@ from espressivo.files import ending, replacing
 from espressivo.music import Score
 from espressivo.notation.musicxml import musicxml
 
-__all__ = ["WRITTEN", "pages", "write_score"]
+__all__ = ["WRITTEN", "draw", "pages", "write_score"]
 
 WRITTEN = (".musicxml", ".xml", ".svg", ".pdf")
 """Endings of the files that a score is written into."""
@@ -62,16 +62,20 @@ def write_score(score: Score, path: str | os.PathLike[str], *, title: str = "") 
         raise ScoreError(f"{os.fspath(path)}: end the name in one of {', '.join(WRITTEN)}")
     if not len(score):
         raise ScoreError(f"{os.fspath(path)}: there are no notes to write")
-    text = musicxml(score, title)
     if kind in (".musicxml", ".xml"):
-        return [_written(path, text.encode())]
-    drawn = pages(text)
+        return [_written(path, musicxml(score, title).encode())]
+    drawn = draw(score, title)
     if kind == ".pdf":
         return [_written(path, _pdf(drawn))]
     names = [os.fspath(path)]
     first = Path(path)
     names += [str(first.with_name(f"{first.stem}-{n}.svg")) for n in range(2, len(drawn) + 1)]
     return [_written(name, page.encode()) for name, page in zip(names, drawn, strict=True)]
+
+
+def draw(score: Score, title: str = "") -> list[str]:
+    """Return the pages of a score as SVG; `ScoreError` as `pages` raises it."""
+    return pages(musicxml(score, title))
 
 
 def pages(text: str) -> list[str]:

@@ -2,10 +2,11 @@
 
 ``messages`` checks what a page sends and writes music as a page reads it, ``controls`` lists what a
 page can steer, ``session`` plays for one listener, ``allowance`` keeps one from disturbing another,
-and ``app`` is HTTP and WebSocket. The page itself is in the folder ``web``; ``site`` writes it as a
-folder that needs no server, since ``web/engine`` does in the browser what is done here, behind the
-same messages. The server does not remember what was played: the page does, and sends the latest of
-it whenever it wants the model to go on. So a lost connection loses nothing.
+``notated`` draws takes as notes, and ``app`` is HTTP and WebSocket. The page itself is in the
+folder ``web``; ``site`` writes it as a folder that needs no server, since ``web/engine`` does in
+the browser what is done here, behind the same messages. The server does not remember what was
+played: the page does, and sends the latest of it whenever it wants the model to go on. So a lost
+connection loses nothing.
 
 Messages are JSON over one WebSocket per listener, each with a ``type``. Music is a list of events
 ``[time_s, status, data1, data2]``: seconds, and a MIDI message on channel 1, which is a note-on

@@ -29,6 +29,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from espressivo.errors import EspressivoError
 from espressivo.server.allowance import Allowance, measured
 from espressivo.server.messages import MAX_BYTES
+from espressivo.server.notated import drawn
 from espressivo.server.scores import Scores
 from espressivo.server.session import Models, Session
 from espressivo.version import __version__
@@ -42,7 +43,8 @@ _PATIENCE_S = 60.0  # a listener that takes nothing for so long has gone
 _TURN_S = 0.0005  # so long music waits at most, each time, for a thread that reads messages
 _FAREWELL_S = 1.0  # so long an answer is waited for when the server ends
 _IDLE_S = 20.0  # and a connection on which nothing has been asked for so long
-_WAITING = 8  # scores that wait to be performed, or are
+_WAITING = 8  # scores that wait to be performed, or are; and takes to be drawn
+_TITLE = 200  # letters of a take's name that stand above its notes
 _CONNECTIONS = 256  # most at once: a browser opens about six for a page
 _COOKIE = "espressivo"
 _M_ARENA_MAX = -8  # of malloc.h
@@ -74,8 +76,9 @@ def make(
 ) -> web.Application:
     """Return the server, ready to be run.
 
-    It serves the files of the page, the soundfont, the WebSocket ``/play`` and the page of scores
-    under ``/score/``, which posts to ``/score/perform``; and nothing else. A request must name
+    It serves the files of the page, the soundfont, the WebSocket ``/play``, ``/notation``, to which
+    takes are posted that are drawn as notes, and the page of scores under ``/score/``, which posts
+    to ``/score/perform``; and nothing else. A request must name
     the server by an IP address, as ``localhost`` or as `host`, and a WebSocket or a post must come
     from the page itself, so that no other site that a browser visits can reach the server. A
     request from another machine must bring the token: ``/?token=...`` gives it once, and a cookie
@@ -103,6 +106,7 @@ def make(
     playing: set[web.WebSocketResponse] = set()
     scores, performing = Scores(), ThreadPoolExecutor(1, thread_name_prefix="scores")
     waiting = asyncio.Semaphore(_WAITING)
+    drawing, takes = asyncio.Semaphore(1), asyncio.Semaphore(_WAITING)
 
     @web.middleware
     async def checked(request: web.Request, handler: _Handler) -> web.StreamResponse:
@@ -166,6 +170,20 @@ def make(
         kind = "application/json" if form in ("music", "take") else "audio/midi"
         return web.Response(body=answer, content_type=kind)
 
+    async def notation(request: web.Request) -> web.StreamResponse:
+        if request.headers.get("Origin") != f"http://{request.host}":
+            raise web.HTTPForbidden(text="only the page itself may have takes written down")
+        if takes.locked():
+            raise web.HTTPServiceUnavailable(text="too many takes are being written down: wait")
+        async with takes:
+            take = await request.read()
+            try:
+                async with drawing:
+                    answer = await drawn(take, request.query.get("title", "")[:_TITLE])
+            except EspressivoError as error:
+                raise web.HTTPBadRequest(text=str(error)) from None
+        return web.Response(body=answer, content_type="application/json")
+
     async def farewell(_: web.Application) -> None:
         ends = functools.partial(
             web.WebSocketResponse.close, code=WSCloseCode.GOING_AWAY, message=b"the server ends"
@@ -178,6 +196,7 @@ def make(
         app.router.add_get(path, file)
     app.router.add_get("/play", play)
     app.router.add_post("/score/perform", perform)
+    app.router.add_post("/notation", notation)
     app.on_shutdown.append(farewell)
     return app
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from espressivo.views.instrument import (
+    BLOCK,
+    Instrument,
+)
 from espressivo.views.notebook import (
     html,
 )
@@ -30,9 +34,11 @@ from espressivo.views.tempos import (
 )
 
 __all__ = [
+    "BLOCK",
     "FORMATS",
     "SAMPLE_RATE",
     "Audio",
+    "Instrument",
     "Played",
     "blank",
     "bundled",

@@ -32,7 +32,9 @@ from espressivo.music import Performance, sustained_notes
 from espressivo.views.soundfont import Piano, PianoApart
 
 __all__ = [
+    "CEILING",
     "FORMATS",
+    "GAIN",
     "LONGEST_S",
     "SAMPLE_RATE",
     "TOUCHES",
@@ -40,8 +42,11 @@ __all__ = [
     "bundled",
     "check_path",
     "check_soundfont",
+    "damper",
+    "echo",
     "is_sound",
     "render",
+    "sides",
     "write_sound",
 ]
 
@@ -58,8 +63,12 @@ TOUCHES = (36, 53, 71, 92, 127)
 """Greatest velocity of each touch. The touches are the layers of the bundled piano, from soft to
 loud; a soundfont with other layers plays at these five velocities."""
 
-_GAIN = 0.8  # most performances then peak between -10 dB and the ceiling
-_CEILING = 10 ** (-1 / 20)  # 1 dB below full scale
+GAIN = 0.8
+"""Of the samples; most performances then peak between -10 dB and the ceiling."""
+
+CEILING = 10 ** (-1 / 20)
+"""Nothing is louder: 1 dB below full scale."""
+
 _RATES = (8_000, 192_000)
 _LAST_DAMPED_PITCH = 88  # the strings above have no dampers
 _LONGEST_DAMPING_S = 4.0
@@ -231,7 +240,7 @@ def render(
         raise AudioError(f"{path}: holds no sound of a piano (bank 0, program 0)")
     _add_room(sound, sample_rate)
     audio = Audio(sound, sample_rate)
-    sound *= min(_GAIN, _CEILING / audio.peak)
+    sound *= min(GAIN, CEILING / audio.peak)
     return audio
 
 
@@ -250,21 +259,30 @@ def write_sound(
 def _strike(sound: NDArray[np.float32], notes: NDArray[np.void], piano: Piano | PianoApart) -> None:
     """Add notes of one pitch and touch to the sound."""
     rate, pitch = piano.sample_rate, int(notes["pitch"][0])
-    damping_s = _damping_s(pitch)
-    longest_s = float((notes["offset_s"] - notes["onset_s"]).max()) + damping_s
+    longest_s = float((notes["offset_s"] - notes["onset_s"]).max()) + _damping_s(pitch)
     sample = piano.sample(pitch, int(notes["velocity"].max()), longest_s)
-    damper = np.exp(np.linspace(0, _DAMPED, int(damping_s * rate), dtype=np.float32))
-    angle = math.pi / 4 * (1 + _WIDTH * (pitch - 64.5) / 43.5)
-    sides = np.array([[math.cos(angle)], [math.sin(angle)]], np.float32)
+    falls, both = damper(pitch, rate), sides(pitch)
     for velocity in np.unique(notes["velocity"]).tolist():
         alike = notes[notes["velocity"] == velocity]
         begin = np.rint(alike["onset_s"] * rate).astype(int)
         held = np.rint((alike["offset_s"] - alike["onset_s"]) * rate).astype(int)
-        key = sides * (velocity / 127) ** 2 * sample[: held.max() + len(damper)]  # left and right
+        key = both * (velocity / 127) ** 2 * sample[: held.max() + len(falls)]  # left and right
         for at, release in zip(begin.tolist(), held.tolist(), strict=True):
-            tail = key[:, release : release + len(damper)]
+            tail = key[:, release : release + len(falls)]
             sound[:, at : at + release][:, : key.shape[1]] += key[:, :release]
-            sound[:, at + release :][:, : tail.shape[1]] += tail * damper[: tail.shape[1]]
+            sound[:, at + release :][:, : tail.shape[1]] += tail * falls[: tail.shape[1]]
+
+
+def sides(pitch: int) -> NDArray[np.float32]:
+    """Return how loud a key is on the left and on the right, shape (2, 1)."""
+    angle = math.pi / 4 * (1 + _WIDTH * (pitch - 64.5) / 43.5)
+    return np.array([[math.cos(angle)], [math.sin(angle)]], np.float32)
+
+
+def damper(pitch: int, rate: int) -> NDArray[np.float32]:
+    """Return how a string dies away once its key is released, sample after sample, from 1 on."""
+    length = int(_damping_s(pitch) * rate)
+    return np.exp(np.linspace(0, _DAMPED, length, dtype=np.float32))
 
 
 def _damping_s(pitch: int) -> float:
@@ -276,10 +294,10 @@ def _damping_s(pitch: int) -> float:
 
 def _add_room(sound: NDArray[np.float32], rate: int) -> None:
     """Add the sound of a small room: a diffuse decay, by convolution, block after block."""
-    echo = _echo(rate)
-    size = 1 << max(17, (2 * echo.shape[1]).bit_length())
-    block = size - echo.shape[1] + 1
-    spectra = np.fft.rfft(echo, size)
+    click = echo(rate)
+    size = 1 << max(17, (2 * click.shape[1]).bit_length())
+    block = size - click.shape[1] + 1
+    spectra = np.fft.rfft(click, size)
     dry = sound.mean(axis=0)
     for begin in range(0, len(dry), block):
         wet = np.fft.irfft(np.fft.rfft(dry[begin : begin + block], size) * spectra, size)
@@ -287,14 +305,14 @@ def _add_room(sound: NDArray[np.float32], rate: int) -> None:
         sound[:, begin:end] += wet[:, : end - begin]
 
 
-def _echo(rate: int) -> NDArray[np.float32]:
-    """Return what the room answers to a click, left and right: noise that dies away, dark."""
+def echo(rate: int) -> NDArray[np.float32]:
+    """Return what the room answers to a click, shape (2, n): noise that dies away, dark."""
     n = int(_ROOM_S * rate)
     noise = np.random.default_rng(0).standard_normal((2, n)) * np.exp(np.linspace(0, _DAMPED, n))
     hertz = np.fft.rfftfreq(n, 1 / rate)
     dark = np.fft.irfft(np.fft.rfft(noise) * (hertz > 150) / (1 + (hertz / 3000) ** 2), n)
-    echo: NDArray[np.float64] = _ROOM_LEVEL * dark / np.sqrt((dark**2).sum(axis=1, keepdims=True))
-    return echo.astype(np.float32)
+    level: NDArray[np.float64] = np.sqrt((dark**2).sum(axis=1, keepdims=True))
+    return (_ROOM_LEVEL * dark / level).astype(np.float32)
 
 
 def _soundfile(path: str | os.PathLike[str]) -> Any:

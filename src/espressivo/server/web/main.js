@@ -10,6 +10,7 @@ import { computerKeyboard, Midi } from "./inputs.js";
 import { Link } from "./link.js";
 import { Local } from "./local.js";
 import { moments } from "./moments.js";
+import { notation } from "./notation.js";
 import { $, remembered, say } from "./page.js";
 import { anySeed, Player } from "./player.js";
 import { Recorder } from "./recorder.js";
@@ -54,7 +55,8 @@ const backEnd = (player.backEnd = new (alone ? Local : Link)({
 }));
 const page = { store, history: undoing, sound, player, takes, recorder, replay, backEnd };
 
-if (alone) $("scores").remove(); // which the server performs
+if (alone) for (const id of ["scores", "views", "notation"]) $(id).remove(); // which need the server
+else notation(page);
 if (alone) document.querySelector("main")?.setAttribute("data-drop", "Drop a model's .onnx file, and it plays");
 dialogs(page);
 steering(page, say);

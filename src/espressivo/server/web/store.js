@@ -26,6 +26,7 @@
  * @property {boolean} running whether that take sounds
  * @property {boolean} loop
  * @property {boolean} answer whether the model goes on when a person pauses
+ * @property {"roll" | "notation"} view
  * @property {boolean} near whether few large keys are shown
  * @property {string} language code of the language that the page speaks
  * @property {number} volume 0..1
@@ -45,7 +46,7 @@ export class Store {
     this.state = Object.freeze({
       link: "connecting", offers: [], models: [], model: null, settings: {}, seed: 0, mode: "stopped",
       mark: null, anchor: null, filling: null, recording: null, takes: [], safe: false, replaying: null, running: false, loop: false,
-      answer: true, near: false, language: "en", volume: 1, muted: false, undo: null, redo: null, ...known,
+      answer: true, view: "roll", near: false, language: "en", volume: 1, muted: false, undo: null, redo: null, ...known,
     });
   }
 
