@@ -89,8 +89,8 @@ def learn(
     Parameters
     ----------
     sources : sequence of paths
-        MIDI files, and folders of such. Only notes for piano (programs 0 to 7) are learned from.
-        Whole compositions are held out, or of a single one the last fifth.
+        MIDI files and recordings, and folders of such. Only notes for piano (programs 0 to 7) are
+        learned from. Whole compositions are held out, or of a single one the last fifth.
     output : path
         What to write: a model file, all of whose weights have learned, or where the name ends in
         ``.style`` a style: only what the memories of `model` hold at first has learned. Work is
@@ -214,7 +214,7 @@ def _prepared(
 ) -> Dataset:
     """Prepare the recordings; `DataError` if they are too few to learn from."""
     named = ", ".join(map(str, sources))
-    few = len(find_files(sources)) <= _FEW_FILES
+    few = len(find_files(sources, recordings=True)) <= _FEW_FILES
     executor = ThreadPoolExecutor(1) if few else None
     manifest = prepare(
         sources,
