@@ -410,7 +410,7 @@ def test_what_our_piano_plays_is_heard(tmp_path: Path) -> None:
     from espressivo.transcribe import transkun
 
     path = tmp_path / "a.wav"
-    piece = played(3, notes=30)
+    piece = HEARD.slice(0, 3)
     piece.write(path)
     heard = espressivo.read(path)
     arguments = []
