@@ -19,7 +19,7 @@ SOURCE = Path(espressivo.__file__).parent
 FLOORS = (
     ("errors", "files", "progress", "registry", "telemetry", "version"),
     ("music", "numeric"),
-    ("codes", "midi", "views"),
+    ("codes", "midi", "transcribe", "views"),
     ("engine", "networks"),
     ("interpreter", "latent", "notation"),
     ("data", "export"),

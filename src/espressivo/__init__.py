@@ -10,18 +10,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from espressivo.errors import EspressivoError
-from espressivo.registry import VIEWS, WRITERS, Sound
+from espressivo.progress import Progress
+from espressivo.registry import READERS, RECORDINGS, VIEWS, WRITERS, Sound
 from espressivo.version import __version__
 
 if TYPE_CHECKING:
     from espressivo.codes import Vocabulary, vocabulary
     from espressivo.data import Dataset, prepare
-    from espressivo.midi import read, write
-    from espressivo.music import Beats, Performance, Score
+    from espressivo.midi import write
+    from espressivo.music import Beats, Performance, Score, read
     from espressivo.notation import beats, notate, read_score
     from espressivo.play import Model, load, perform
 
@@ -57,7 +59,7 @@ _LAZY = {
     "notate": "espressivo.notation",
     "perform": "espressivo.play",
     "prepare": "espressivo.data",
-    "read": "espressivo.midi",
+    "read": "espressivo.music",
     "read_score": "espressivo.notation",
     "vocabulary": "espressivo.codes",
     "write": "espressivo.midi",
@@ -75,7 +77,23 @@ def __dir__() -> list[str]:
     return __all__
 
 
-# What a performance can become. Each is imported only when it is first needed.
+# What a performance can be read from and become. Each is imported only when it is first needed.
+
+
+def _read_midi(
+    path: str | os.PathLike[str], programs: Collection[int] | None, progress: Progress | None
+) -> Performance:
+    from espressivo.midi import read
+
+    return read(path, programs)
+
+
+def _read_sound(
+    path: str | os.PathLike[str], programs: Collection[int] | None, progress: Progress | None
+) -> Performance:
+    from espressivo.transcribe import transcribe
+
+    return transcribe(path, progress=progress)
 
 
 def _write_midi(performance: Performance, path: str | os.PathLike[str], **options: Any) -> None:
@@ -102,6 +120,8 @@ def _html(performance: Performance) -> str:
     return html(performance)
 
 
+READERS.update(dict.fromkeys((".mid", ".midi", ".kar"), _read_midi))
+READERS.update(dict.fromkeys(RECORDINGS, _read_sound))
 WRITERS.update(dict.fromkeys((".mid", ".midi", ".kar"), _write_midi))
 WRITERS.update(dict.fromkeys((".wav", ".flac", ".ogg", ".mp3"), _write_sound))
 VIEWS.update(audio=_audio, html=_html)

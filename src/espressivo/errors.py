@@ -6,7 +6,7 @@
     ├── MidiError         a file is not readable as MIDI, or a performance cannot be written
     ├── CodecError        ids or indices outside a vocabulary; an unknown vocabulary
     ├── DataError         a corpus or a prepared dataset that cannot be used
-    ├── AudioError        sound that cannot be rendered or written
+    ├── AudioError        sound that cannot be read, rendered or written
     ├── ModelError        a model file that is damaged or does not fit
     ├── GenerationError   settings under which nothing can be generated
     ├── PortError         a MIDI port that is not there, or has gone
@@ -52,7 +52,7 @@ class DataError(EspressivoError):
 
 
 class AudioError(EspressivoError):
-    """Sound cannot be rendered, or not be written as asked."""
+    """Sound cannot be read or rendered, or not be written as asked."""
 
 
 class ModelError(EspressivoError):

@@ -1,7 +1,7 @@
-"""What a performance can become, filled from above: files by their ending, and views by their name.
+"""What a performance can be read from and become: files by their ending, and views by their name.
 
-A performance offers `write`, `to_audio` and a look in notebooks, yet knows no MIDI and no sound.
-When the package is imported, those that do know are entered here.
+A performance is read and written, sounds and shows itself in notebooks, yet knows no MIDI and no
+sound. When the package is imported, those that do know are entered here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,32 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["VIEWS", "WRITERS", "Sound"]
+__all__ = ["READERS", "RECORDINGS", "VIEWS", "WRITERS", "Sound"]
+
+READERS: dict[str, Callable[..., Any]] = {}
+"""By the ending of a file's name, such as ".mid": what takes the path, General MIDI programs
+or None, and a `Progress` or None, and returns a performance."""
+
+RECORDINGS = (
+    ".wav",
+    ".flac",
+    ".mp3",
+    ".m4a",
+    ".ogg",
+    ".opus",
+    ".aac",
+    ".aif",
+    ".aiff",
+    ".caf",
+    ".mka",
+    ".mkv",
+    ".mov",
+    ".mp4",
+    ".oga",
+    ".webm",
+    ".wma",
+)
+"""How names of sound files end, and of films, whose sound is taken."""
 
 WRITERS: dict[str, Callable[..., None]] = {}
 """By the ending of a file's name, such as ".mid": what takes a performance, the path and options,

@@ -1,9 +1,9 @@
 """The command line. The only package that prints or exits.
 
 ``demo``, ``generate``, ``fill``, ``notate``, ``perform``, ``play``, ``show`` and ``space`` hold the
-commands that need no torch, ``serve`` and ``live`` those that play for ever, ``learn``, ``own`` and
-``export`` those that need torch, ``measure`` those that say how good a model is, and ``options``
-what they share.
+commands that need no torch, ``serve`` and ``live`` those that play for ever, ``learn``, ``own``,
+``transcribe`` and ``export`` those that need torch, ``measure`` those that say how good a model is,
+and ``options`` what they share.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from espressivo.cli import (
     serve,
     show,
     space,
+    transcribe,
 )
 from espressivo.errors import EspressivoError, GenerationError
 from espressivo.files import printable
@@ -59,6 +60,7 @@ _MODULES = (
     play,
     space,
     show,
+    transcribe,
     serve,
     live,
     learn,

@@ -15,10 +15,20 @@ import click
 import numpy as np
 
 from espressivo import midi
-from espressivo.cli.options import JSON, MIDI, MODEL, PATH, Between, Example, Output, report
+from espressivo.cli.options import (
+    JSON,
+    MIDI,
+    MODEL,
+    PATH,
+    Between,
+    Example,
+    Output,
+    performance_of,
+    report,
+)
 from espressivo.errors import MidiError
 from espressivo.files import check_writable, is_stream
-from espressivo.music import Performance
+from espressivo.music import Performance, is_recording
 from espressivo.play import CANDIDATES, Keep, Model, load
 from espressivo.progress import Console, counted
 from espressivo.version import __version__
@@ -211,7 +221,8 @@ def _opened(
     file: Path, start: str, end: str, tracks: Sequence[int], channel: int | None
 ) -> _Passage:
     """Read a file and find a passage in it."""
-    song = midi.parsed_song(midi.load(file), str(file))
+    heard = midi.to_bytes(performance_of(file)) if is_recording(file) else None
+    song = midi.parsed_song(heard or midi.load(file), str(file))
     try:
         parts = midi.piano(song, tracks, channel)
         first, last = song.tick(start), song.tick(end)

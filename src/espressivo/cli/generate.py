@@ -31,13 +31,14 @@ from espressivo.cli.options import (
     Output,
     finite,
     given,
+    performance_of,
     report,
 )
 from espressivo.cli.options import primer_events as events_to_begin_with
 from espressivo.codes import COMPOSERS, LONGEST_KEY_S, LONGEST_NOTE_S
 from espressivo.errors import GenerationError
 from espressivo.files import check_writable, is_stream
-from espressivo.music import Performance, parse_key
+from espressivo.music import Performance, is_recording, parse_key
 from espressivo.notation import Fit, fit
 from espressivo.notation import beats as find_beats
 from espressivo.play import (
@@ -193,7 +194,7 @@ Take = tuple[int, Arguments, Performance]
 )
 @click.option("--stochastic", is_flag=True, help="With --beam, draw different lists by chance.")
 @click.option("--seed", type=click.IntRange(0), help="The same seed gives the same file.")
-@click.option("--primer", type=PATH, help="MIDI file to continue.")
+@click.option("--primer", type=PATH, help="MIDI file or recording to continue.")
 @PRIMER_EVENTS
 @click.option("--primer-pitches", type=Numbers(), help="A chord to begin with, like '60,64,67'.")
 @click.option("--primer-chords", help="Chords to begin with, a second each, like 'C Am F G7'.")
@@ -302,7 +303,7 @@ def generate(
             if primer is not None and primer_events is not None:
                 raise click.UsageError("give one of --primer and --primer-events")
             ids = events_to_begin_with(primer_events, model.vocabulary, one_based)
-            arguments["primer"] = ids if primer is None else midi.read(primer)
+            arguments["primer"] = ids if primer is None else performance_of(primer)
             seed = secrets.randbelow(2**31) if seed is None else seed
             takes = _takes(model, played, seed, arguments, tell)
             if wants:
@@ -412,7 +413,7 @@ def _again(
             f"{file}: give the file of its model {provenance.model!r} by --model"
         )
     model = load(model_name or provenance.model, styles)
-    begin = None if primer is None else midi.read(primer)
+    begin = None if primer is None else performance_of(primer)
     try:
         arguments = arguments_of(provenance, model, begin)
         if "beam" in arguments:
@@ -437,7 +438,8 @@ def _write(
         key = None if arguments.get("key") is None else parse_key(arguments["key"])
         signature = None if key is None else (key.sharps, key.mode == "minor")
         provenance = provenance_of(model, seed, arguments)
-        if included and primer is not None and isinstance(begin, Performance):
+        kept = included and primer is not None and not is_recording(primer)
+        if kept and isinstance(begin, Performance):
             song = midi.parsed_song(midi.load(primer), str(primer))
             new = _new(performance.notes, begin.notes), _new(performance.controls, begin.controls)
             part = midi.main_part(song)

@@ -71,7 +71,7 @@ def prepare(
     workers: int | None,
     as_json: bool,
 ) -> None:
-    """Make a dataset for training from FOLDERS of MIDI files.
+    """Make a dataset for training from FOLDERS of MIDI files, and of recordings.
 
     Files are found recursively. Exact and near duplicates are dropped; all performances of one
     composition fall into one split. A run that was stopped continues where it was, and a second

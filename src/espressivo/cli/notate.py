@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from espressivo.cli.options import JSON, MIDI, PATH, Example, Output, report
+from espressivo.cli.options import JSON, MIDI, PATH, Example, Output, performance_of, report
 from espressivo.errors import ScoreError
 from espressivo.notation import WRITTEN
 
@@ -38,7 +38,7 @@ def beats(file: Path, output: Path | None, as_json: bool) -> None:
     from espressivo import midi
     from espressivo.notation import beats as find
 
-    performance = midi.read(file)
+    performance = performance_of(file)
     found = find(performance)
     if len(found) < 2:
         raise click.ClickException(f"{file}: has no beats: give a file with more notes")
@@ -104,7 +104,7 @@ def notate(file: Path, output: Path, title: str, tempo_map: Path | None, as_json
     from espressivo.notation import notate as write_down
     from espressivo.notation import write_score
 
-    performance = midi.read(file)
+    performance = performance_of(file)
     found = find(performance)
     try:
         score = write_down(performance, found)

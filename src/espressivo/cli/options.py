@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +16,9 @@ import numpy as np
 from espressivo.codes import Ids, Vocabulary, following, presets
 from espressivo.errors import CodecError, GenerationError
 from espressivo.files import check_folder, check_writable, ending, is_stdout, printable
+from espressivo.music import Performance, read
 from espressivo.play import DEFAULT_MODEL, Options, Settings
+from espressivo.progress import Console
 
 __all__ = [
     "JSON",
@@ -38,6 +41,7 @@ __all__ = [
     "finite",
     "given",
     "need",
+    "performance_of",
     "primer_events",
     "report",
 ]
@@ -232,6 +236,11 @@ def checked(option: str, make: Callable[[Given], Made], value: Given) -> Made:
         return make(value)
     except (CodecError, GenerationError) as error:
         raise click.BadParameter(str(error), param_hint=option) from error
+
+
+def performance_of(file: Path) -> Performance:
+    """Return what a file plays; while a recording is transcribed, say how far that is."""
+    return read(file, progress=Console(sys.stderr))
 
 
 def primer_events(numbers: list[int] | None, v: Vocabulary, one_based: bool) -> Ids | None:

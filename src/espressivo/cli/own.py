@@ -65,10 +65,11 @@ def learn(
 ) -> None:
     """Make a model that plays like you from SOURCES of your playing.
 
-    They are MIDI files and folders of such. Ten minutes of playing are enough to begin with, and
-    more are better. The weights of --model go on learning until what was held out, whole
-    compositions or the end of the only one, is no longer predicted better, or the time is up. The
-    new model says how much better it predicts that than before; if it does not, nothing is written.
+    They are MIDI files or, with the extra `transcribe`, recordings, and folders of such. Ten
+    minutes of playing are enough to begin with, and more are better. The weights of --model go on
+    learning until what was held out, whole compositions or the end of the only one, is no longer
+    predicted better, or the time is up. The new model says how much better it predicts that than
+    before; if it does not, nothing is written.
 
     A style is 0.2 MB instead of a whole model, for --style of generate, live and serve: it changes
     what the model remembers at first, and biases and the like, but none of its matrices.

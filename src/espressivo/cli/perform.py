@@ -13,7 +13,16 @@ import click
 import numpy as np
 
 from espressivo import midi
-from espressivo.cli.options import JSON, MIDI, PATH, Between, Example, Output, report
+from espressivo.cli.options import (
+    JSON,
+    MIDI,
+    PATH,
+    Between,
+    Example,
+    Output,
+    performance_of,
+    report,
+)
 from espressivo.data import take_of
 from espressivo.errors import EspressivoError, GenerationError, MidiError, ScoreError
 from espressivo.files import check_writable, is_stream
@@ -209,7 +218,7 @@ def _played(
 def _taken(score: Score, take: Path) -> Played:
     """Return how somebody plays a score."""
     try:
-        theirs = take_of(score, midi.read(take))
+        theirs = take_of(score, performance_of(take))
     except ValueError as error:
         raise ScoreError(f"{take}: {error}") from None
     if theirs.found < _LEAST_FOUND:

@@ -20,11 +20,13 @@ from espressivo.cli.options import (
     Numbers,
     Output,
     checked,
+    performance_of,
     report,
 )
 from espressivo.cli.options import primer_events as events_to_begin_with
 from espressivo.codes import vocabulary as preset
 from espressivo.files import is_stdout, printable
+from espressivo.music import is_recording
 from espressivo.play import DEFAULT_MODEL, bundled, bundled_styles, load
 
 if TYPE_CHECKING:
@@ -64,9 +66,7 @@ def events(
         raise click.UsageError("-o goes with --decode")
     v = preset(vocabulary_name)
     if file is not None:
-        from espressivo import midi
-
-        performance = midi.read(file)
+        performance = performance_of(file)
         ids = v.encode(performance)
         lost = int(
             (
@@ -121,6 +121,10 @@ def info(file: Path, as_json: bool) -> None:
     """
     from espressivo import midi
 
+    if is_recording(file):
+        raise click.ClickException(
+            f"{file}: is sound: transcribe it first: espressivo transcribe {file} -o take.mid"
+        )
     found = midi.describe(file)
     click.echo(json.dumps(found.to_dict()) if as_json else "\n".join(found.lines()))
 
@@ -149,7 +153,7 @@ def next_(
         raise click.UsageError("give one of --primer and --primer-events")
     model = load(model_name)
     ids = events_to_begin_with(primer_events, model.vocabulary, one_based)
-    likeliest = model.next_events(ids if primer is None else primer, top=top)
+    likeliest = model.next_events(ids if primer is None else performance_of(primer), top=top)
     rows = [
         {
             "event": id_ + one_based,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from espressivo.cli.options import JSON, PATH, Example, Output, report
+from espressivo.cli.options import JSON, PATH, Example, Output, performance_of, report
 from espressivo.progress import Console, counted
 from espressivo.views import FORMATS, SAMPLE_RATE, check_path, render
 
@@ -45,10 +45,8 @@ def render_(
     file: Path, output: Path, soundfont: Path | None, sample_rate: int, as_json: bool
 ) -> None:
     """Play a MIDI FILE on a sampled piano, and write the sound."""
-    from espressivo import midi
-
     check_path(output)
-    performance = midi.read(file)
+    performance = performance_of(file)
     with counted(Console(sys.stderr), "notes", "render") as tell:
         audio = render(performance, sample_rate=sample_rate, soundfont=soundfont, progress=tell)
     audio.write(output)
@@ -79,7 +77,6 @@ def plot(file: Path, other: Path | None, curves: bool, output: Path) -> None:
     With an OTHER file both are drawn, one over the other. Of the folder of a training run the loss
     is drawn.
     """
-    from espressivo import midi
     from espressivo import views as plots
 
     if file.is_dir():
@@ -88,7 +85,8 @@ def plot(file: Path, other: Path | None, curves: bool, output: Path) -> None:
         plots.training_curves(plots.training_log(file), output)
     else:
         draw = plots.playing_curves if curves else plots.piano_roll
-        draw(midi.read(file), output, other=None if other is None else midi.read(other))
+        second = None if other is None else performance_of(other)
+        draw(performance_of(file), output, other=second)
     report(str(output), output)
 
 

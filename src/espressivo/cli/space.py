@@ -11,7 +11,17 @@ from typing import Any
 import click
 
 from espressivo import midi
-from espressivo.cli.options import JSON, MIDI, MODEL, PATH, Between, Example, Output, report
+from espressivo.cli.options import (
+    JSON,
+    MIDI,
+    MODEL,
+    PATH,
+    Between,
+    Example,
+    Output,
+    performance_of,
+    report,
+)
 from espressivo.errors import GenerationError
 from espressivo.files import printable, replacing
 from espressivo.music import Performance
@@ -143,7 +153,7 @@ def morph(
 
 def _read(file: Path, from_s: float) -> Performance:
     """Read a file that has notes, and a passage at a second."""
-    performance = midi.read(file)
+    performance = performance_of(file)
     if not len(performance.notes):
         raise click.ClickException(f"{file}: has no notes")
     if from_s > performance.seconds:

@@ -28,11 +28,14 @@ from espressivo.codes import Vocabulary
 from espressivo.data import shards
 from espressivo.data.dataset import DESCRIPTION, FORMAT, IDS, MANIFEST
 from espressivo.data.fingerprint import FINGERPRINT, same_composition, same_performance
+from espressivo.data.recordings import transcribed
 from espressivo.data.shards import Entry
 from espressivo.data.splits import SPLITS, Row, split_up
 from espressivo.errors import DataError
 from espressivo.files import SEAL, check_folder, locked, printable, regular, replacing
+from espressivo.music import is_recording
 from espressivo.progress import Progress, Silent
+from espressivo.registry import RECORDINGS
 
 __all__ = [
     "SPLITS",
@@ -169,7 +172,9 @@ def prepare(
     ----------
     folders : sequence of paths
         MIDI files, and folders, searched with all their subfolders for ``.mid``, ``.midi`` and
-        ``.kar`` in any case. Paths in the dataset begin with the folder's own name.
+        ``.kar`` in any case; with the extra `transcribe` recordings too, which are transcribed once
+        and kept as MIDI in the folder ``transcribed`` of `out`. Paths in the dataset begin with the
+        folder's own name.
     out : path
         Folder of the dataset; made if missing. A dataset there is replaced, and its shards are
         taken over where their files and settings are the same.
@@ -207,7 +212,7 @@ def prepare(
         out = check_folder(out)
     except OSError as error:
         raise DataError(f"{out}: {error.strerror}") from None
-    files = find_files(folders)
+    files = find_files(folders, recordings=True)
     rows = None if splits is None else _rows(files, Path(splits))
     wanted = [file for file in files if rows is None or file[0] in rows]
     settings = {
@@ -222,9 +227,11 @@ def prepare(
             _make_room(out)
             if not (out / IDS).exists():  # of version 1, whose ids are in the shards
                 (out / DESCRIPTION).unlink(missing_ok=True)
+            wanted, refused = transcribed(wanted, out / "transcribed", progress or Silent())
             plan = shards.plan(wanted, out / "shards", settings)
             _clear(out, {shard.name for shard in plan})
             made = {e.path: e for e in shards.make_all(plan, executor, progress or Silent())}
+            made |= {entry.path: entry for entry in refused}
             entries = [made.get(name) or Entry(name, "not in the CSV") for name, _ in files]
             _drop_copies(entries)
             entries, parted = split_up(entries, rows, fractions, out / "shards", vocabulary)
@@ -241,31 +248,40 @@ def prepare(
     )
 
 
-def find_files(folders: Sequence[str | os.PathLike[str]]) -> list[tuple[str, Path]]:
+def find_files(
+    folders: Sequence[str | os.PathLike[str]], *, recordings: bool = False
+) -> list[tuple[str, Path]]:
     """Return name and path of each MIDI file, by folder as given, then by name.
 
     A name begins with that of the folder; a file may stand for one. Folders below that cannot be
-    listed are among them, so that whoever reads them says why. `DataError` if a folder is missing
-    or none has any.
+    listed are among them, so that whoever reads them says why. With `recordings` sound files are
+    among them too, but for those beside which a MIDI file has the same name. `DataError` if a
+    folder is missing or none has any.
     """
+    suffixes = (*_SUFFIXES, *RECORDINGS) if recordings else _SUFFIXES
     found: dict[str, list[tuple[str, Path]]] = {}
     for folder in folders:
         root = Path(folder).resolve()
-        if root.is_file() and root.suffix.lower() in _SUFFIXES and root.name not in found:
+        if root.is_file() and root.suffix.lower() in suffixes and root.name not in found:
             found[root.name] = [(printable(root.name), root)]
             continue
         if not root.is_dir():
             raise DataError(f"{folder}: no such folder")
         if root.name in found:
             raise DataError(f"{folder}: another folder is also named {root.name!r}; rename one")
+        paths = [p for p in _walk(root) if p.suffix.lower() in suffixes or os.path.isdir(p)]
+        written = {path.with_suffix("") for path in paths if path.suffix.lower() in _SUFFIXES}
         found[root.name] = sorted(
             (printable(f"{root.name}/{path.relative_to(root).as_posix()}"), path)
-            for path in _walk(root)
-            if path.suffix.lower() in _SUFFIXES or os.path.isdir(path)
+            for path in paths
+            if not (is_recording(path) and path.with_suffix("") in written)
         )
     files = [file for of_folder in found.values() for file in of_folder]
     if not files:
-        raise DataError(f"{', '.join(map(str, folders))}: no file ends in .mid, .midi or .kar")
+        sound = ", nor is there sound" if recordings else ""
+        raise DataError(
+            f"{', '.join(map(str, folders))}: no file ends in .mid, .midi or .kar{sound}"
+        )
     return files
 
 

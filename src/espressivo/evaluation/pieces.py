@@ -22,6 +22,7 @@ from espressivo.data import (
 )
 from espressivo.errors import DataError, MidiError
 from espressivo.files import regular
+from espressivo.music import is_recording
 from espressivo.progress import Progress, Silent
 
 __all__ = ["Piece", "Pieces", "Skipped", "collect"]
@@ -154,6 +155,10 @@ _Survey = tuple[Path, str, int, int, Sketch]  # path, hash, events, notes outsid
 def _files(path: Path) -> list[_File]:
     if path.is_dir():
         return find_files([path])
+    if is_recording(path):
+        raise DataError(
+            f"{path}: is sound: transcribe it first: espressivo transcribe {path} -o take.mid"
+        )
     try:
         return [(path.name, regular(path).resolve())]
     except FileNotFoundError:

@@ -100,8 +100,8 @@ def learn(
     Parameters
     ----------
     sources : sequence of paths
-        MIDI files, and folders of such. Only notes for piano (programs 0 to 7) are learned from.
-        Whole compositions are held out, or of a single one the last fifth.
+        MIDI files and recordings, and folders of such. Only notes for piano (programs 0 to 7) are
+        learned from. Whole compositions are held out, or of a single one the last fifth.
     output : path
         What to write: a model file, or where the name ends in ``.style`` a style. Work is done in
         the folder beside it with ``.learning`` after its name, which stays if the work is stopped:
@@ -240,7 +240,7 @@ def _prepared(
 ) -> Dataset:
     """Prepare the recordings; `DataError` if they are too few to learn from."""
     named = ", ".join(map(str, sources))
-    few = len(find_files(sources)) <= _FEW_FILES
+    few = len(find_files(sources, recordings=True)) <= _FEW_FILES
     executor = ThreadPoolExecutor(1) if few else None
     manifest = prepare(
         sources,

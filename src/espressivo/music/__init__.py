@@ -39,6 +39,7 @@ from espressivo.music.performance import (
     sustained_notes,
 )
 from espressivo.music.playing import within_reach
+from espressivo.music.reading import is_recording, read
 from espressivo.music.recall import (
     longest_loop,
     longest_shared,
@@ -101,6 +102,7 @@ __all__ = [
     "clashes",
     "in_order",
     "in_scale",
+    "is_recording",
     "likeliest_key",
     "longest_loop",
     "longest_shared",
@@ -112,6 +114,7 @@ __all__ = [
     "parse_pitch",
     "pedal_moves",
     "pitch_class_entropy",
+    "read",
     "recalled",
     "right_hand",
     "shared_patterns",

@@ -9,10 +9,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from espressivo import midi
 from espressivo.codes import Ids, Vocabulary
 from espressivo.errors import GenerationError
-from espressivo.music import CONTROL_DTYPE, PEDAL_THRESHOLD, SUSTAIN, Performance, parse_chord
+from espressivo.music import CONTROL_DTYPE, PEDAL_THRESHOLD, SUSTAIN, Performance, parse_chord, read
 from espressivo.numeric import within
 
 __all__ = [
@@ -28,7 +27,7 @@ __all__ = [
 ]
 
 Primer = Performance | ArrayLike | os.PathLike[str]
-"""What music can go on from: a performance, the path of a MIDI file, or a sequence of ids."""
+"""What music can go on from: a performance, the path of a file, or a sequence of ids."""
 
 CHORD_S = 1.0
 """How long each chord lasts."""
@@ -91,7 +90,7 @@ def opened(
     ------
     GenerationError
         If there are several, none to `include`, or as in `chords` and `pitches`.
-    MidiError
+    MidiError, AudioError
         If a file cannot be read.
     """
     if sum(given is not None for given in (primer, chord_names, chord)) > 1:
@@ -102,7 +101,7 @@ def opened(
         return pitches(chord)
     if include and primer is None:
         raise GenerationError("there is no primer to include: give one")
-    return midi.read(primer) if isinstance(primer, str | os.PathLike) else primer
+    return read(primer) if isinstance(primer, str | os.PathLike) else primer
 
 
 def digest(primer: Performance) -> str:
