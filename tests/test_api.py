@@ -49,6 +49,7 @@ def primer(controls: list[tuple[float, int, int]] | None = None) -> Performance:
 
 # --- types ----------------------------------------------------------------------------------------
 
+
 def test_options_are_the_settings_and_a_key() -> None:
     assert Options.__annotations__.keys() - {"key"} == Settings.__dataclass_fields__.keys()
 

@@ -438,9 +438,9 @@ def _write(
         key = None if arguments.get("key") is None else parse_key(arguments["key"])
         signature = None if key is None else (key.sharps, key.mode == "minor")
         provenance = provenance_of(model, seed, arguments)
-        kept = included and primer is not None and not is_recording(primer)
-        if kept and isinstance(begin, Performance):
-            song = midi.parsed_song(midi.load(primer), str(primer))
+        edited = primer if included and primer and not is_recording(primer) else None
+        if edited is not None and isinstance(begin, Performance):
+            song = midi.parsed_song(midi.load(edited), str(edited))
             new = _new(performance.notes, begin.notes), _new(performance.controls, begin.controls)
             part = midi.main_part(song)
             midi.appended(song, part, *new, provenance=provenance, key_signature=signature).write(
