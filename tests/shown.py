@@ -38,6 +38,7 @@ NOT_RUN = {  # by how they begin, and why
     "espressivo page": "needs the engine that make page builds; see test_site.py",
     "espressivo train four": "learns four pieces by heart; see test_straying.py",
     "espressivo perform score.mid --model": "needs what tools/interpreter.py trains",
+    "docker": "needs its service",
     "espressivo serve": "serves until it is interrupted; see test_server.py",
     "hf upload": "needs the hub",
     "make": "makes the environment that this runs in",

@@ -40,6 +40,7 @@ from espressivo.progress import Progress
 __all__ = [
     "Entry",
     "Shard",
+    "follow_parent",
     "ids_path",
     "make",
     "make_all",
@@ -158,7 +159,7 @@ def processes(workers: int | None = None) -> ProcessPoolExecutor:
     it, and end with it even when it is killed.
     """
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_follow_parent)
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=follow_parent)
 
 
 def make(shard: Shard) -> list[Entry]:
@@ -254,8 +255,8 @@ def _sha256(path: Path) -> str:
         return ""
 
 
-def _follow_parent() -> None:
-    """Make this process leave stopping to its parent, and end at once when that has ended."""
+def follow_parent() -> None:
+    """Let this process leave interrupts to its parent, and end at once when that has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
