@@ -39,6 +39,7 @@ NOT_RUN = {  # by how they begin, and why
     "espressivo train four": "learns four pieces by heart; see test_straying.py",
     "espressivo perform score.mid --model": "needs what tools/interpreter.py trains",
     "docker": "needs its service",
+    "espressivo prepare recordings --out data --scheduler": "needs a cluster; see test_corpus.py",
     "espressivo serve": "serves until it is interrupted; see test_server.py",
     "hf upload": "needs the hub",
     "make": "makes the environment that this runs in",
