@@ -50,6 +50,7 @@ NOT_RUN = {  # by how they begin, and why
     "python bench/": "needs MAESTRO or ASAP, and minutes",
     "python tools/": "needs ASAP or an index of packages",
     "source": "is the shell's",
+    "torchrun": "needs machines; see test_training.py",
     "uvx": "installs",
 }
 """What cannot run where the tests run. Its options, extras and files are looked up all the same."""
