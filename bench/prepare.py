@@ -2,7 +2,7 @@
 
 Makes pieces of 150 notes by code, and prepares them with one process: first all of them, then once
 more with a hundredth of them new. Shown are files a second of the wall clock and of processor time
-(all processes together), and the most memory that the main process and a worker have held.
+(all processes together), and the most memory that the main process has held.
 
     python bench/prepare.py [--files 1000 --files 10000 --files 100000] [--workers 1] [--json]
 
@@ -49,13 +49,13 @@ def write(folder: Path, numbers: Iterable[int]) -> None:
         ).write(path)
 
 
-def used() -> tuple[float, float, float]:
-    """Return processor seconds of all processes, and the most MB of this one and of its worker."""
+def used() -> tuple[float, float]:
+    """Return processor seconds of all processes, and the most MB of this one."""
     own, others = (
         resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     )
     seconds = sum(usage.ru_utime + usage.ru_stime for usage in (own, others))
-    return seconds, TO_MB * own.ru_maxrss, TO_MB * others.ru_maxrss
+    return seconds, TO_MB * own.ru_maxrss
 
 
 def timed(folder: Path, out: Path, workers: int) -> dict[str, float]:
@@ -76,7 +76,6 @@ def measure(files: int, workers: int) -> dict[str, Any]:
         first = timed(folder, out, workers)
         write(folder, range(files - new, files))
         again = timed(folder, out, workers)
-    _, own_mb, worker_mb = used()
     return {
         "files": files,
         "files_per_s": round(first["kept"] / first["seconds"], 1),
@@ -84,8 +83,7 @@ def measure(files: int, workers: int) -> dict[str, Any]:
         "again_s": round(again["seconds"], 1),
         "again_processor_s": round(again["processor_s"], 1),
         "kept": again["kept"],
-        "main_mb": round(own_mb, 1),
-        "worker_mb": round(worker_mb, 1),
+        "main_mb": round(used()[1], 1),
     }
 
 
