@@ -11,6 +11,11 @@ beside four more listeners, which take music from the server as the page does bu
 With --alone the page plays without a server (`espressivo page`), from any web host. The browser,
 its worker with the engine included, then gets that share of one core (by a control group, which
 takes root on Linux). It has been opened once before it is timed.
+
+    python bench/page.py --workers 2 --listeners 16 [--minutes 10] [--json]
+
+With --workers there is no browser: so many listeners take music from a server of so many processes,
+and what it says of itself (/metrics) is shown beside what they find.
 """
 
 from __future__ import annotations
@@ -227,17 +232,54 @@ def served(minutes: float, soundfont: str | None) -> dict[str, Any]:
         server.wait()
 
 
+async def shared(url: str, minutes: float, listeners: int) -> dict[str, Any]:
+    """Take music with several listeners, who come a second apart; ask the server about it."""
+
+    async def come(number: int) -> dict[str, int]:
+        await asyncio.sleep(number)
+        return await listen(url, minutes)
+
+    counts = await asyncio.gather(*map(come, range(listeners)))
+    async with aiohttp.ClientSession() as client, client.get(f"{url}metrics") as answer:
+        lines = (await answer.text()).splitlines()
+    told = dict(line.removeprefix("espressivo_").split() for line in lines if line[0] != "#")
+    return {
+        "machine": f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
+        "listeners": listeners,
+        "minutes": minutes,
+        "events": sum(count["events"] for count in counts),
+        "underruns": sum(count["underruns"] for count in counts),
+        **{name: float(value) for name, value in told.items() if "listeners" not in name},
+    }
+
+
+def dealt(minutes: float, workers: int, listeners: int) -> dict[str, Any]:
+    """Measure a server of several processes."""
+    command = [sys.executable, "-m", "espressivo", "serve", "--no-browser", "--port", "0"]
+    command += ["--workers", str(workers), "--listeners", str(listeners)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        return asyncio.run(shared(server.stdout.readline().split()[0], minutes, listeners))
+    finally:
+        server.terminate()
+        server.wait()
+
+
 def main() -> None:
     """Measure and show."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--alone", action="store_true")
+    parser.add_argument("--workers", type=int)
+    parser.add_argument("--listeners", type=int, default=16)
     parser.add_argument("--share", type=float, default=0.25)
     parser.add_argument("--soundfont")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     if arguments.alone:
         result = alone(arguments.minutes, arguments.share)
+    elif arguments.workers:
+        result = dealt(arguments.minutes, arguments.workers, arguments.listeners)
     else:
         result = served(arguments.minutes, arguments.soundfont)
     if arguments.json:

@@ -42,6 +42,8 @@ NOT_RUN = {  # by how they begin, and why
     "espressivo page": "needs the engine that make page builds; see test_site.py",
     "espressivo train four": "learns four pieces by heart; see test_straying.py",
     "espressivo perform score.mid --model": "needs what tools/interpreter.py trains",
+    "docker": "needs its service",
+    "espressivo prepare recordings --out data --scheduler": "needs a cluster; see test_corpus.py",
     "espressivo serve": "serves until it is interrupted; see test_server.py",
     "hf upload": "needs the hub",
     "make": "makes the environment that this runs in",
@@ -52,6 +54,7 @@ NOT_RUN = {  # by how they begin, and why
     "python bench/": "needs MAESTRO or ASAP, and minutes",
     "python tools/": "needs ASAP or an index of packages",
     "source": "is the shell's",
+    "torchrun": "needs machines; see test_training.py",
     "uvx": "installs",
 }
 """What cannot run where the tests run. Its options, extras and files are looked up all the same."""

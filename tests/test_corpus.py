@@ -1,16 +1,22 @@
 import csv
 import json
 import os
+import shutil
+import signal
 import stat
 import subprocess
 import sys
+import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from espressivo import Performance, read
+from espressivo.cli import cli, learn
 from espressivo.codes import vocabulary
+from espressivo.data import shards
 from espressivo.data.corpus import prepare
 from espressivo.data.dataset import Dataset
 from espressivo.errors import DataError
@@ -523,6 +529,23 @@ def test_only_the_shard_of_a_changed_file_is_made_anew(tmp_path):
     assert (dataset.ids(piece) == V.encode(read(changed))).all()
 
 
+def test_of_a_shard_only_what_is_new_is_read_again(many, undisturbed, corpus, monkeypatch):
+    folder, out = corpus / "many", corpus / "out"
+    shutil.copytree(many, folder)
+    late = [folder / f"{number:03}.mid" for number in (3, 50, 110, 149)]
+    kept = [path.rename(corpus / path.name) for path in late]
+    make(folder, out)
+    made, encode = [], shards._encode
+    monkeypatch.setattr(
+        shards, "_encode", lambda path, *rest: made.append(path) or encode(path, *rest)
+    )
+    for path, back in zip(kept, late, strict=True):
+        path.rename(back)
+    make(folder, out)
+    assert sorted(made) == late
+    assert contents(out) == undisturbed
+
+
 def test_other_settings_leave_no_trace_of_the_ones_before(many, undisturbed, tmp_path):
     out = tmp_path / "out"
     make(many, out, vocabulary=vocabulary("pedal"), programs={0, 1})
@@ -614,6 +637,42 @@ def test_a_dask_cluster_of_processes_writes_the_same(many, undisturbed, tmp_path
     ):
         prepare([many], tmp_path / "out", vocabulary=V, executor=executor)
     assert contents(tmp_path / "out") == undisturbed
+
+
+@pytest.mark.slow
+@posix
+def test_a_killed_dask_worker_loses_nothing(tmp_path):
+    from distributed import LocalCluster
+
+    folder = tmp_path / "large"
+    folder.mkdir()
+    for piece in range(2000):
+        played(piece, notes=60).write(folder / f"{piece:04}.mid")
+    make(folder, tmp_path / "undisturbed")
+    out = tmp_path / "out"
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        command = ["prepare", str(folder), "--out", str(out), "--scheduler"]
+        command += [cluster.scheduler_address, "--vocabulary", "seed", "--json"]
+        with subprocess.Popen(
+            [sys.executable, "-m", "espressivo", *command], stdout=subprocess.PIPE
+        ) as process:
+            while len(list(out.glob("shards/*.json"))) < 3:
+                assert process.poll() is None
+                time.sleep(0.01)
+            os.kill(cluster.workers[0].pid, signal.SIGKILL)
+            assert json.load(process.stdout)["kept"] == 2000
+        assert process.returncode == 0
+    assert contents(out) == contents(tmp_path / "undisturbed")
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://x", "tcp://127.0.0.1:x"])
+def test_a_scheduler_that_does_not_answer_is_one_line(many, tmp_path, monkeypatch, address):
+    monkeypatch.setattr(learn, "_CLUSTER_S", 0.1)
+    done = CliRunner().invoke(
+        cli, ["prepare", str(many), "--out", str(tmp_path / "out"), "--scheduler", address]
+    )
+    assert isinstance(done.exception, DataError) or done.exit_code == 1
+    assert address in str(done.exception) + done.output and not (tmp_path / "out").exists()
 
 
 def test_preparing_imports_no_torch():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from espressivo import Performance, read
+from espressivo.data import fingerprint
 from espressivo.data.fingerprint import (
     groups,
     same_composition,
@@ -131,3 +132,11 @@ def test_every_known_copy_in_maestro_and_asap_is_found_and_nothing_else():
     assert found == known
     # Nor does it see one composition on both sides of the official splits.
     assert all(rows[a]["split"] == rows[b]["split"] for a, b in related)
+
+
+def test_landmarks_that_are_compared_in_parts_find_the_same(monkeypatch):
+    sketches = [sketch(played(number // 2, notes=600)) for number in range(8)]
+    at_once = same_composition(sketches)
+    assert at_once == [(0, 1), (2, 3), (4, 5), (6, 7)]
+    monkeypatch.setattr(fingerprint, "_AT_ONCE", 50)
+    assert same_composition(sketches) == at_once

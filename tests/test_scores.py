@@ -16,7 +16,7 @@ from espressivo import midi
 from espressivo.errors import EspressivoError
 from espressivo.music import Score
 from espressivo.play import perform
-from espressivo.server import app, scores
+from espressivo.server import app, listening, scores
 from espressivo.server.scores import Scores
 from interpreters import Rules
 
@@ -116,7 +116,7 @@ def test_the_server_answers_its_own_page_only(monkeypatch: pytest.MonkeyPatch) -
     async def talk() -> list[tuple[int, str]]:
         seen = []
         made = app.make(SimpleNamespace())
-        async with app.serving(made, "127.0.0.1", 0) as address, ClientSession() as session:
+        async with listening.serving(made, "127.0.0.1", 0) as address, ClientSession() as session:
             for path in ("score/", "score/score.js", "score/playing.js", "score/score.css"):
                 async with session.get(address + path) as answer:
                     seen.append((answer.status, answer.content_type))

@@ -31,7 +31,7 @@ from espressivo.errors import ServerError
 from espressivo.play.model import Model
 from espressivo.play.settings import Settings
 from espressivo.play.stream import LONGEST_REST_S
-from espressivo.server import app, messages, session
+from espressivo.server import app, conversation, listening, messages, session
 from espressivo.server.allowance import Allowance, measured
 from espressivo.server.controls import PAGE_CONTROLS, WordControl, available_controls
 from espressivo.server.messages import MAX_BYTES, MAX_EVENTS
@@ -608,7 +608,7 @@ def test_the_page_is_told_of_the_controls_that_there_are():
 @asynccontextmanager
 async def server(**options):
     async with (
-        app.serving(app.make(models(), **options), "127.0.0.1", 0) as address,
+        listening.serving(app.make(models(), **options), "127.0.0.1", 0) as address,
         ClientSession(cookie_jar=CookieJar(unsafe=True)) as client,  # also of an IP address
     ):
         yield client, address.rstrip("/")
@@ -836,7 +836,7 @@ async def only(socket, kind, count):
 
 
 def test_a_listener_who_takes_nothing_is_dropped(monkeypatch):
-    monkeypatch.setattr(app, "_PATIENCE_S", 1.0)
+    monkeypatch.setattr(conversation, "PATIENCE_S", 1.0)
 
     async def visit():
         async with server(listeners=2) as (client, url):
@@ -905,10 +905,10 @@ def test_measured_is_the_work_and_not_the_waiting():
 
 
 def test_connections_that_ask_for_nothing_are_closed(monkeypatch):
-    monkeypatch.setattr(app, "_IDLE_S", 0.2)
+    monkeypatch.setattr(listening, "_IDLE_S", 0.2)
 
     async def visit():
-        async with app.serving(app.make(models()), "127.0.0.1", 0) as address:
+        async with listening.serving(app.make(models()), "127.0.0.1", 0) as address:
             port = int(address.rstrip("/").rsplit(":", 1)[1])
             for begin in (b"", b"GET / HTTP/1.1\r\nHost: 127"):
                 reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -920,11 +920,11 @@ def test_connections_that_ask_for_nothing_are_closed(monkeypatch):
 
 
 def test_connections_too_many_are_closed_at_once(monkeypatch):
-    monkeypatch.setattr(app, "_CONNECTIONS", 3)
+    monkeypatch.setattr(listening, "_CONNECTIONS", 3)
 
     async def visit():
         async with (
-            app.serving(app.make(models()), "127.0.0.1", 0) as address,
+            listening.serving(app.make(models()), "127.0.0.1", 0) as address,
             ClientSession() as client,
         ):
             url = address.rstrip("/")
@@ -944,7 +944,7 @@ def test_connections_too_many_are_closed_at_once(monkeypatch):
 
 
 def test_a_listener_who_sends_but_takes_nothing_is_dropped(monkeypatch):
-    monkeypatch.setattr(app, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(conversation, "PATIENCE_S", 0.05)
     dropped = threading.Event()
 
     class Link:
@@ -954,7 +954,7 @@ def test_a_listener_who_sends_but_takes_nothing_is_dropped(monkeypatch):
     async def visit():
         transport = SimpleNamespace(abort=dropped.set)
         request = SimpleNamespace(transport=transport)
-        send = app._sender(request, Link(), asyncio.get_running_loop())
+        send = conversation._sender(request, Link(), asyncio.get_running_loop())
         with pytest.raises(ConnectionError):
             await asyncio.to_thread(send, "x")
         assert await asyncio.to_thread(dropped.wait, 30)
@@ -970,7 +970,7 @@ def test_a_cancelled_message_is_a_listener_who_has_gone():
             async def send_str(self, message):
                 raise asyncio.CancelledError
 
-        send = app._sender(None, Link(), loop)
+        send = conversation._sender(None, Link(), loop)
         with pytest.raises(ConnectionError):
             await asyncio.to_thread(send, "x")
 
@@ -987,7 +987,7 @@ def test_nobody_waits_for_a_loop_that_has_ended():
 
     def send():
         with pytest.raises(ConnectionError):
-            app._sender(None, Link(), loop)("x")
+            conversation._sender(None, Link(), loop)("x")
 
     sending = threading.Thread(target=send, daemon=True)
     sending.start()
@@ -1060,9 +1060,9 @@ def test_this_machine_needs_no_token():
 
 def test_what_is_this_machine():
     for address in ("127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"):
-        assert app.loopback(address)
+        assert listening.loopback(address)
     for address in ("0.0.0.0", "192.168.1.2", "::", "fe80::1%eth0", "", None, "localhost"):  # noqa: S104
-        assert not app.loopback(address)
+        assert not listening.loopback(address)
 
 
 # ---- The command

@@ -9,6 +9,7 @@ import math
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -719,6 +720,42 @@ def test_two_processes_train_one_network(dataset: Dataset, tmp_path: Path) -> No
     for name, weight in alone.items():
         moved = (weight - begun[name]).norm()
         assert (saved.network[name] - weight).norm() < 0.01 * moved, name
+
+
+@pytest.mark.slow
+def test_two_nodes_train_as_one_of_two_processes_and_resume_as_two_only(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    options = "--hidden 8 --layers 1 --batch 2 --window 16 --carry --rounds 0.3 --seed 1"
+    options += " --precision 32-true --accelerator cpu --strategy ddp"
+
+    def start(out: str, more: str, **environment: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "espressivo", "train", str(dataset.folder), "--out"]
+        return subprocess.Popen(
+            [*command, str(tmp_path / out), *options.split(), *more.split()],
+            env={**os.environ, **environment},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "LOCAL_RANK": "0"}
+    nodes = [
+        start("two", "--devices 1 --num-nodes 2", NODE_RANK=rank, **where) for rank in ("0", "1")
+    ]
+    said = [node.communicate()[1] for node in nodes]
+    assert [node.returncode for node in nodes] == [0, 0], said
+    one = start("one", "--devices 2")
+    assert one.communicate()[1] and one.returncode == 0
+    two, same = (Checkpoint.load(tmp_path / name / "last.ckpt") for name in ("two", "one"))
+    assert two.step == same.step > 1 and len(two.positions) == 2
+    for name, weight in same.network.items():
+        assert torch.equal(two.network[name], weight), name
+    with pytest.raises(TrainingError, match="2 processes trained it; resume with as many"):
+        train(dataset, tmp_path / "one", same.config, resume=True, accelerator="cpu", devices=1)
 
 
 def reference(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,7 @@ from espressivo.cli.options import (
     need,
 )
 from espressivo.codes import vocabulary as preset
+from espressivo.errors import DataError
 
 if TYPE_CHECKING:
     from espressivo.networks import NetworkConfig, Pretrained
@@ -34,6 +37,7 @@ __all__ = ["COMMANDS"]
 
 _COUNT = click.IntRange(1)
 _POSITIVE = Between(0, min_open=True)
+_CLUSTER_S = 10.0  # so long a scheduler is waited for
 
 
 @click.command(
@@ -41,6 +45,7 @@ _POSITIVE = Between(0, min_open=True)
     epilog="""
     espressivo prepare maestro --csv maestro/maestro-v3.0.0.csv --out data
     espressivo prepare recordings more-recordings --out data --vocabulary magenta
+    espressivo prepare recordings --out data --scheduler tcp://192.0.2.1:8786
     """,
 )
 @click.argument("folders", type=PATH, nargs=-1, required=True)
@@ -61,6 +66,11 @@ _POSITIVE = Between(0, min_open=True)
     help="Keep only tracks of this General MIDI program (repeatable). Default: all but drums.",
 )
 @click.option("--workers", type=_COUNT, help="Processes; one for each core if not given.")
+@click.option(
+    "--scheduler",
+    help="Address of a Dask scheduler, whose workers do it instead; they must see the same folders "
+    "under the same paths.",
+)
 @JSON
 def prepare(
     folders: Sequence[Path],
@@ -69,6 +79,7 @@ def prepare(
     vocabulary_name: str,
     programs: Sequence[int],
     workers: int | None,
+    scheduler: str | None,
     as_json: bool,
 ) -> None:
     """Make a dataset for training from FOLDERS of MIDI files, and of recordings.
@@ -81,7 +92,9 @@ def prepare(
     from espressivo.data import processes
     from espressivo.progress import Console
 
-    with processes(workers) as executor:
+    if workers and scheduler:
+        raise click.UsageError("--scheduler has workers of its own: leave out --workers")
+    with _cluster(scheduler) if scheduler else processes(workers) as executor:
         manifest = prepare_corpus(
             folders,
             out,
@@ -92,6 +105,23 @@ def prepare(
             progress=Console(sys.stderr),
         )
     click.echo(json.dumps(manifest.to_dict()) if as_json else "\n".join(manifest.lines()))
+
+
+@contextlib.contextmanager
+def _cluster(scheduler: str) -> Iterator[Executor]:
+    """Give the workers of a Dask cluster."""
+    try:
+        from distributed import Client
+    except ModuleNotFoundError as error:
+        raise DataError(
+            f"--scheduler needs {error.name}: pip install 'espressivo[cluster]'"
+        ) from None
+    try:
+        client = Client(scheduler, timeout=_CLUSTER_S)  # type: ignore[no-untyped-call]  # Dask
+    except (OSError, ValueError) as error:
+        raise DataError(f"{scheduler}: no Dask scheduler answers there ({error})") from None
+    with client, client.get_executor() as executor:  # type: ignore[no-untyped-call]  # Dask
+        yield executor
 
 
 class _NetworkName(click.ParamType[Any]):

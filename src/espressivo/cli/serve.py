@@ -8,6 +8,8 @@ import shlex
 import webbrowser
 from pathlib import Path
 from types import ModuleType
+from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -18,11 +20,30 @@ from espressivo.play import DEFAULT_MODEL, bundled
 __all__ = ["COMMANDS"]
 
 
+class _Site(click.ParamType[str]):
+    """The address of a web site, without a path."""
+
+    name = "url"
+
+    def convert(self, value: str, param: Any, ctx: Any) -> str:
+        """Return it without the slash at its end."""
+        site = value.removesuffix("/")
+        try:
+            parts = urlsplit(site)
+            whole = parts.hostname and site == f"{parts.scheme}://{parts.netloc}".lower()
+        except ValueError:
+            whole = False
+        if not whole or parts.scheme not in ("http", "https") or "@" in site:
+            self.fail(f"{value!r} is no address like https://piano.example.org", param, ctx)
+        return site
+
+
 @click.command(
     cls=Example,
     epilog="""
     espressivo serve
     espressivo serve --model mine.onnx --model seed --port 8080 --no-browser
+    espressivo serve --workers 2 --behind https://piano.example.org --no-browser
     """,
 )
 @click.option(
@@ -37,7 +58,26 @@ __all__ = ["COMMANDS"]
     "--host", default="127.0.0.1", help="Address to listen on; 0.0.0.0 for other machines too."
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=8321, help="0 takes a free one.")
-@click.option("--listeners", type=click.IntRange(1), default=8, help="Most that play at once.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=1,
+    help="Processes that play; a listener stays with one. One for each core is enough.",
+)
+@click.option(
+    "--listeners",
+    type=click.IntRange(1),
+    help="Most that play at once; 8 for each worker if not given.",
+)
+@click.option(
+    "--per-address", type=click.IntRange(1), help="Most of these from one address; all by default."
+)
+@click.option(
+    "--behind",
+    type=_Site(),
+    help="Where a proxy answers for this server, such as https://piano.example.org. Then whoever "
+    "the proxy lets in may play, without a token.",
+)
 @click.option("--browser/--no-browser", default=True, help="Open the page in a browser.")
 def serve(
     model_names: tuple[str, ...],
@@ -45,14 +85,18 @@ def serve(
     soundfont: Path | None,
     host: str,
     port: int,
-    listeners: int,
+    workers: int,
+    listeners: int | None,
+    per_address: int | None,
+    behind: str | None,
     browser: bool,
 ) -> None:
     """Open a page to play with a model.
 
     It plays for ever, and you steer it and play along. The page works without the internet. Until
     interrupted, the server answers on this machine only. Another --host, such as 0.0.0.0, lets in
-    whoever has the address with the token that is then printed.
+    whoever has the address with the token that is then printed. GET /healthz says whether all
+    workers play, GET /metrics what they do, as Prometheus reads it.
     """
     server = _server()
     if styles and len(model_names) > 1:
@@ -61,13 +105,24 @@ def serve(
     models.get(models.names[0])  # a file that is none is an error now
     _check(soundfont)
     local = host == "localhost" or server.loopback(host)
-    token = None if local else secrets.token_urlsafe(16)
-    made = server.make(models, soundfont, host=host, listeners=listeners, token=token)
+    token = None if local or behind else secrets.token_urlsafe(16)
+    made = server.make(
+        models,
+        soundfont,
+        host=host,
+        listeners=listeners,
+        per_address=per_address,
+        token=token,
+        behind=behind,
+        workers=workers,
+    )
 
     def ready(address: str) -> None:
         if token is not None:
             address = f"{address}?token={token}"
         click.echo(f"{address} (Ctrl-C ends it)")
+        if behind is not None:
+            click.echo(f"Whoever {behind} lets in, or reaches this machine, can play on it.")
         if token is not None:
             click.echo(
                 "Whoever has this address and reaches this machine can play on it; others are "

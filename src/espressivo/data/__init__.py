@@ -17,7 +17,7 @@ from espressivo.data.following import Take, followed, take_of
 from espressivo.data.half import HALVES, Half, halves
 from espressivo.data.pairs import LEAST_MATCHED, Pair, Pairs, Piece, engraved, half_of, read_pairs
 from espressivo.data.probes import COPIES, PAST_S, Probe, copies, past
-from espressivo.data.shards import processes
+from espressivo.data.shards import follow_parent, processes
 from espressivo.data.sides import Material
 from espressivo.data.tokenizer import Tokenizer, Tokens
 from espressivo.data.windows import (
@@ -58,6 +58,7 @@ __all__ = [
     "copies",
     "engraved",
     "find_files",
+    "follow_parent",
     "followed",
     "half_of",
     "halves",

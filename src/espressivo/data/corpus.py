@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import io
 import os
 import re
 import time
@@ -22,6 +21,7 @@ from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from espressivo.codes import Vocabulary
@@ -29,7 +29,7 @@ from espressivo.data import shards
 from espressivo.data.dataset import DESCRIPTION, FORMAT, IDS, MANIFEST
 from espressivo.data.fingerprint import FINGERPRINT, same_composition, same_performance
 from espressivo.data.recordings import transcribed
-from espressivo.data.shards import Entry
+from espressivo.data.shards import Entry, Sketches
 from espressivo.data.splits import SPLITS, Row, split_up
 from espressivo.errors import DataError
 from espressivo.files import SEAL, check_folder, locked, printable, regular, replacing
@@ -230,11 +230,17 @@ def prepare(
             wanted, refused = transcribed(wanted, out / "transcribed", progress or Silent())
             plan = shards.plan(wanted, out / "shards", settings)
             _clear(out, {shard.name for shard in plan})
-            made = {e.path: e for e in shards.make_all(plan, executor, progress or Silent())}
-            made |= {entry.path: entry for entry in refused}
-            entries = [made.get(name) or Entry(name, "not in the CSV") for name, _ in files]
-            _drop_copies(entries)
-            entries, parted = split_up(entries, rows, fractions, out / "shards", vocabulary)
+            with TemporaryFile(dir=out / "shards", prefix=".", suffix=".partial") as file:
+                sketches, made = Sketches(file), dict[str, Entry]()
+                for entry in shards.make_all(plan, executor, progress or Silent()):
+                    sketches.take(entry)
+                    made[entry.path] = entry
+                made |= {entry.path: entry for entry in refused}
+                entries = [made.get(name) or Entry(name, "not in the CSV") for name, _ in files]
+                _drop_copies(entries, sketches)
+                entries, parted = split_up(
+                    entries, rows, fractions, out / "shards", vocabulary, sketches
+                )
             totals = _totals(entries, parted)
             about = {**settings, "split_by": Path(splits).name if splits else fractions, **totals}
             _finish(out, entries, about)
@@ -376,14 +382,14 @@ def _clear(out: Path, names: set[str]) -> None:
             path.unlink()
 
 
-def _drop_copies(entries: list[Entry]) -> None:
+def _drop_copies(entries: list[Entry], stored: Sketches) -> None:
     """Mark all but one of the files that hold the same performance."""
     first: dict[str, Entry] = {}
     for entry in entries:
         if not entry.reason and first.setdefault(entry.sha256, entry) is not entry:
             entry.reason, entry.detail = "exact copy", first[entry.sha256].path
     kept = [entry for entry in entries if not entry.reason]
-    sketches = [entry.sketch() for entry in kept]
+    sketches = stored.of(kept)
     related = defaultdict(list)
     for a, b in same_composition(sketches):
         related[a].append(b)
@@ -432,8 +438,7 @@ def _finish(out: Path, entries: list[Entry], about: dict[str, Any]) -> None:
         replacing(out / IDS) as ids,
     ):
         _join(out / "shards", entries, ids)
-        manifest.write_bytes(table := _table(entries))
-        hashed = {"manifest_sha256": hashlib.sha256(table).hexdigest(), "seal": SEAL}
+        hashed = {"manifest_sha256": _write_table(entries, manifest), "seal": SEAL}
         description.write_bytes(shards.sealed({**about, **hashed}))
 
 
@@ -451,12 +456,15 @@ def _join(folder: Path, entries: list[Entry], path: Path) -> None:
             entry.start, start = start, start + entry.events
 
 
-def _table(entries: list[Entry]) -> bytes:
-    """Return the manifest, a row for each entry."""
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, _COLUMNS, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    for entry in entries:
-        status = "dropped" if entry.reason else "kept"
-        writer.writerow({"status": status, **asdict(entry)})
-    return text.getvalue().encode()
+def _write_table(entries: list[Entry], path: Path) -> str:
+    """Write the manifest, a row for each entry; return its hash."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(_COLUMNS)
+        for entry in entries:
+            status = "dropped" if entry.reason else "kept"
+            writer.writerow(
+                status if name == "status" else getattr(entry, name) for name in _COLUMNS
+            )
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -47,6 +47,7 @@ _PERFORMANCE_SHARE = 0.5  # MAESTRO and ASAP: copies are above 0.83, other pairs
 _LEAST_SHARED = 3  # of so few landmarks that chance would decide, nothing is concluded
 _TOLERANCE_MS = 8.0
 _NEIGHBOURS = 100  # files with which a file is compared for each landmark; bounds the cost
+_AT_ONCE = 1 << 22  # landmarks that are compared at once; bounds the memory
 _REPEATS = 64  # occurrences of a pair in one file that are looked at; bounds the cost
 
 
@@ -67,24 +68,49 @@ def sketch(performance: Performance) -> Sketch:
 
 
 def same_composition(sketches: Sequence[Sketch]) -> list[tuple[int, int]]:
-    """Return the pairs of indices, lower first, that hold the same composition, or part of it."""
-    each = [np.unique(one[:, 0]) for one in sketches]
-    sizes = np.array([len(one) for one in each], np.int64)
-    landmark = np.concatenate([np.empty(0, np.uint32), *each])
-    file = np.repeat(np.arange(len(each)), sizes)
-    order = np.argsort(landmark, kind="stable")
-    landmark, file = landmark[order], file[order]
-    pairs = [np.empty(0, np.int64)]
-    for apart in range(1, min(_NEIGHBOURS, len(each)) + 1):
-        same = landmark[apart:] == landmark[:-apart]
-        if not same.any():
-            break
-        pairs.append(file[:-apart][same] * len(each) + file[apart:][same])
-    pair, shared = np.unique(np.concatenate(pairs), return_counts=True)
-    first, second = np.divmod(pair, max(len(each), 1))
+    """Return the pairs of indices, lower first, that hold the same composition, or part of it.
+
+    Time and the number of pairs grow in proportion to the landmarks; memory with the pairs alone,
+    if the sketches are not in memory.
+    """
+    sizes = np.zeros(len(sketches), np.int64)
+    pair, shared = np.empty(0, np.int64), np.empty(0, np.int64)
+    parts = 1 + sum(map(len, sketches)) // _AT_ONCE
+    for part in range(parts):
+        each = [np.unique(one[one[:, 0] % parts == part, 0]) for one in sketches]
+        many = np.array([len(one) for one in each], np.int64)
+        landmark = np.concatenate([np.empty(0, np.uint32), *each])
+        found, times = _meetings(landmark, np.repeat(np.arange(len(each)), many), len(each))
+        sizes += many
+        pair, back = np.unique(np.concatenate([pair, found]), return_inverse=True)
+        counts = np.concatenate([shared, times])
+        shared = np.bincount(back, counts, len(pair)).astype(np.int64)
+    first, second = np.divmod(pair, max(len(sizes), 1))
     least = np.maximum(_COMPOSITION_SHARE * np.minimum(sizes[first], sizes[second]), _LEAST_SHARED)
     similar = shared >= least
     return list(zip(first[similar].tolist(), second[similar].tolist(), strict=True))
+
+
+def _meetings(
+    landmark: NDArray[np.uint32], file: NDArray[np.int64], files: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the pairs of files that share landmarks, as ``first * files + second``, and how many.
+
+    The files of a landmark stand beside each other once sorted, so this takes time in proportion to
+    the landmarks, however many files there are.
+    """
+    order = np.argsort(landmark, kind="stable")
+    landmark, file = landmark[order], file[order]
+    pairs = [np.empty(0, np.int64)]
+    here = np.arange(len(landmark))
+    for apart in range(1, min(_NEIGHBOURS, files) + 1):
+        here = here[: np.searchsorted(here, len(landmark) - apart)]
+        here = here[landmark[here + apart] == landmark[here]]
+        if not len(here):
+            break
+        pairs.append(file[here] * files + file[here + apart])
+    found, times = np.unique(np.concatenate(pairs), return_counts=True)
+    return found, times.astype(np.int64)
 
 
 def same_performance(one: Sketch, other: Sketch) -> bool:

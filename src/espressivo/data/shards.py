@@ -3,7 +3,8 @@
 A shard is made by one process and holds nothing that depends on other shards, on the time or on
 the place of the folders. Its record is written after its ids, and both under temporary names, so
 a record that is there says that the shard is whole. It is taken over by a later run if nothing
-has changed, neither what it was made from nor a byte of it.
+has changed, neither what it was made from nor a byte of it; and where some of its files are new,
+so is what was made of the others.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from concurrent.futures import (
 )
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, overload
 
 import numpy as np
 
@@ -40,6 +41,8 @@ from espressivo.progress import Progress
 __all__ = [
     "Entry",
     "Shard",
+    "Sketches",
+    "follow_parent",
     "ids_path",
     "make",
     "make_all",
@@ -51,7 +54,7 @@ __all__ = [
 _FILES = 64  # at most so many to a shard, on average
 
 
-@dataclass
+@dataclass(slots=True)
 class Entry:
     """A row of the manifest: what became of a file.
 
@@ -76,9 +79,47 @@ class Entry:
     ids_sha256: str = ""
     landmarks: str = ""
 
-    def sketch(self) -> Sketch:
-        """Return the fingerprint as an array."""
-        stored = np.frombuffer(base64.b64decode(self.landmarks), "<u4")
+
+class Sketches:
+    """Fingerprints of files by their paths, on disk: those of a large corpus fill the memory.
+
+    Parameters
+    ----------
+    file : binary file
+        An empty one, to write in and read.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._places = file, dict[str, tuple[int, int]]()
+
+    def take(self, entry: Entry) -> None:
+        """Take the landmarks of an entry, which has none from then on."""
+        landmarks, entry.landmarks = base64.b64decode(entry.landmarks), ""
+        self._places[entry.path] = self._file.seek(0, os.SEEK_END), len(landmarks)
+        self._file.write(landmarks)
+
+    def of(self, entries: Sequence[Entry]) -> Sequence[Sketch]:
+        """Return the fingerprints of some entries, each read when it is wanted."""
+        return _Stored(self._file, [self._places[entry.path] for entry in entries])
+
+
+class _Stored(Sequence[Sketch]):
+    def __init__(self, file: BinaryIO, places: list[tuple[int, int]]) -> None:
+        self._file, self._places = file, places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, index: int) -> Sketch: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Sketch]: ...
+    def __getitem__(self, index: int | slice) -> Sketch | Sequence[Sketch]:
+        if isinstance(index, slice):
+            return _Stored(self._file, self._places[index])
+        begin, size = self._places[index]
+        self._file.seek(begin)
+        stored = np.frombuffer(self._file.read(size), "<u4")
         return stored.astype(np.uint32).reshape(-1, 3)
 
 
@@ -158,7 +199,7 @@ def processes(workers: int | None = None) -> ProcessPoolExecutor:
     it, and end with it even when it is killed.
     """
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_follow_parent)
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=follow_parent)
 
 
 def make(shard: Shard) -> list[Entry]:
@@ -172,16 +213,21 @@ def make(shard: Shard) -> list[Entry]:
     there = _read(shard, made_from)
     if there is not None:
         return there
+    earlier = _earlier(shard)
     _record_path(shard).unlink(missing_ok=True)
     vocabulary = Vocabulary(**shard.settings["vocabulary"])
     entries, start = [], 0
     with replacing(ids_path(shard.folder, shard.name)) as temporary, temporary.open("wb") as file:
         for (name, path), sha256 in zip(shard.files, hashes, strict=True):
-            entry, ids = _encode(path, Entry(name, sha256=sha256), shard.settings, vocabulary)
-            stored = ids.astype("<u2").tobytes()
-            entry.shard, entry.start, entry.events = shard.name, start, len(ids)
-            entry.ids_sha256 = hashlib.sha256(stored).hexdigest()
-            start += len(ids)
+            if (name, sha256) in earlier:
+                entry, stored = earlier[name, sha256]
+            else:
+                entry, ids = _encode(path, Entry(name, sha256=sha256), shard.settings, vocabulary)
+                stored = ids.astype("<u2").tobytes()
+                entry.shard, entry.events = shard.name, len(ids)
+                entry.ids_sha256 = hashlib.sha256(stored).hexdigest()
+            entry.start = start
+            start += entry.events
             entries.append(entry)
             file.write(stored)
     record = {"made_from": made_from, "entries": [asdict(e) for e in entries], "seal": SEAL}
@@ -230,20 +276,39 @@ def _record_path(shard: Shard) -> Path:
 
 def _read(shard: Shard, made_from: dict[str, Any]) -> list[Entry] | None:
     """Return the entries of a shard that is there, whole and made from the same; else None."""
+    found = _whole(shard)
+    if found is None or found[0] != made_from:
+        return None
+    return [entry for entry, _ in found[1]]
+
+
+def _earlier(shard: Shard) -> dict[tuple[str, str], tuple[Entry, bytes]]:
+    """Return what is there of a shard whose files have changed, by name and hash of each file.
+
+    Files that could not be read are left out: another attempt may succeed.
+    """
+    found = _whole(shard)
+    if found is None or {k: v for k, v in found[0].items() if k != "files"} != shard.settings:
+        return {}
+    return {(entry.path, entry.sha256): (entry, ids) for entry, ids in found[1] if entry.sha256}
+
+
+def _whole(shard: Shard) -> tuple[dict[str, Any], list[tuple[Entry, bytes]]] | None:
+    """Return what a shard was made from, and its entries with their ids, if all of it is there."""
     try:
         content = regular(_record_path(shard)).read_bytes()
         if not intact(content):
             return None
         record = json.loads(content)
-        if record["made_from"] != made_from:
-            return None
         entries = [Entry(**values) for values in record["entries"]]
         with regular(ids_path(shard.folder, shard.name)).open("rb") as file:
-            hashes = [hashlib.sha256(file.read(2 * entry.events)).hexdigest() for entry in entries]
-            whole = not file.read(1)
+            each = [(entry, file.read(2 * entry.events)) for entry in entries]
+            more = bool(file.read(1))
+        hashes = [hashlib.sha256(ids).hexdigest() for _, ids in each]
+        whole = not more and hashes == [entry.ids_sha256 for entry in entries]
+        return (record["made_from"], each) if whole else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return entries if whole and hashes == [entry.ids_sha256 for entry in entries] else None
 
 
 def _sha256(path: Path) -> str:
@@ -254,8 +319,8 @@ def _sha256(path: Path) -> str:
         return ""
 
 
-def _follow_parent() -> None:
-    """Make this process leave stopping to its parent, and end at once when that has ended."""
+def follow_parent() -> None:
+    """Let this process leave interrupts to its parent, and end at once when that has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:

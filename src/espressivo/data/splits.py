@@ -12,7 +12,7 @@ import numpy as np
 from espressivo.codes import NOTE_ON, TIME_SHIFT, Vocabulary, grid_steps
 from espressivo.data import shards
 from espressivo.data.fingerprint import groups, same_composition
-from espressivo.data.shards import Entry
+from espressivo.data.shards import Entry, Sketches
 
 __all__ = ["SPLITS", "Row", "split_up"]
 
@@ -32,6 +32,7 @@ def split_up(
     fractions: tuple[float, float, float],
     folder: Path,
     vocabulary: Vocabulary,
+    sketches: Sketches,
 ) -> tuple[list[Entry], int]:
     """Give each kept file its split and composition, as `espressivo.data.prepare` says.
 
@@ -47,6 +48,8 @@ def split_up(
         Of the shards.
     vocabulary : Vocabulary
         Of their ids.
+    sketches : Sketches
+        Of all entries that are kept.
 
     Returns
     -------
@@ -56,7 +59,7 @@ def split_up(
         Pairs of files with common music that stand in different splits.
     """
     kept = [entry for entry in entries if not entry.reason]
-    pairs = same_composition([entry.sketch() for entry in kept])
+    pairs = same_composition(sketches.of(kept))
     for entry, first in zip(kept, groups(len(kept), pairs), strict=True):
         entry.composition = kept[first].path.rpartition(".")[0]
     if rows is not None:

@@ -1,8 +1,10 @@
 """The page: a local server that lets a browser play with a model, live.
 
 ``messages`` checks what a page sends and writes music as a page reads it, ``controls`` lists what a
-page can steer, ``session`` plays for one listener, ``allowance`` keeps one from disturbing another,
-``notated`` draws takes as notes, and ``app`` is HTTP and WebSocket. The page itself is in the
+page can steer, ``session`` plays for one listener, ``conversation`` is its WebSocket, ``allowance``
+keeps one from disturbing another, ``workers`` are processes to deal listeners to, ``notated`` draws
+takes as notes, and ``app`` is all that a browser reaches, at the address on which ``listening``
+waits. The page itself is in the
 folder ``web``; ``site`` writes it as a folder that needs no server, since ``web/engine`` does in
 the browser what is done here, behind the same messages. The server does not remember what was
 played: the page does, and sends the latest of it whenever it wants the model to go on. So a lost
@@ -53,7 +55,8 @@ A message that names a setting which the model does not support is refused.
 
 from __future__ import annotations
 
-from espressivo.server.app import loopback, make, run
+from espressivo.server.app import make
+from espressivo.server.listening import loopback, run
 from espressivo.server.session import Models
 from espressivo.server.site import write_site
 

@@ -15,6 +15,7 @@ from espressivo.errors import EspressivoError, ServerError
 from espressivo.play import Model, Stream, load
 from espressivo.server import messages
 from espressivo.server.controls import Control, WordControl, available_controls
+from espressivo.server.counts import Counts
 
 __all__ = ["LEAD_S", "Models", "Session"]
 
@@ -22,6 +23,7 @@ LEAD_S = 0.5
 """Music is sent so long before its time: a network may be late by so much without a gap in the
 music, and steering is heard so much later."""
 
+_DELAY_S = 0.12  # as in player.js
 _PRIMER_NOTES = 100  # so many of the latest notes are read: half a second's work
 _LONGEST_MESSAGE = 400  # characters
 _MOMENT_S = 10.0  # a run ends between two ids, or with what it sends
@@ -39,12 +41,13 @@ class Models:
     """
 
     def __init__(self, names: Sequence[str], styles: Sequence[str] = ()) -> None:
-        self._styles = styles
-        self.names = tuple(dict.fromkeys(names))
+        self.names, self.styles = tuple(dict.fromkeys(names)), styles
         self._loaded: dict[str, Model] = {}
         self._locks = {name: threading.Lock() for name in self.names}  # who loads one
         self.filling = threading.Lock()
         """Held by whoever fills a passage: one after another, so that music goes on meanwhile."""
+        self.counts = Counts()
+        """Of what sessions do with them."""
 
     def get(self, name: str) -> Model:
         """Return a model; `ServerError` if it is not one of those."""
@@ -52,7 +55,7 @@ class Models:
             raise ServerError(f"name must be one of {', '.join(self.names)}, not {name[:60]!r}")
         with self._locks[name]:
             if name not in self._loaded:
-                self._loaded[name] = load(name, self._styles)
+                self._loaded[name] = load(name, self.styles)
             return self._loaded[name]
 
 
@@ -95,7 +98,7 @@ class Session:
         except ConnectionError:
             raise
         except Exception as error:
-            self._tell("error", run=None, message=_in_one_line(error))
+            self._tell("error", run=None, message=self._in_one_line(error))
 
     def close(self) -> None:
         """End the run or the filling, if there is one. Nothing more of it is sent."""
@@ -140,6 +143,7 @@ class Session:
         self.close()
         self._stream = stream
         self._tell("begun", run=begin.run)
+        self._models.counts.add("runs")
         # Its events are not kept, for an hour perhaps.
         self._start(f"run {begin.run}", self._run, stream, begin.run, begin.time_s)
 
@@ -160,7 +164,7 @@ class Session:
             except ConnectionError:
                 raise
             except Exception as error:
-                message = _in_one_line(error)
+                message = self._in_one_line(error)
             if self._stream is not stream:
                 return
             if message is not None:
@@ -192,14 +196,20 @@ class Session:
                 raise
             except Exception as error:
                 wanted()
-                self._tell("unfilled", run=asked.run, message=_in_one_line(error))
+                self._tell("unfilled", run=asked.run, message=self._in_one_line(error))
 
     def _send_music(self, stream: Stream, run: int, begin_s: float) -> None:
         """Send the events of a stream until it ends, or the page plays another run or none."""
+        sounds_s = time.monotonic() + _DELAY_S  # when the run's time 0 sounds
         for played in stream:
             if self._stream is not stream:
                 return
             self._tell("events", run=run, events=[messages.event(played, begin_s)])
+            self._models.counts.add("events")
+            sent_s = time.monotonic()
+            if sent_s > sounds_s + played.time_s:
+                self._models.counts.add("gaps")
+                sounds_s = sent_s + _DELAY_S - played.time_s
 
     def _choose(self, name: str) -> None:
         self._model = self._models.get(name)
@@ -240,17 +250,17 @@ class Session:
     def _tell(self, kind: str, **fields: Any) -> None:
         self._send(json.dumps({"type": kind, **fields}, separators=(",", ":")))
 
+    def _in_one_line(self, error: Exception) -> str:
+        """Return what a page is told of an error; what nobody foresaw is logged and counted."""
+        if isinstance(error, EspressivoError):
+            text = str(error)
+        else:
+            logging.getLogger(__name__).error("a listener's model failed", exc_info=error)
+            self._models.counts.add("failures")
+            text = f"the model failed: {type(error).__name__}: {error}"
+        line = " ".join(text.split())
+        return line if len(line) <= _LONGEST_MESSAGE else f"{line[: _LONGEST_MESSAGE - 3]}..."
+
 
 class _UnwantedError(Exception):
     """Nobody waits for what is being made."""
-
-
-def _in_one_line(error: Exception) -> str:
-    """Return what a page is told of an error; what nobody foresaw is logged with its traceback."""
-    if isinstance(error, EspressivoError):
-        text = str(error)
-    else:
-        logging.getLogger(__name__).error("a listener's model failed", exc_info=error)
-        text = f"the model failed: {type(error).__name__}: {error}"
-    line = " ".join(text.split())
-    return line if len(line) <= _LONGEST_MESSAGE else f"{line[: _LONGEST_MESSAGE - 3]}..."

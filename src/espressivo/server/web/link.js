@@ -79,7 +79,7 @@ export class Link {
   }
 
   #open() {
-    const socket = new WebSocket(`ws://${location.host}/play`);
+    const socket = new WebSocket(`${location.protocol.replace("http", "ws")}//${location.host}/play`);
     socket.onmessage = ({ data }) => {
       const { type, ...fields } = JSON.parse(data);
       if (type === "hello") this.#waitMs = FIRST_MS;
