@@ -18,7 +18,7 @@ from aiohttp import ClientSession
 from espressivo import midi
 from espressivo.errors import EspressivoError, ServerError
 from espressivo.music import Performance
-from espressivo.server import app, notated
+from espressivo.server import app, listening, notated
 
 ONSET = np.arange(24) / 2
 TAKE = midi.to_bytes(
@@ -40,7 +40,7 @@ def test_the_server_draws_for_its_own_page_only(verovio: None) -> None:
     async def talk() -> list[Any]:
         seen: list[Any] = []
         made = app.make(SimpleNamespace())
-        async with app.serving(made, "127.0.0.1", 0) as address, ClientSession() as session:
+        async with listening.serving(made, "127.0.0.1", 0) as address, ClientSession() as session:
             own = {"Origin": address.rstrip("/")}
             for headers, data in (
                 ({}, TAKE),
