@@ -61,6 +61,21 @@ async def counted(client, url):
     return {name: float(value) for name, value in (x.split() for x in lines if x[0] != "#")}
 
 
+async def until(client, url, **least):
+    """What /metrics says once all workers have counted so many: they count what they have sent."""
+    async with asyncio.timeout(30):
+        while True:
+            numbers = await counted(client, url)
+            if all(
+                value >= least[kind]
+                for name, value in numbers.items()
+                for kind in least
+                if name.startswith(f"espressivo_{kind}_total")
+            ):
+                return numbers
+            await asyncio.sleep(0.05)
+
+
 def test_listeners_are_dealt_to_processes_which_may_die(monkeypatch):
     monkeypatch.setattr(workers, "_AGAIN_S", 0.0)
 
@@ -75,11 +90,10 @@ def test_listeners_are_dealt_to_processes_which_may_die(monkeypatch):
             one, other = await connect(), await connect()
             # A seed brings the same music whoever plays it.
             assert await begun(one) == await begun(other)
-            numbers = await counted(client, url)
+            numbers = await until(client, url, runs=1, events=1)
             for worker in "12":
                 assert numbers[f'espressivo_listeners{{worker="{worker}"}}'] == 1
                 assert numbers[f'espressivo_runs_total{{worker="{worker}"}}'] == 1
-                assert numbers[f'espressivo_events_total{{worker="{worker}"}}'] >= 1
             os.kill(active_children()[0].pid, signal.SIGTERM)
             done, _ = await asyncio.wait(
                 [asyncio.ensure_future(closed(socket)) for socket in (one, other)],
@@ -200,8 +214,7 @@ def test_gaps_and_failures_are_counted(swift, monkeypatch):
             await socket.send_json({**fill, "events": piece, "settings": {}, "seed": 1})
             while (message := await socket.receive_json(timeout=30))["type"] != "unfilled":
                 assert message["type"] == "events"
-            numbers = await counted(client, url)
-            assert numbers['espressivo_gaps_total{worker="1"}'] >= 1
+            numbers = await until(client, url, gaps=1, failures=1)
             assert numbers['espressivo_failures_total{worker="1"}'] == 1
 
     asyncio.run(visit())
