@@ -32,7 +32,7 @@ def piece(folder: Path, name: str, performance: Performance) -> Piece:
     return Piece(name, folder / name, name, name, len(performance), 0)
 
 
-def test_truth_plain_and_chosen_stand_beside_each_other(
+def test_truth_plain_chosen_and_quoted_stand_beside_each_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
@@ -48,15 +48,15 @@ def test_truth_plain_and_chosen_stand_beside_each_other(
     monkeypatch.setattr(Model, "fill", fill)
     pieces = [piece(tmp_path, f"{n}.mid", music(n)) for n in range(2)]
     found = filling("espressivo", "seed", pieces, 4, candidates=9)
-    assert asked == [(1, 4.0), (9, 4.0)] * 4
+    assert asked == [(1, 4.0), (9, 4.0), (1, 4.0)] * 4
     assert sorted(found.names) == ["0.mid", "0.mid", "1.mid", "1.mid"]
-    assert found.nats.shape == (4, 3) and found.measured.shape == (4, 4, 3)
+    assert found.nats.shape == (4, 4) and found.measured.shape == (4, 4, 3)
     assert (found.nats[:, 2] == found.nats[:, 0]).all()
     figures = found.figures()
     assert figures["closes"].value == pytest.approx(1)
     assert figures["S truth"].value == pytest.approx(found.nats[:, 0].sum() / found.notes.sum())
     assert all(fills == pytest.approx(1) for fills, _ in found.correlations().values())
-    assert found.inside.shape == (4, 2) and (found.inside > 0).all()
+    assert found.inside.shape == (4, 3) and (found.inside > 0).all()
     assert "closes               1.000" in "\n".join(found.lines())
 
 

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from espressivo import load
 from espressivo.codes import (
     FILL_NUMBERS,
     IN_GAP,
@@ -189,15 +188,14 @@ def test_a_third_of_gaps_keeps_a_voice() -> None:
 
 @torch.no_grad()
 def test_what_is_added_begins_at_nothing() -> None:
-    started = read_back(load().engine)
-    config = dataclasses.replace(started.network.config, fill=True)
-    network = build(config, V)
-    adopt(network, started.network)
+    started = tiny(fill=False)
+    network = build(dataclasses.replace(started.config, fill=True), V)
+    adopt(network, started)
     network.eval()
     ids = V.encode(music(3, 20))
     events, sides = steps(ids, V)[:60], {"pointers": pointed(ids, V)[:60]}
     assert len(events) == 60
-    before = said(started.network, events, sides)
+    before = said(started, events, sides)
     for numbers in (np.zeros((60, FILL_NUMBERS)), np.ones((60, FILL_NUMBERS))):
         after = said(network, events, {**sides, "fill": numbers.astype(np.float32)})
         assert (after == before).all()

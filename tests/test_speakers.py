@@ -155,7 +155,13 @@ def test_all_dies_away_at_the_end(piano):
 
 def ending(driver):
     """Let the driver ask for sound while the block of ``with`` ends."""
-    thread = threading.Thread(target=lambda: [driver.OPENED[0].turn() for _ in range(60)])
+    stream = driver.OPENED[0]
+
+    def sound():
+        while not stream.closed:
+            stream.turn()
+
+    thread = threading.Thread(target=sound)
     thread.start()
     return thread
 
