@@ -131,7 +131,7 @@ def test_no_text_is_in_the_encoding_of_the_machine() -> None:
             name, given = node.func.attr, {each.arg for each in node.keywords}
             of = node.func.value.id if isinstance(node.func.value, ast.Name) else ""
             words = [ast.unparse(each) for each in node.args]
-            opened = name == "open" and of not in ("os", "wave", "webbrowser")
+            opened = name == "open" and of not in ("av", "os", "wave", "webbrowser")
             text = opened and not any("b'" in word for word in words)
             text |= name == "write_text" or (name == "read_text" and not words)
             started = name in ("run", "Popen") and of == "subprocess"

@@ -114,7 +114,7 @@ def fill(
     seconds: float | None,
     **others: Any,
 ) -> None:
-    """Invent a passage of a MIDI FILE anew, to fit what is around it.
+    """Invent a passage of a MIDI FILE anew, to fit what it is in.
 
     Nothing else in the file changes: no message outside the passage, and of the passage only the
     notes and the sustain pedal of the piano.

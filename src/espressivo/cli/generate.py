@@ -252,7 +252,7 @@ def generate(
     candidates: int,
     **arguments: Any,
 ) -> None:
-    """Generate a performance, from nothing or to continue a MIDI file.
+    """Generate a performance, from nothing or to continue a file.
 
     With --count, take number n is played with the seed plus n - 1, or is the n-th that --beam
     found. Without --seed one is drawn. A MIDI file says how it was made: `espressivo info` shows

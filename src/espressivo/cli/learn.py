@@ -82,10 +82,10 @@ def prepare(
     scheduler: str | None,
     as_json: bool,
 ) -> None:
-    """Make a dataset for training from FOLDERS of MIDI files, and of recordings.
+    """Make a dataset for training from FOLDERS of performances.
 
-    Files are found recursively. Exact and near duplicates are dropped; all performances of one
-    composition fall into one split. A run that was stopped continues where it was, and a second
+    MIDI files and recordings are found recursively. Exact and near duplicates are dropped; all
+    performances of one composition fall into one split. A run that was stopped continues where it was, and a second
     run reuses what is there. DIR/manifest.csv says of every file what became of it.
     """
     from espressivo.data import prepare as prepare_corpus

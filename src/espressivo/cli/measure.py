@@ -223,7 +223,7 @@ def _perform(
 @click.option("--out", type=Folder(), help="Folder for compare.html, compare.md and compare.json.")
 @JSON
 def compare(reports: Sequence[Path], out: Path | None, as_json: bool) -> None:
-    """Put REPORTS of `evaluate` side by side, on pieces that all have.
+    """Put REPORTS of `evaluate` side by side, on pieces of all.
 
     Each REPORT is a report.json or its folder. The first is what the others are held against:
     differences are theirs less its, with 95 % intervals over the same pieces.

@@ -115,7 +115,7 @@ def _show_events(ids: Ids, v: Vocabulary, one_based: bool, as_json: bool, err: b
 @click.argument("file", type=PATH)
 @JSON
 def info(file: Path, as_json: bool) -> None:
-    """Show what a MIDI FILE holds, and how it was made if it says so.
+    """Show what a MIDI FILE holds, and how it was made, if known.
 
     That is tracks, tempo, notes and pedals; model, seed and settings.
     """

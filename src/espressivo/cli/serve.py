@@ -152,7 +152,7 @@ def serve(
 )
 @click.option("--soundfont", type=PATH, help="SF2 or SF3 file; by default the bundled piano.")
 def page(out: Path, model_names: tuple[str, ...], soundfont: Path | None) -> None:
-    """Write the page as a folder of files that plays without a server.
+    """Write the page as a folder that plays without a server.
 
     Any web host serves the folder as it is, and the model plays in the browser of whoever opens
     the page. It keeps itself for later, so it opens without the internet too, and it plays a model

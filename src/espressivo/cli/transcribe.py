@@ -38,7 +38,7 @@ __all__ = ["COMMANDS"]
 def transcribe(
     sources: Sequence[Path], output: Path | None, out: Path | None, as_json: bool
 ) -> None:
-    """Transcribe recordings of a piano: notes, their loudness, and pedals.
+    """Transcribe recordings of a piano: notes, touch and pedals.
 
     SOURCES are sound (wav, flac, mp3, m4a, ogg and others), films, and folders of such. The extra
     `transcribe` is needed. On one core it takes about one and a half times as long as the

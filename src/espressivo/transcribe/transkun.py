@@ -125,7 +125,8 @@ def _settings() -> dict[str, Any]:
 def _missing(error: ImportError) -> AudioError:
     return AudioError(
         f"recordings are transcribed by Transkun, and {error.name} is missing: "
-        "pip install 'espressivo[transcribe]'"
+        "pip install 'espressivo[transcribe]'; from Python 3.13 on (on Windows 3.12) also "
+        "pip install transkun, which needs a compiler"
     )
 
 
