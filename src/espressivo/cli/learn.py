@@ -85,8 +85,9 @@ def prepare(
     """Make a dataset for training from FOLDERS of performances.
 
     MIDI files and recordings are found recursively. Exact and near duplicates are dropped; all
-    performances of one composition fall into one split. A run that was stopped continues where it was, and a second
-    run reuses what is there. DIR/manifest.csv says of every file what became of it.
+    performances of one composition fall into one split. A run that was stopped continues where it
+    was, and a second run reuses what is there. DIR/manifest.csv says of every file what became of
+    it.
     """
     from espressivo.data import prepare as prepare_corpus
     from espressivo.data import processes
