@@ -197,7 +197,7 @@ def test_the_clock_is_in_no_live_region(page):
         "[...document.querySelectorAll('output, [aria-live], [role=status], [role=alert]')]"
         ".map((e) => e.id)"
     )
-    assert sorted(live) == ["deleted", "lamp", "message", "which"]
+    assert sorted(live) == ["deleted", "lamp", "message", "which", "written"]
     assert page.find("time").get_attribute("role") == "timer"
 
 
