@@ -15,6 +15,7 @@ import math
 import os
 import threading
 import time
+from abc import ABC, abstractmethod
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -88,7 +89,7 @@ class Outputs:
             output.send(message)
 
 
-class Sender:
+class Sender(ABC):
     """What plays in real time; what it plays is for its subclass to say, turn by turn.
 
     If the model cannot keep pace (the machine is busy, or slept), its music goes on later rather
@@ -244,9 +245,9 @@ class Sender:
             "over_2_ms": sum(late_s > _PRECISE_S for late_s in self._late_s),
         }
 
+    @abstractmethod
     def _next_turn(self) -> Turn | None:
         """Return the turn that begins next, which is kept as the present one; None if too early."""
-        raise NotImplementedError
 
     def _begin(self, stream: Stream, from_s: float) -> Turn:
         """Let a turn begin at some time, or on the first beat after it; the lock is held."""

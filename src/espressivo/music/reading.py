@@ -30,8 +30,8 @@ def read(
     ----------
     path : path
         A name that ends as sound does (``.wav``, ``.flac``, ``.mp3``, ``.m4a``, ``.ogg`` and
-        others) is that of a recording of a piano: it is transcribed, which takes about as long as
-        it lasts; see `espressivo.transcribe.transcribe`. All else is MIDI; see
+        others) is that of a recording of a piano: it is transcribed, which takes longer than it
+        lasts on one core; see `espressivo.transcribe.transcribe`. All else is MIDI; see
         `espressivo.midi.read`.
     programs : collection of int, optional
         Keep only notes of a MIDI file that are played by these General MIDI programs, 0..127
