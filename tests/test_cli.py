@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
+from safetensors.torch import load_file
 
 import espressivo
 from conftest import Run
@@ -277,6 +279,19 @@ def test_from_a_folder_of_performances_to_a_model_that_plays(run: Run, tmp_path:
     options = ("--carry", "--batch", "2", "--window", "16", "--rounds", "0.3", "--loudness", "1")
     status, out, _ = run(*tuned, *options)
     assert (status, out.startswith("finished after")) == (0, True)
+    mean = ("export", "tuned", "-o", "mean", "--mean-with", "tiny", "--share", "0.25")
+    assert run(*mean)[0] == 0
+    assert run("export", "tuned", "-o", "new")[0] == 0
+    new, old, both = (load_file(f"{name}/model.safetensors") for name in ("new", "tiny", "mean"))
+    assert not torch.equal(new["output.weight"], old["output.weight"])
+    for name, weight in both.items():
+        torch.testing.assert_close(weight, 0.75 * new[name] + 0.25 * old[name])
+    said = json.loads((tmp_path / "mean/config.json").read_text())["card"]["mean_with"]
+    assert said == {"model": "tiny", "share": 0.25}
+    status, _, err = run("export", "run", "-o", "mean", "--mean-with", "espressivo")
+    assert (status, err) == (1, "espressivo: espressivo: has another vocabulary than run\n")
+    status, _, err = run("export", "run", "-o", "mean", "--share", "0.25")
+    assert (status, "--share goes with --mean-with" in err) == (2, True)
     status, _, err = run("export", "run", "-o", "tiny.onnx", "--not-learned", "density")
     assert (status, "was shown no controls" in err) == (2, True)
     status, _, err = run("export", "run", "-o", "midi/0.mid")

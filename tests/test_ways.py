@@ -21,6 +21,7 @@ from espressivo.learn import learn, learning
 from espressivo.networks import (
     StackConfig,
     adopt,
+    averaged,
     build,
     is_change,
     load_pretrained,
@@ -57,6 +58,19 @@ def weights_with_changes(network: torch.nn.Module, names: list[str]) -> dict[str
         module, _, weight = name.rpartition(".")
         found[name] = getattr(network.get_submodule(module), weight).detach()
     return found
+
+
+def test_a_mean_with_one_that_lacks_a_part_keeps_the_part() -> None:
+    new = drawn(build(OVER_NOTES, NOTES))
+    without = dataclasses.replace(OVER_NOTES, pointers=False)
+    old = build(without, NOTES)
+    of_both = averaged(new, old, 0.25, NOTES).state_dict()
+    for name, weight in new.state_dict().items():
+        other = old.state_dict().get(name, weight)
+        torch.testing.assert_close(of_both[name], 0.75 * weight + 0.25 * other)
+    smaller = build(dataclasses.replace(without, width=8), NOTES)
+    with pytest.raises(TrainingError, match="of other sizes"):
+        averaged(new, smaller, 0.25, NOTES)
 
 
 @pytest.mark.parametrize("kind", KINDS)

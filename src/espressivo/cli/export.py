@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from espressivo.cli.options import PATH, Example, finite, need
+from espressivo.cli.options import PATH, Example, finite, given, need, weights_of
 from espressivo.codes import CONTROLS
+from espressivo.errors import TrainingError
 from espressivo.files import check_writable
 from espressivo.play import MODEL_FILE
 
@@ -21,6 +22,7 @@ __all__ = ["COMMANDS"]
     espressivo export runs/gru -o gru.onnx
     espressivo export runs/gru -o gru-pretrained
     espressivo export gru-pretrained -o gru.onnx --weights fp16
+    espressivo export runs/more -o mean.onnx --mean-with gru.onnx --share 0.5
     """,
 )
 @click.argument("run", type=PATH)
@@ -37,6 +39,19 @@ __all__ = ["COMMANDS"]
     help="A control that the network was shown and does not follow: it is not offered.",
 )
 @click.option(
+    "--mean-with",
+    "other",
+    metavar="MODEL",
+    type=PATH,
+    help="Write the mean of its weights and those of the model that it went on from.",
+)
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    help="With --mean-with: how much of the mean is that model's.",
+)
+@click.option(
     "--weights",
     type=click.Choice(["fp32", "fp16", "int8"]),
     default="int8",
@@ -49,14 +64,16 @@ def export(
     licence: str | None,
     trained_on: str | None,
     not_learned: tuple[str, ...],
+    other: Path | None,
+    share: float,
     weights: str,
 ) -> None:
     """Write the network of a RUN as a file that plays without torch.
 
     RUN is the folder of a training run, whose best checkpoint is taken, or a checkpoint, or a
-    folder that this command wrote. An output that does not end in .onnx is such a folder, laid out
-    as on Hugging Face's hub: model.safetensors and config.json to learn from, model.onnx to play,
-    and README.md, a card to complete, which is left alone if there is one.
+    folder or model file that this command wrote. An output that does not end in .onnx is such a
+    folder, laid out as on Hugging Face's hub: model.safetensors and config.json to learn from,
+    model.onnx to play, and README.md, a card to complete, which is left alone if there is one.
     """
     if output.suffix != ".onnx":
         if output.suffix.lstrip(".").isalpha():
@@ -67,12 +84,12 @@ def export(
         check_writable(output)
     need("torch", "onnx", "safetensors")
     from espressivo.export import export as write_model
-    from espressivo.networks import load_pretrained, save_pretrained
+    from espressivo.networks import averaged, save_pretrained
     from espressivo.training import load_network
 
     card: dict[str, Any] = {"licence": "unspecified", "trained_on": "unspecified"}
-    if (run / "config.json").is_file():
-        saved = load_pretrained(run)
+    if run.suffix == ".onnx" or (run / "config.json").is_file():
+        saved = weights_of(run)
         network, vocabulary = saved.network, saved.vocabulary
         card |= saved.card
     else:
@@ -88,6 +105,17 @@ def export(
         }
     if not_learned and not getattr(network.config, "controls", 0):
         raise click.UsageError("--not-learned: the network was shown no controls")
+    if other is not None:
+        second = weights_of(other)
+        if second.vocabulary != vocabulary:
+            raise click.ClickException(f"{other}: has another vocabulary than {run}")
+        try:
+            network = averaged(network, second.network, share, vocabulary)
+        except TrainingError as error:
+            raise click.ClickException(f"{other}: {error}") from None
+        card["mean_with"] = {"model": second.card.get("name", other.name), "share": share}
+    elif "share" in given(click.get_current_context()):
+        raise click.UsageError("--share goes with --mean-with")
     said = {
         "name": name or output.stem,
         "licence": licence,

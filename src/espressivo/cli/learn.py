@@ -25,12 +25,13 @@ from espressivo.cli.options import (
     finite,
     given,
     need,
+    weights_of,
 )
 from espressivo.codes import vocabulary as preset
 from espressivo.errors import DataError
 
 if TYPE_CHECKING:
-    from espressivo.networks import NetworkConfig, Pretrained
+    from espressivo.networks import NetworkConfig
     from espressivo.training import Outcome, TrainingConfig
 
 __all__ = ["COMMANDS"]
@@ -225,7 +226,7 @@ class _NetworkName(click.ParamType[Any]):
 @click.option(
     "--start-from",
     type=PATH,
-    help="Folder that export wrote, or a model file: go on from its weights, with its network.",
+    help="Folder that export wrote, or a model, by path or name: go on from its weights.",
 )
 @click.option("--optimizer", type=click.Choice(["adamw", "adam", "muon"]), default="adamw")
 @click.option("--learning-rate", type=_POSITIVE, default=1e-3, help="The highest one.")
@@ -322,7 +323,7 @@ def train(
         if sizes:
             listed = ", ".join("--" + name for name in sizes)
             raise click.UsageError(f"--start-from brings its own network: leave out {listed}")
-        start = _started(start_from)
+        start = weights_of(start_from)
         for name in _PARTS:
             if name in chosen and not options[name]:
                 raise click.UsageError(f"--start-from takes no part away: leave out --no-{name}")
@@ -410,20 +411,6 @@ def _configured(options: dict[str, Any], network: NetworkConfig) -> TrainingConf
             )
         },
     )
-
-
-def _started(path: Path) -> Pretrained:
-    """Return the network of a folder that export wrote, or of a model file."""
-    need("safetensors")
-    from espressivo.networks import load_pretrained
-
-    if not path.is_file():
-        return load_pretrained(path)
-    need("onnx")
-    from espressivo.engine import Engine
-    from espressivo.export import read_back
-
-    return read_back(Engine(path))
 
 
 def _with_parts(network: NetworkConfig, options: dict[str, Any]) -> NetworkConfig:

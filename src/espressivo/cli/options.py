@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 import numpy as np
@@ -17,8 +17,11 @@ from espressivo.codes import Ids, Vocabulary, following, presets
 from espressivo.errors import CodecError, GenerationError
 from espressivo.files import check_folder, check_writable, ending, is_stdout, printable
 from espressivo.music import Performance, read
-from espressivo.play import DEFAULT_MODEL, Options, Settings
+from espressivo.play import DEFAULT_MODEL, Options, Settings, bundled, load
 from espressivo.progress import Console
+
+if TYPE_CHECKING:
+    from espressivo.networks import Pretrained
 
 __all__ = [
     "JSON",
@@ -44,6 +47,7 @@ __all__ = [
     "performance_of",
     "primer_events",
     "report",
+    "weights_of",
 ]
 
 Given = TypeVar("Given")
@@ -276,3 +280,16 @@ def need(*modules: str) -> None:
         raise click.ClickException(
             f"this needs {' and '.join(missing)}: pip install 'espressivo[train]'"
         )
+
+
+def weights_of(model: Path) -> Pretrained:
+    """Return the network of a folder that export wrote, of a model file, or of a bundled model."""
+    need("torch", "safetensors")
+    from espressivo.networks import load_pretrained
+
+    if not model.is_file() and str(model) not in bundled():
+        return load_pretrained(model)
+    need("onnx")
+    from espressivo.export import read_back
+
+    return read_back(load(model).engine)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import torch
+
 from espressivo.codes import Vocabulary
 from espressivo.errors import TrainingError
 from espressivo.networks.changes import add_low_ranks, add_shifts, is_change, unchanged_name
@@ -12,7 +14,16 @@ from espressivo.networks.notewise import Notewise
 from espressivo.networks.recurrent import Recurrent, RecurrentConfig
 from espressivo.networks.stack import Stack, StackConfig
 
-__all__ = ["NETWORKS", "Network", "NetworkConfig", "adopt", "build", "config_from_dict", "merged"]
+__all__ = [
+    "NETWORKS",
+    "Network",
+    "NetworkConfig",
+    "adopt",
+    "averaged",
+    "build",
+    "config_from_dict",
+    "merged",
+]
 
 Network = Recurrent | Stack
 NetworkConfig = RecurrentConfig | StackConfig
@@ -70,7 +81,7 @@ def adopt(network: Network, other: Network) -> None:
         network.load_state_dict(kept | taken)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
-        raise TrainingError(f"the network to start from is another one: {reason}") from None
+        raise TrainingError(f"the other network is of other sizes: {reason}") from None
 
 
 def merged(network: Network, vocabulary: Vocabulary) -> Network:
@@ -88,6 +99,35 @@ def merged(network: Network, vocabulary: Vocabulary) -> Network:
         weights[name] = getattr(network.get_submodule(module), weight)
     plain.load_state_dict(weights)
     return plain.eval()
+
+
+def averaged(network: Network, other: Network, share: float, vocabulary: Vocabulary) -> Network:
+    """Return a network whose weights lie between those of two, of which one learned on from other.
+
+    Such means often predict better than both (Wortsman et al. 2022, "Model soups").
+
+    Parameters
+    ----------
+    network, other : Network
+        Of the same sizes; the other may lack what `adopt` says, which is then taken as it is.
+    share : float
+        Of the other, 0 to 1.
+    vocabulary : Vocabulary
+
+    Raises
+    ------
+    TrainingError
+        If the two are of different sizes.
+    """
+    network = merged(network, vocabulary)
+    mean, second = (build(network.config, vocabulary) for _ in range(2))
+    for one in (mean, second):
+        one.load_state_dict(network.state_dict())
+    adopt(second, merged(other, vocabulary))
+    with torch.no_grad():
+        for weight, to in zip(mean.parameters(), second.parameters(), strict=True):
+            weight.lerp_(to, share)
+    return mean.eval()
 
 
 def config_from_dict(plain: dict[str, Any]) -> NetworkConfig:
