@@ -163,6 +163,19 @@ def test_short_passages_come_back_as_often_as_with_people():
     assert lengths.max() <= 600
 
 
+def test_it_is_told_what_comes_back():
+    player, told, begin = Recorded(), [], 500
+    habit = Habit(generator(3), begin, 100, lambda *seconds: told.append(seconds))
+    for now in range(begin, begin + 60 * 100, 20):
+        player.decoder.now = now
+        habit.look(player)
+    expected = [
+        ((now - begin) / 100, (now - back - begin) / 100, length / 100)
+        for now, back, length in player.leads
+    ]
+    assert told == expected != []
+
+
 def test_what_a_primer_had_comes_back_as_well():
     since = []
     for seed in range(20):

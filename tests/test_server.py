@@ -544,6 +544,19 @@ def test_a_passage_that_nobody_waits_for_any_more_is_given_up(talk, listener, mo
     assert given_up and not listener.of("filled") and not listener.of("unfilled")
 
 
+def test_the_page_is_told_what_comes_back(listener, monkeypatch):
+    def stream(self, returned, **arguments):
+        returned(3.0, -1.25, 2.0)
+        yield from ()
+
+    monkeypatch.setattr(Model, "stream", stream)
+    monkeypatch.setattr(session, "load", lambda name, styles: Model(Mock(V)))
+    Session(models(), listener).handle(json.dumps({**BEGIN, "time_s": 10}))
+    ended()
+    told = {"type": "returned", "run": 1, "at_s": 13.0, "from_s": 8.75, "seconds": 2.0}
+    assert listener.sent == [{"type": "begun", "run": 1}, told, {"type": "ended", "run": 1}]
+
+
 def test_steering_changes_what_is_played(talk, listener):
     talk({**BEGIN, "settings": {"highest_pitch": 60}})
     low = [pitch for _, _, status, pitch, _ in listener.hear(50) if status == 144]

@@ -41,6 +41,25 @@ test("pedals of two hands are one", () => {
   assert.deepEqual(music.handEvents().map(([time, , , , hand]) => [time, hand]), [[0, 0], [1, 1], [2, 0], [3, 1], [4, 0], [5, 0]]);
 });
 
+test("passages that come back have letters, each its own", () => {
+  const music = new Music();
+  music.add([60, ON, 60, 80]);
+  music.returned(20, 5, 4);
+  music.returned(30, 21, 2); // what had come back comes back
+  music.returned(40, 12, 3);
+  music.returned(50, 6, 1);
+  assert.deepEqual(music.passages.map(({ start, end, letter }) => [letter, start, end]), [
+    ["A", 5, 9], ["A", 20, 24], ["A", 30, 32], ["B", 12, 15], ["B", 40, 43], ["A", 50, 51]]);
+  const before = music.copy();
+  music.cut(40);
+  assert.deepEqual(music.passages.map(({ letter }) => letter), ["A", "A", "A", "B"]);
+  assert.equal(before.passages.length, 6);
+  for (let n = 0; n < 30; n++) music.returned(100 + n, 200 + 10 * n, 1);
+  assert.equal(music.passages.at(-1)?.letter, "F1");
+  for (let n = 0; n < 40; n++) music.add([60 * n, ON, 60, 80]);
+  assert.ok(music.passages.every(({ start }) => start > 300));
+});
+
 test("of music without end the latest half hour is kept, of a take all", () => {
   const music = new Music();
   const events = Array.from({ length: 4000 }, (_, n) => [n, ON, 60, 80]);

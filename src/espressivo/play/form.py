@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from bisect import bisect
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ __all__ = [
     "SHORTEST_SECTION_S",
     "Form",
     "Habit",
+    "Returned",
     "Section",
     "sections",
 ]
@@ -39,6 +41,10 @@ _LAG_RUNS = (1.29, 1.00, 0.88, 0.75, 0.24)  # returns a minute with lags between
 _WAIT_S = 8.0  # on average, until something comes back
 _LENGTHS_LED_S = (1.0, 1.4, 2.0, 3.0, 6.0)  # quartiles of how long it is led through
 _SECTION = re.compile(r"([A-Z])(?::([0-9]+(?:\.[0-9]+)?))?")
+
+
+Returned = Callable[[float, float, float], object]
+"""Is told when something is brought back, when that was played, and how long it is, in seconds."""
 
 
 class Section(NamedTuple):
@@ -152,10 +158,18 @@ class Habit:
         The step from which on it brings something back.
     rate : int
         Steps a second.
+    returned : function, optional
+        See `Returned`; what a primer had has negative seconds.
     """
 
-    def __init__(self, rng: np.random.Generator, begin: int, rate: int) -> None:
-        self._rng, self._rate = rng, rate
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        begin: int,
+        rate: int,
+        returned: Returned | None = None,
+    ) -> None:
+        self._rng, self._begin, self._rate, self._returned = rng, begin, rate, returned
         self._until: int | None = None  # the step up to which a passage is brought back
         self._due = self._later(begin)
 
@@ -175,6 +189,9 @@ class Habit:
                 length = min(length, lag)
                 self._until = now + length + self._rate
                 player.lead(lag, length)
+                if self._returned is not None:
+                    at = now - self._begin
+                    self._returned(*(steps / self._rate for steps in (at, at - lag, length)))
 
     def _later(self, now: int) -> int:
         return now - round(self._rate * _WAIT_S * math.log(1 - self._rng.random()))

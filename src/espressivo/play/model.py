@@ -31,7 +31,7 @@ from espressivo.play.arguments import (
 )
 from espressivo.play.beam import BeamResult, search
 from espressivo.play.fill import CANDIDATES, fill, passage_of
-from espressivo.play.form import Habit
+from espressivo.play.form import Habit, Returned
 from espressivo.play.keeping import Keep, kept_of
 from espressivo.play.pieces import (
     LONGEST_START_S,
@@ -252,6 +252,7 @@ class Model:
         lead_s: float = 0.5,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
+        returned: Returned | None = None,
         **settings: Unpack[Options],
     ) -> Stream:
         """Play for ever: return a `Stream` of timed notes, decided while they are played.
@@ -264,6 +265,8 @@ class Model:
             As in `generate`.
         lead_s, clock, sleep : optional
             How far ahead of which clock it keeps; see `Stream`.
+        returned : function, optional
+            Is told of each passage that is brought back; see `espressivo.play.form.Returned`.
         **settings
             As in `generate`. Unless given, `avoid_loops` is on and `longest_rest_s` is
             `LONGEST_REST_S`.
@@ -284,10 +287,9 @@ class Model:
         if seed is None:
             seed = int(generator(None).integers(2**31))
         player = Player(self.engine, chosen, generator(seed), begin)
-        rate = self.vocabulary.steps_per_second
-        player.start_by(player.decoder.begin + round(LONGEST_START_S * rate))
-        rate = self.vocabulary.steps_per_second
-        habit = Habit(generator(seed, 1), player.decoder.begin, rate)
+        rate, start = self.vocabulary.steps_per_second, player.decoder.begin
+        player.start_by(start + round(LONGEST_START_S * rate))
+        habit = Habit(generator(seed, 1), start, rate, returned)
         return Stream(
             player, habit if self.engine.pointers else None, lead_s=lead_s, clock=clock, sleep=sleep
         )

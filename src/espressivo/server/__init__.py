@@ -40,6 +40,8 @@ model         name, title, licence, trained_on, the model that is chosen, what i
               sha256, controls                  be steered
 begun         run                               events of this run follow
 events        run, events                       music, at most `LEAD_S` before its time
+returned      run, at_s, from_s, seconds        what was played from `from_s` on is about to
+                                                come back
 ended         run                               this run has ended by itself: its model has failed,
                                                 or nothing can follow. All its notes have ended
 file          events                            the music of a file

@@ -139,7 +139,14 @@ class Session:
     def _begin(self, begin: messages.Begin) -> None:
         settings = self._settings(begin.settings)
         primer = messages.performance(messages.latest(begin.events, _PRIMER_NOTES))
-        stream = self._model.stream(seed=begin.seed, primer=primer, lead_s=LEAD_S, **settings)
+
+        def returned(at_s: float, from_s: float, seconds: float) -> None:
+            at_s, from_s = (round(second + begin.time_s, 4) for second in (at_s, from_s))
+            self._tell("returned", run=begin.run, at_s=at_s, from_s=from_s, seconds=seconds)
+
+        stream = self._model.stream(
+            seed=begin.seed, primer=primer, lead_s=LEAD_S, returned=returned, **settings
+        )
         self.close()
         self._stream = stream
         self._tell("begun", run=begin.run)

@@ -33,6 +33,7 @@
  * @property {(message: Model) => void} model
  * @property {(message: { run: number }) => void} begun
  * @property {(message: { run: number, events: Event[] }) => void} events
+ * @property {(message: { run: number, at_s: number, from_s: number, seconds: number }) => void} returned
  * @property {(message: { run: number }) => void} ended
  * @property {(message: { events: Event[] }) => void} file
  * @property {(message: { run: number, events: Event[] }) => void} filled

@@ -11,10 +11,12 @@ export const clock = (/** @type {number} */ seconds) => `${Math.floor(seconds / 
 /** @typedef {[number, number, number, number, number]} HandEvent an event, and the hand that plays it */
 /** @typedef {{ start: number, end: number | null, pitch: number, velocity: number, hand: number }} Note */
 /** @typedef {{ start: number, end: number | null, hand: number }} Pedal */
+/** @typedef {{ start: number, end: number, letter: string }} Passage one that comes back, or has come back */
 
 export class Music {
   /** @type {Note[]} */ notes = []; // `end` is null while it sounds
   /** @type {Pedal[]} */ pedals = [];
+  /** @type {Passage[]} */ passages = []; // in the order in which that was decided
   end = 0; // nothing happens later
   /** @type {Map<number, Note>[]} */ #open = [new Map(), new Map()];
   /** @type {(Pedal | null)[]} */ #down = [null, null];
@@ -35,8 +37,24 @@ export class Music {
     const music = new Music();
     music.notes = this.notes.map((note) => ({ ...note }));
     music.pedals = this.pedals.map((pedal) => ({ ...pedal }));
+    music.passages = [...this.passages];
     music.#close(this.end);
     return music;
+  }
+
+  /**
+   * Take note that a passage comes back. What has come back before keeps its letter.
+   * @param {number} at
+   * @param {number} from when it was played
+   * @param {number} seconds how long it is
+   */
+  returned(at, from, seconds) {
+    let letter = this.passages.find(({ start, end }) => start <= from && from < end)?.letter;
+    if (letter === undefined) {
+      letter = lettered(new Set(this.passages.map((passage) => passage.letter)).size);
+      this.passages.push({ start: from, end: from + seconds, letter });
+    }
+    this.passages.push({ start: at, end: at + seconds, letter });
   }
 
   /**
@@ -55,6 +73,7 @@ export class Music {
   cut(time) {
     this.notes = this.notes.filter((note) => note.start < time);
     this.pedals = this.pedals.filter((pedal) => pedal.start < time);
+    this.passages = this.passages.filter((passage) => passage.start < time);
     this.#close(time);
   }
 
@@ -74,6 +93,7 @@ export class Music {
       .map((pedal) => ({ ...pedal, start: Math.max(pedal.start, first), end: Math.min(pedal.end ?? end, last) }))
       .filter((pedal) => pedal.start < pedal.end);
     music.pedals = [...within(this, 0, from), ...within(other, from, to), ...within(this, to, Infinity)].sort((a, b) => a.start - b.start);
+    music.passages = [...this.passages];
     music.#close(this.end);
     return music;
   }
@@ -157,5 +177,9 @@ export class Music {
   #forget(/** @type {number} */ before) {
     this.notes = this.notes.filter((note) => note.start >= before || note.end === null);
     this.pedals = this.pedals.filter((pedal) => pedal.start >= before || pedal.end === null);
+    this.passages = this.passages.filter((passage) => passage.start >= before);
   }
 }
+
+// A, B, and so on; after Z comes A1.
+const lettered = (/** @type {number} */ number) => String.fromCharCode(65 + (number % 26)) + (Math.floor(number / 26) || "");

@@ -303,6 +303,9 @@ export class Player {
           this.#send(message, this.#zero + time, 0);
         }
       },
+      returned: ({ run, at_s, from_s, seconds }) => {
+        if (run === this.#run) this.music.returned(at_s, from_s, seconds);
+      },
       // Nothing more comes of a run. What has come is still heard.
       ended: ({ run }) => {
         if (run !== this.#run) return;

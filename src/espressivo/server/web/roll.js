@@ -137,6 +137,7 @@ export class Roll {
     }
     this.#lit.clear();
     for (const note of this.#visible(this.music.notes, view)) this.#note(note, y, floor, view, pedals);
+    for (const passage of this.music.passages) this.#letter(passage, y, floor);
     if (this.mark !== null) this.#drawMark(this.mark, y(this.mark));
     this.#keyboard(floor);
   }
@@ -193,6 +194,18 @@ export class Roll {
       context.globalAlpha = 1;
     }
     if (sounding && this.back === 0) this.#lit.set(note.pitch, colour);
+  }
+
+  // The letter of a passage that comes back, beside a line as long as it lasts.
+  /** @param {import("./music.js").Passage} passage @param {(time: number) => number} y @param {number} floor */
+  #letter({ start, end, letter }, y, floor) {
+    const { context, theme, lane } = this, top = y(start), bottom = Math.min(y(end), floor);
+    if (bottom < 0 || top > floor) return;
+    context.fillStyle = theme.ink;
+    context.fillRect(lane + 2, top, 2, bottom - top);
+    context.textAlign = "left";
+    context.font = "bold 14px system-ui, sans-serif";
+    context.fillText(letter, lane + 9, Math.max(top, 0) + 14);
   }
 
   #drawMark(/** @type {number} */ mark, /** @type {number} */ at) {

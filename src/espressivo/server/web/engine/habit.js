@@ -13,11 +13,20 @@ export class Habit {
   #rate;
   /** @type {number | null} */ #until = null; // the step up to which a passage is brought back
   #due;
+  #begin;
+  #returned;
 
-  /** @param {{ random(): number }} rng @param {number} begin the step from which on it brings something back @param {number} rate steps a second */
-  constructor(rng, begin, rate) {
+  /**
+   * @param {{ random(): number }} rng
+   * @param {number} begin the step from which on it brings something back
+   * @param {number} rate steps a second
+   * @param {(at: number, from: number, length: number) => void} [returned] is told of what comes back, in seconds
+   */
+  constructor(rng, begin, rate, returned = () => {}) {
     this.#rng = rng;
+    this.#begin = begin;
     this.#rate = rate;
+    this.#returned = returned;
     this.#due = this.#later(begin);
   }
 
@@ -35,6 +44,8 @@ export class Habit {
       if (now < lag) return;
       this.#until = now + length + this.#rate;
       player.lead(lag, length);
+      const at = now - this.#begin;
+      this.#returned(at / this.#rate, (at - lag) / this.#rate, length / this.#rate);
     }
   }
 

@@ -80,7 +80,10 @@ export class Session {
     const ids = primerIds(performance(latest(begin.events, PRIMER_NOTES)), this.#network.layout);
     const seed = begin.seed ?? crypto.getRandomValues(new BigUint64Array(1))[0];
     const player = await Player.prepared(this.#network, settings, new Philox(seed), ids);
-    const habit = this.#network.pointers ? new Habit(new Philox(seed, 1), player.decoder.begin, player.layout.rate) : null;
+    const { run, time_s } = begin;
+    const returned = (/** @type {number} */ at, /** @type {number} */ from, /** @type {number} */ seconds) =>
+      this.#send({ type: "returned", run, at_s: at + time_s, from_s: from + time_s, seconds });
+    const habit = this.#network.pointers ? new Habit(new Philox(seed, 1), player.decoder.begin, player.layout.rate, returned) : null;
     const stream = new Stream(player, { habit, leadS: LEAD_S, clock: () => globalThis.performance.now() / 1000, sleep: wait });
     this.#close();
     this.#stream = stream;
