@@ -348,9 +348,9 @@ def test_generate_with_the_bundled_model(run: Run, scale: Path, tmp_path: Path) 
 
 def test_generate_has_every_setting_of_the_library(run: Run, tmp_path: Path) -> None:
     options = (
-        "--temperature 1.1 --time-temperature 1.2 --duration-temperature 0.8 "
-        "--velocity-temperature 0 --time-top-p 0.97 --time-min-p 0.02 --duration-top-p 0.96 "
-        "--duration-min-p 0.03 "
+        "--temperature 1.1 --chord-temperature 0.7 --time-temperature 1.2 "
+        "--duration-temperature 0.8 --velocity-temperature 0 --time-top-p 0.97 --time-min-p 0.02 "
+        "--duration-top-p 0.96 --duration-min-p 0.03 "
         "--top-k 90 --top-p 0.98 --min-p 0.01 --lowest-pitch 40 --highest-pitch 90 --polyphony 5 "
         "--longest-note 2 --longest-rest 1 --avoid-loops --no-two-hands --density 6 "
         "--loudness 60 --guidance 1.5 --pitch-weights 5,0,3,0,4,3,0,5,0,3,0,2 --onset-rate 4"
@@ -375,7 +375,8 @@ def test_generate_has_every_setting_of_the_library(run: Run, tmp_path: Path) -> 
     model = espressivo.load("espressivo")
     same = model.generate(
         seconds=4, ending="cut", seed=1, primer_chords="C Am/E", include_primer=True,
-        temperature=1.1, time_temperature=1.2, duration_temperature=0.8, velocity_temperature=0,
+        temperature=1.1, chord_temperature=0.7, time_temperature=1.2, duration_temperature=0.8,
+        velocity_temperature=0,
         time_top_p=0.97, time_min_p=0.02, duration_top_p=0.96, duration_min_p=0.03,
         top_k=90, top_p=0.98, min_p=0.01, lowest_pitch=40, highest_pitch=90, polyphony=5,
         longest_note_s=2, longest_rest_s=1, avoid_loops=True, two_hands=False, density=6,

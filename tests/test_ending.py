@@ -16,8 +16,9 @@ from espressivo.codes import (
 from espressivo.errors import GenerationError
 from espressivo.music import chord_starts, likeliest_key, parse_key, sustained_notes
 from espressivo.play import endings
-from espressivo.play.endings import CLOSE_S, TOLERANCE, Close, close_steps
+from espressivo.play.endings import CLOSE_S, TOLERANCE, Close, Homeward, close_steps
 from espressivo.play.model import Model
+from espressivo.play.settings import Settings
 from known import Mock
 
 V, NOTES = vocabulary("seed"), vocabulary("notes")
@@ -196,3 +197,44 @@ def test_a_piece_may_end_by_itself():
         Model(Mock(V)).generate(ending="own")
     with pytest.raises(GenerationError, match="one of natural, cut, own, not 'abrupt'"):
         model.generate(ending="abrupt")
+
+
+def played_in(v, keys, steps):
+    """Ids of notes one after another, as many steps apart, and a decoder that has been fed them."""
+    decoder, ids = decoder_of(v), []
+    for key in keys:
+        event = [v.first[TIME_SHIFT] + steps, v.first[NOTE_ON] + key]
+        event += [v.first[VELOCITY] + 9, v.first[DURATION] + 1]
+        for id_ in event[: 4 if v.notewise else 2]:
+            decoder.feed(id_)
+            ids.append(id_)
+    return decoder, ids
+
+
+def test_on_its_way_to_the_close_a_piece_returns_home_and_calms_down():
+    a_minor, f_major = [24, 26, 27, 29, 31, 32, 36, 24, 24], [32, 34, 36, 37, 39, 41, 44]
+    keys = 9 * a_minor + f_major  # from C3 on; the end is in another key than the whole
+    decoder, ids = played_in(NOTES, keys, 50)  # two a second
+    end = decoder.now + 1200
+    home = Homeward(decoder, end, ("density", "pitch_weights"))
+    usual = Settings()
+    asked = home.look(decoder, ids, usual)
+    assert asked.pitch_weights == parse_key("A minor").pitch_weights
+    assert (asked.density, asked.guidance) == (None, 1)
+    assert home.look(decoder, ids, asked) is asked
+    for event in decoder.passing(500):
+        for id_ in event:
+            decoder.feed(id_)
+    calm = home.look(decoder, ids, asked)
+    assert calm.pitch_weights == asked.pitch_weights
+    assert calm.density == pytest.approx(0.3 * 21 / 15)  # as 5 of the 15 s were silent
+
+
+def test_what_is_requested_of_the_close_stays_and_what_is_not_supported_is_not_asked():
+    decoder, ids = played_in(NOTES, [24, 26, 27, 29] * 9, 50)
+    given = Settings(pitch_weights=parse_key("F major").pitch_weights, onset_rate=3, guidance=2)
+    for settings in (given, Settings(pitch_weights=given.pitch_weights, density=9)):
+        home = Homeward(decoder, decoder.now, ("density", "pitch_weights", "onset_rate"))
+        assert home.look(decoder, ids, settings) is settings
+    usual = Settings()
+    assert Homeward(decoder, decoder.now, ()).look(decoder, ids, usual) is usual

@@ -642,6 +642,7 @@ def random_settings(rng):
     low = int(rng.integers(21, 109))
     everything = {
         "temperature": rng.choice([0, 0.01, 0.5, 1, 1.5, 5, 1e6]),
+        "chord_temperature": rng.choice([0, 0.5, 1, 2, 100]),
         "duration_temperature": rng.choice([0, 0.5, 1, 2, 100]),
         "time_temperature": rng.choice([0, 0.5, 1, 2, 100]),
         "velocity_temperature": rng.choice([0, 0.5, 1, 2, 100]),

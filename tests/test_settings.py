@@ -14,13 +14,15 @@ from espressivo.codes import (
     vocabulary,
 )
 from espressivo.engine.engine import State
+from espressivo.engine.sampling import Sampling, generator
 from espressivo.errors import GenerationError
 from espressivo.music import Performance
 from espressivo.music.playing import unplayable
 from espressivo.play import settings
 from espressivo.play.arguments import length_of
 from espressivo.play.model import Model
-from espressivo.play.settings import Settings
+from espressivo.play.player import Player
+from espressivo.play.settings import CHORD_TEMPERATURE, Settings
 from known import Mock
 
 V = vocabulary("seed")
@@ -47,9 +49,46 @@ def test_settings_are_checked(settings, words):
         Settings(**settings)
 
 
+@pytest.mark.parametrize("name", ["seed", "notes"])
+def test_pitches_that_join_a_chord_are_drawn_at_a_temperature_of_their_own(name, monkeypatch):
+    v = vocabulary(name)
+    chosen, ways = Settings(temperature=1.3, chord_temperature=0.6, top_p=0.9), []
+    choose = Sampling.choose_one
+
+    def recorded(self, *arguments):
+        ways.append(self)
+        return choose(self, *arguments)
+
+    monkeypatch.setattr(Sampling, "choose_one", recorded)
+    player = Player(Mock(v), chosen, generator(3), np.empty(0, np.int32))
+    joined = {False: 0, True: 0}
+    for _ in range(200):
+        event = player.decide(ending=False)
+        onset, chord = player.decoder.onset, player.decoder.chord
+        player.play(event)
+        if player.mask.begins_note(event):
+            joins = bool(chord) and player.decoder.now - onset <= 0.035 * v.steps_per_second
+            joined[joins] += 1
+            way = ways[-1 if name == "seed" else -len(event) + 1]
+            at = NOTE_ON if name == "seed" else 0
+            assert way.within[at].temperature == (0.6 if joins else 1.3)
+            assert way.within[at].top_p == 0.9
+    assert min(joined.values()) > 5
+
+
+def test_chords_are_never_drawn_hotter_than_all_else_unless_it_is_said():
+    v = vocabulary("notes")
+    for temperature, expected in ((0, 0), (0.5, 0.5), (1.2, CHORD_TEMPERATURE)):
+        in_chords = Settings(temperature=temperature).sampling(v, chord=True)
+        assert in_chords.within[0].temperature == expected
+    assert Settings(temperature=0).certain
+    assert not Settings(temperature=0, chord_temperature=1).certain
+
+
 # Of each setting the last value on either side that is taken, and the first that is not.
 BOUNDS = [
     ("temperature", (0, 1e300), (np.nextafter(0, -1), math.inf, -math.inf, math.nan)),
+    ("chord_temperature", (0, 1e300), (np.nextafter(0, -1), math.inf, -math.inf, math.nan)),
     ("time_temperature", (0, 1e300), (np.nextafter(0, -1), math.inf, -math.inf, math.nan)),
     ("duration_temperature", (0, 1e300), (np.nextafter(0, -1), math.inf, -math.inf, math.nan)),
     ("velocity_temperature", (0, 1e300), (np.nextafter(0, -1), math.inf, -math.inf, math.nan)),

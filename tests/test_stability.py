@@ -22,10 +22,10 @@ METHODS = {
     Stream: "hear panic release settings steer stop",
 }
 SETTINGS = (
-    "avoid_loops composer density duration_min_p duration_temperature duration_top_p guidance "
-    "highest_pitch key longest_note_s longest_rest_s loudness lowest_pitch min_p onset_rate "
-    "pitch_weights polyphony returns temperature time_min_p time_temperature time_top_p top_k "
-    "top_p two_hands velocity_temperature"
+    "avoid_loops chord_temperature composer density duration_min_p duration_temperature "
+    "duration_top_p guidance highest_pitch key longest_note_s longest_rest_s loudness lowest_pitch "
+    "min_p onset_rate pitch_weights polyphony returns temperature time_min_p time_temperature "
+    "time_top_p top_k top_p two_hands velocity_temperature"
 )
 COMMANDS = (
     "compare demo evaluate events export generate info live models next page plot prepare render "

@@ -42,6 +42,7 @@ from espressivo.music import Performance, is_recording, parse_key
 from espressivo.notation import Fit, fit
 from espressivo.notation import beats as find_beats
 from espressivo.play import (
+    CHORD_TEMPERATURE,
     ENDINGS,
     FOLLOW_GUIDANCE,
     FOLLOW_S,
@@ -111,7 +112,7 @@ Take = tuple[int, Arguments, Performance]
 @click.option(
     "--temperature",
     type=Between(0),
-    default=0.9,
+    default=Settings.temperature,
     help="Of pitches: lower plays safer, higher wilder; 0 always takes the likeliest, also of "
     "time and touch.",
 )
@@ -121,6 +122,11 @@ Take = tuple[int, Arguments, Performance]
     "--min-p",
     type=Between(0, 1),
     help="Choose among pitches at least this part as likely as the likeliest.",
+)
+@click.option(
+    "--chord-temperature",
+    type=Between(0),
+    help=f"Of pitches that join a chord: --temperature, but {CHORD_TEMPERATURE:g} at most.",
 )
 @click.option("--time-temperature", type=Between(0), help="Of when events come.")
 @click.option("--time-top-p", type=_SHARE, help="As --top-p, of when events come.")

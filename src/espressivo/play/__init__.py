@@ -59,6 +59,7 @@ from espressivo.play.provenance import (
 from espressivo.play.quoting import expected_inside
 from espressivo.play.rendering import render
 from espressivo.play.settings import (
+    CHORD_TEMPERATURE,
     FOLLOW_GUIDANCE,
     FOLLOW_S,
     STRONGEST,
@@ -77,6 +78,7 @@ from espressivo.play.stream import (
 
 __all__ = [
     "CANDIDATES",
+    "CHORD_TEMPERATURE",
     "DEFAULT_FREEDOM",
     "DEFAULT_MODEL",
     "ENDINGS",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from espressivo.codes import (
     DURATION,
@@ -20,8 +23,18 @@ from espressivo.codes import (
 )
 from espressivo.music import Key, likeliest_key
 from espressivo.play.player import Adjust
+from espressivo.play.settings import Settings
 
-__all__ = ["CLOSE_S", "ENDINGS", "FARTHEST_S", "TOLERANCE", "Close", "close_steps", "passed"]
+__all__ = [
+    "CLOSE_S",
+    "ENDINGS",
+    "FARTHEST_S",
+    "TOLERANCE",
+    "Close",
+    "Homeward",
+    "close_steps",
+    "passed",
+]
 
 ENDINGS = ("natural", "cut", "own")
 """How a piece ends; see `Close` for the first."""
@@ -37,6 +50,8 @@ _EARLIEST_S, _FORCED_S, _LATEST_S = 4.5, 3.0, 1.5  # before the end: when the la
 _RING_S = 3.0  # so long the last chord rings
 _LIFT_S, _PRESS_S = 0.1, 0.3  # when the pedal goes up and down again under it
 _HEARD_S = 15.0  # of so much music the key is found
+_HOME_S, _CALM_S = 14.0, 8.0  # before the end, when a piece is asked for its key, and to calm down
+_CALM = 0.3  # of the notes that there were
 _SLOWER = 0.8  # by this part of themselves time-shifts are longer at last
 _HIGHEST_BASS = 55  # MIDI pitch, G3
 _FEWEST = 3  # notes of the last chord
@@ -46,6 +61,69 @@ _THIRDS = {"major": 4, "minor": 3}
 def close_steps(decoder: Decoder, end: int) -> int:
     """Return how many grid steps before the end of a piece its `Close` is to be made."""
     return round(CLOSE_S * _second(decoder, end)) + decoder.vocabulary.max_shift_steps
+
+
+class Homeward:
+    """What a piece is asked for on the way to its close, of what its model supports.
+
+    It returns home: from 14 s before the end of its time on it is asked for the pitch classes of
+    the key that fits all of it best. And it calms down: from 8 s before the end on it is asked for
+    0.3 of the notes of the 15 s before. What is requested of it anyway stays as it is. A piece
+    shorter than twice `CLOSE_S` shares its time out in the same proportion.
+
+    Parameters
+    ----------
+    decoder : Decoder
+        As it is when the piece begins.
+    end : int
+        The step at which the time is over.
+    supported : collection of str
+        Names of the controls that the model follows.
+    """
+
+    def __init__(self, decoder: Decoder, end: int, supported: Collection[str]) -> None:
+        second = _second(decoder, end)
+        self._due = [
+            (end - round(before_s * second), ask)
+            for before_s, name, ask in (
+                (_HOME_S, "pitch_weights", self._home),
+                (_CALM_S, "density", self._calm),
+            )
+            if name in supported
+        ]
+
+    def look(self, decoder: Decoder, ids: Sequence[int], settings: Settings) -> Settings:
+        """Return settings that ask for what its time has come for; mostly those given.
+
+        Parameters
+        ----------
+        decoder : Decoder
+        ids : sequence of ids
+            What has been played, with its primer.
+        settings : Settings
+            In force now.
+        """
+        while self._due and decoder.now >= self._due[0][0]:
+            settings = self._due.pop(0)[1](decoder, ids, settings)
+        return settings
+
+    def _home(self, decoder: Decoder, ids: Sequence[int], settings: Settings) -> Settings:
+        home = _key_of(decoder, ids, math.inf)
+        if settings.pitch_weights is not None or home is None:
+            return settings
+        return _asking(settings, pitch_weights=home.pitch_weights)
+
+    def _calm(self, decoder: Decoder, ids: Sequence[int], settings: Settings) -> Settings:
+        if settings.density is not None or settings.onset_rate is not None:
+            return settings
+        heard = min(decoder.now / decoder.vocabulary.steps_per_second, _HEARD_S)
+        return _asking(settings, density=_CALM * len(_pitches(decoder, ids, heard)) / heard)
+
+
+def _asking(settings: Settings, **controls: Any) -> Settings:
+    """Return settings that ask for more, without more guidance."""
+    guidance = 1.0 if settings.guidance is None else settings.guidance
+    return settings.changed(**controls, guidance=guidance)
 
 
 class Close:
@@ -235,11 +313,14 @@ def _second(decoder: Decoder, end: int) -> float:
     return min(float(rate), (end - decoder.begin) / (2 * CLOSE_S))
 
 
-def _key_of(decoder: Decoder, ids: Sequence[int]) -> Key | None:
+def _key_of(decoder: Decoder, ids: Sequence[int], seconds: float = _HEARD_S) -> Key | None:
     """Return the key of the last seconds of some ids."""
+    return likeliest_key(np.bincount(_pitches(decoder, ids, seconds) % 12, minlength=12))
+
+
+def _pitches(decoder: Decoder, ids: Sequence[int], seconds: float) -> NDArray[np.int32]:
+    """Return the pitches that began in the last seconds of some ids."""
     v = decoder.vocabulary
     played = np.array(ids, np.int32)
-    at = grid_steps(played, v)
-    late = at >= decoder.now - _HEARD_S * v.steps_per_second
-    pitches = v.values[played[late & (v.kinds[played] == NOTE_ON)]]
-    return likeliest_key(np.bincount(pitches % 12, minlength=12))
+    late = grid_steps(played, v) >= decoder.now - seconds * v.steps_per_second
+    return np.asarray(v.values[played[late & (v.kinds[played] == NOTE_ON)]])

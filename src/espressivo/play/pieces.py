@@ -14,7 +14,7 @@ from espressivo.engine import Engine, generator
 from espressivo.errors import GenerationError
 from espressivo.numeric import within
 from espressivo.play.batch import Row, begun, side_by_side
-from espressivo.play.endings import ENDINGS, Close, close_steps, passed
+from espressivo.play.endings import ENDINGS, Close, Homeward, close_steps, passed
 from espressivo.play.form import Form, Habit, Section
 from espressivo.play.player import Adjust, Choice, Player, Reader, RuledOut
 from espressivo.play.settings import Settings
@@ -220,6 +220,7 @@ def _events(player: Player, plan: Plan, form: Form | Habit | None) -> _Playing:
     natural = plan.ending == "natural" and end is not None
     watched = end - close_steps(decoder, end) if natural and end is not None else None
     close: Close | None = None
+    homeward = Homeward(decoder, end, player.supported) if natural and end is not None else None
     endless = end is None and plan.events is None and plan.notes is None
     ending = endless or plan.ending == "own"
     changes = [(decoder.begin + round(s * rate), settings) for s, settings in plan.changes]
@@ -229,6 +230,10 @@ def _events(player: Player, plan: Plan, form: Form | Habit | None) -> _Playing:
     while (end is None or decoder.now < end) and events < most:
         while changes and decoder.now >= changes[0][0]:
             player.settings = changes.pop(0)[1]
+        if homeward is not None:
+            settings = homeward.look(decoder, played, player.settings)
+            if settings is not player.settings:
+                player.settings = settings
         if form is not None:
             form.look(player)
         if plan.notes is not None and notes == plan.notes:

@@ -145,12 +145,17 @@ class Player:
             self._follows_until = self.decoder.now + round(seconds)
         self._steer()
 
+    @property
+    def supported(self) -> tuple[str, ...]:
+        """Names of the controls that the model follows."""
+        return supported_controls(self._engine)
+
     def _adopt(self, settings: Settings) -> None:
         controls = requested(self._engine, settings)
         self.mask.settings = settings
         # Both may refuse the settings, so what is in force changes only now.
         self._controls = controls
-        self._sampling = settings.sampling(self.vocabulary)
+        self._samplings = tuple(settings.sampling(self.vocabulary, chord=c) for c in (False, True))
         self._settings = settings
 
     def check(self, settings: Settings) -> None:
@@ -192,7 +197,7 @@ class Player:
         self._open(given)
         while not self._complete:
             allowed = self._allowed(ruled_out, ending)
-            id_ = self._sampling.choose_one(self.logits(), self._rng.random(), allowed)
+            id_ = self._sampling().choose_one(self.logits(), self._rng.random(), allowed)
             if adjust is not None:
                 id_ = adjust(id_)
             self._append(self.mask.cut(self._draft, id_))
@@ -215,7 +220,7 @@ class Player:
         self._open(given)
         while not self._complete:
             allowed = self._allowed(ruled_out, ending)
-            id_ = yield Choice(allowed, self._sampling, self._rng.random())
+            id_ = yield Choice(allowed, self._sampling(), self._rng.random())
             if adjust is not None:
                 id_ = adjust(id_)
             id_ = self.mask.cut(self._draft, id_)
@@ -246,6 +251,10 @@ class Player:
     def _allowed(self, ruled_out: RuledOut | None, ending: bool) -> NDArray[np.bool_]:
         named = () if ruled_out is None else ruled_out(self._draft)
         return self.mask.allowed(self._draft, named, ending)
+
+    def _sampling(self) -> Sampling:
+        """Return how the next id is drawn, the time since the last event being known."""
+        return self._samplings[bool(self._draft.chord)]
 
     def _append(self, id_: int) -> None:
         """Go on with the event that is being decided, and read the id unless it is the last."""

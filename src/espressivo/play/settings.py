@@ -23,7 +23,17 @@ from espressivo.engine import Sampling
 from espressivo.errors import GenerationError
 from espressivo.numeric import Range, fields_within, plain
 
-__all__ = ["FOLLOW_GUIDANCE", "FOLLOW_S", "STRONGEST", "Options", "Settings"]
+__all__ = [
+    "CHORD_TEMPERATURE",
+    "FOLLOW_GUIDANCE",
+    "FOLLOW_S",
+    "STRONGEST",
+    "Options",
+    "Settings",
+]
+
+CHORD_TEMPERATURE = 0.8
+"""The highest temperature of pitches that join a chord, unless another is given."""
 
 FOLLOW_GUIDANCE, FOLLOW_S = 3.0, 4.0
 """Guidance after a change of what is requested, and for how many seconds."""
@@ -36,6 +46,7 @@ _REAL = (
     "temperature",
     "top_p",
     "min_p",
+    "chord_temperature",
     "time_temperature",
     "time_top_p",
     "time_min_p",
@@ -51,6 +62,9 @@ _REAL = (
     "guidance",
     "returns",
 )
+
+_PREFIXES = ("", "chord_", "time_", "duration_", "velocity_")
+"""Of the settings that say how something is drawn."""
 
 _RANGES: dict[str, Range] = {
     "guidance": {"least": 0, "most": STRONGEST, "optional": True},
@@ -69,6 +83,7 @@ class Options(TypedDict, total=False):
     top_k: int | None
     top_p: float | None
     min_p: float | None
+    chord_temperature: float | None
     time_temperature: float | None
     time_top_p: float | None
     time_min_p: float | None
@@ -103,6 +118,9 @@ class Settings:
         How pitches are drawn; see `Sampling`. Time and touch are left as the model expects them,
         since what cools them makes chords pile up and rhythm stiff; but at temperature 0 all is
         the likeliest that has no temperature of its own.
+    chord_temperature : float, optional
+        Temperature of pitches that join a chord, where wrong notes are heard most: by default
+        `temperature`, but `CHORD_TEMPERATURE` at most.
     time_temperature, time_top_p, time_min_p : float, optional
         How the time until the next event is drawn; by default at temperature 1.
     duration_temperature, duration_top_p, duration_min_p : float, optional
@@ -141,10 +159,11 @@ class Settings:
         If a value is out of range.
     """
 
-    temperature: float = 0.9
+    temperature: float = 0.95
     top_k: int | None = None
     top_p: float | None = None
     min_p: float | None = None
+    chord_temperature: float | None = None
     time_temperature: float | None = None
     time_top_p: float | None = None
     time_min_p: float | None = None
@@ -179,7 +198,7 @@ class Settings:
                 problems.append(str(error))
         if problems:
             raise GenerationError("; ".join(problems))
-        for prefix in ("", "time_", "duration_", "velocity_"):
+        for prefix in _PREFIXES:
             try:
                 self._drawn(prefix)
             except GenerationError as error:
@@ -215,7 +234,7 @@ class Settings:
     @property
     def certain(self) -> bool:
         """Whether nothing is left to chance, since only the likeliest id is ever chosen."""
-        ways = [self._drawn(prefix) for prefix in ("", "time_", "duration_", "velocity_")]
+        ways = [self._drawn(prefix) for prefix in _PREFIXES]
         return self.temperature == 0 and not any(way.temperature for way in ways)
 
     @property
@@ -237,8 +256,8 @@ class Settings:
         """What is requested of the music."""
         return Controls(**{name: getattr(self, name) for name in CONTROLS})
 
-    def sampling(self, vocabulary: Vocabulary) -> Sampling:
-        """Return how ids of a vocabulary are drawn.
+    def sampling(self, vocabulary: Vocabulary, *, chord: bool = False) -> Sampling:
+        """Return how ids of a vocabulary are drawn, where a note would join a `chord` or not.
 
         What cannot follow leaves its probability to events of its kind. A model that wants to
         end a note, but is not sure which ones sound, then ends one all the same; were its wish
@@ -246,7 +265,7 @@ class Settings:
         """
         durations = self._drawn("duration_")
         ways = {
-            NOTE_ON: self._drawn(""),
+            NOTE_ON: self._drawn("chord_" if chord else ""),
             TIME_SHIFT: self._drawn("time_"),
             VELOCITY: self._drawn("velocity_"),
             NOTE_OFF: durations,
@@ -263,7 +282,12 @@ class Settings:
     def _drawn(self, prefix: str) -> Sampling:
         """Return how something is drawn, by the prefix of its settings."""
         names = ("temperature", "top_k", "top_p", "min_p")
-        own: dict[str, Any] = {name: getattr(self, prefix + name, None) for name in names}
+        of = "" if prefix == "chord_" else prefix
+        own: dict[str, Any] = {name: getattr(self, of + name, None) for name in names}
+        if of != prefix:
+            own["temperature"] = self.chord_temperature
+            if self.chord_temperature is None:
+                own["temperature"] = min(self.temperature, CHORD_TEMPERATURE)
         if own["temperature"] is None:
             own["temperature"] = 0.0 if self.temperature == 0 else 1.0
         return Sampling(**own)

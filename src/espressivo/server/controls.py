@@ -108,7 +108,7 @@ _LOWEST, _HIGHEST = "the lowest key that it strikes", "the highest key that it s
 _PITCHES = "notes that it may play, and how gladly"
 
 PAGE_CONTROLS = (
-    Control("temperature", "Boldness", _BOLDNESS, 0.1, 2.0, 0.05, 0.9),
+    Control("temperature", "Boldness", _BOLDNESS, 0.1, 2.0, 0.05, 0.95),
     Control("top_p", "Variety", _VARIETY, 0.5, 1.0, 0.01, 1.0),
     Control("min_p", "Caution", _CAUTION, 0.0, 0.3, 0.01, 0.0),
     Control("guidance", "Guidance", _GUIDANCE, 0.0, 4.0, 0.25),

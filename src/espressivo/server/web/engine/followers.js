@@ -24,7 +24,7 @@ export class Followers {
   begin = 0; // at which what follows a primer begins
   /** @type {number | null} */ onset = null; // of the latest note
   /** @type {Set<number>} */ held = new Set(); // pitches of keys that a person holds
-  /** @type {number[]} */ chord = []; // pitches of the latest, ascending
+  /** @type {number[]} */ #chord = []; // pitches of the latest, ascending
   /** @type {Limits} */ #limits;
 
   /** @param {Layout} layout @param {Limits} limits */
@@ -58,9 +58,13 @@ export class Followers {
 
   /** Take note of what is struck now, in the latest chord or as the first of a new one. */
   strike(/** @type {number} */ pitch) {
-    const chord = this.#chordLeft ? this.chord : [];
-    this.chord = [...new Set([...chord, pitch])].sort((a, b) => a - b);
+    this.#chord = [...new Set([...this.chord, pitch])].sort((a, b) => a - b);
     this.onset = this.now;
+  }
+
+  /** Pitches of the chord to which a note struck now would belong, ascending. */
+  get chord() {
+    return this.#chordLeft ? this.#chord : [];
   }
 
   /** Grid steps, this one included, in which a note still belongs to the latest chord. */
@@ -71,7 +75,7 @@ export class Followers {
 
   /** Grid steps, this one included, in which hands are bound by the latest chord. */
   get boundFor() {
-    return this.#limits.twoHands && this.chord.length > 1 ? this.#chordLeft : 0;
+    return this.#limits.twoHands && this.#chord.length > 1 ? this.#chordLeft : 0;
   }
 
   /** Leave out of some keys those that no two hands could take with the latest chord. */
@@ -90,6 +94,6 @@ export class Followers {
     this.begin = other.begin;
     this.onset = other.onset;
     this.held = new Set(other.held);
-    this.chord = other.chord; // never written to
+    this.#chord = other.#chord; // never written to
   }
 }

@@ -41,7 +41,7 @@ export class Player {
   #source;
   #rng;
   /** @type {Settings} */ #settings;
-  /** @type {Sampling} */ #sampling;
+  /** @type {Sampling[]} */ #samplings; // of a note that joins no chord, and of one that does
   /** @type {Float32Array | null} */ #controls;
   /** @type {Reader} */ #state;
   /** @type {Reader | null} */ #free = null; // reads along, with nothing requested, for guidance
@@ -66,7 +66,7 @@ export class Player {
     this.decoder = decoderOf(this.layout, limits(settings));
     this.#settings = settings;
     this.#controls = requested(settings, source.controls);
-    this.#sampling = sampling(settings, this.layout);
+    this.#samplings = [false, true].map((chord) => sampling(settings, this.layout, chord));
     this.#state = state;
   }
 
@@ -96,7 +96,7 @@ export class Player {
     this.decoder.limits = limits(settings);
     this.#settings = settings;
     this.#controls = requested(settings, this.#source.controls);
-    this.#sampling = sampling(settings, this.layout);
+    this.#samplings = [false, true].map((chord) => sampling(settings, this.layout, chord));
     if (LEARNED.some((name) => String(settings[name]) !== String(before[name]))) {
       this.#followsUntil = this.decoder.now + Math.round(FOLLOW_S * this.layout.rate);
     }
@@ -239,7 +239,8 @@ export class Player {
   }
 
   #drawn(/** @type {Decoder} */ decoder, /** @type {boolean} */ ending) {
-    const id = this.#sampling.choose(this.#logits(), this.#rng.random(), this.#allowed(decoder, ending));
+    const sampling = this.#samplings[Number(decoder.chord.length > 0)];
+    const id = sampling.choose(this.#logits(), this.#rng.random(), this.#allowed(decoder, ending));
     const begun = this.start === null || decoder.now >= this.start;
     return decoder.cut(id, begun ? null : this.start);
   }

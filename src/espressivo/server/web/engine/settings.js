@@ -24,10 +24,11 @@ import { Sampling } from "./sampling.js";
 
 /** How a stream plays if nothing else is said. @type {Settings} */
 export const USUAL = {
-  temperature: 0.9, top_p: null, min_p: null, lowest_pitch: 0, highest_pitch: 127, polyphony: null,
+  temperature: 0.95, top_p: null, min_p: null, lowest_pitch: 0, highest_pitch: 127, polyphony: null,
   density: null, loudness: null, pitch_weights: null, onset_rate: null, composer: null, guidance: null,
   returns: 1,
 };
+const CHORD_TEMPERATURE = 0.8; // at most, of pitches that join a chord
 const LONGEST_REST_S = 3; // a stream is never silent for longer
 const DENSITIES = [0, 2, 4, 6, 9, 13, 18, 25]; // notes begun per second
 const LOUDNESSES = [20, 32, 42, 52, 62, 72, 82, 95]; // MIDI velocity
@@ -82,10 +83,12 @@ export function limits(/** @type {Settings} */ settings) {
  * expects them.
  * @param {Settings} settings
  * @param {Layout} layout
+ * @param {boolean} chord whether a note would join one
  */
-export function sampling(settings, layout) {
+export function sampling(settings, layout, chord) {
   const rest = { temperature: settings.temperature === 0 ? 0 : 1 };
-  const pitches = { temperature: settings.temperature, topP: settings.top_p, minP: settings.min_p };
+  const temperature = chord ? Math.min(settings.temperature, CHORD_TEMPERATURE) : settings.temperature;
+  const pitches = { temperature, topP: settings.top_p, minP: settings.min_p };
   const ways = new Map([
     [NOTE_ON, pitches], ...[TIME_SHIFT, VELOCITY, NOTE_OFF, DURATION, FINE_DURATION].map((kind) => /** @type {const} */ ([kind, rest])),
   ]);
