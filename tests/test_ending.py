@@ -227,7 +227,7 @@ def test_on_its_way_to_the_close_a_piece_returns_home_and_calms_down():
             decoder.feed(id_)
     calm = home.look(decoder, ids, asked)
     assert calm.pitch_weights == asked.pitch_weights
-    assert calm.density == pytest.approx(0.3 * 21 / 15)  # as 5 of the 15 s were silent
+    assert calm.density == pytest.approx(0.4 * 21 / 15)  # as 5 of the 15 s were silent
 
 
 def test_what_is_requested_of_the_close_stays_and_what_is_not_supported_is_not_asked():

@@ -51,7 +51,7 @@ _RING_S = 3.0  # so long the last chord rings
 _LIFT_S, _PRESS_S = 0.1, 0.3  # when the pedal goes up and down again under it
 _HEARD_S = 15.0  # of so much music the key is found
 _HOME_S, _CALM_S = 14.0, 8.0  # before the end, when a piece is asked for its key, and to calm down
-_CALM = 0.3  # of the notes that there were
+_CALM = 0.4  # of the notes that there were
 _SLOWER = 0.8  # by this part of themselves time-shifts are longer at last
 _HIGHEST_BASS = 55  # MIDI pitch, G3
 _FEWEST = 3  # notes of the last chord
@@ -68,7 +68,7 @@ class Homeward:
 
     It returns home: from 14 s before the end of its time on it is asked for the pitch classes of
     the key that fits all of it best. And it calms down: from 8 s before the end on it is asked for
-    0.3 of the notes of the 15 s before. What is requested of it anyway stays as it is. A piece
+    0.4 of the notes of the 15 s before. What is requested of it anyway stays as it is. A piece
     shorter than twice `CLOSE_S` shares its time out in the same proportion.
 
     Parameters
