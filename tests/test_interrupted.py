@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import dataclasses
 import errno
 import os
@@ -16,6 +17,7 @@ import torch
 
 from conftest import Run
 from espressivo import Performance, data, vocabulary
+from espressivo.__main__ import main
 from espressivo.data import Dataset
 from espressivo.errors import DataError
 from espressivo.networks import load_pretrained, save_pretrained
@@ -215,3 +217,19 @@ def test_a_checkpoint_that_does_not_fit_on_the_disk_says_so(trained: Path, tmp_p
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]
+
+
+def test_a_command_that_is_interrupted_while_it_loads_says_so_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = builtins.__import__
+
+    def interrupted(name: str, *arguments: object) -> object:
+        if name == "espressivo.cli":
+            raise KeyboardInterrupt
+        return real(name, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(builtins, "__import__", interrupted)
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert (end.value.code, capsys.readouterr().err) == (130, "espressivo: interrupted\n")

@@ -1,4 +1,4 @@
-"""The command line. The only package that prints or exits.
+"""The command line. The only package that prints or exits, but for `__main__`, which loads it.
 
 ``demo``, ``generate``, ``fill``, ``notate``, ``perform``, ``play``, ``show`` and ``space`` hold the
 commands that need no torch, ``serve`` and ``live`` those that play for ever, ``learn``, ``own``,
