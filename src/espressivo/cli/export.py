@@ -22,7 +22,7 @@ __all__ = ["COMMANDS"]
     espressivo export runs/gru -o gru.onnx
     espressivo export runs/gru -o gru-pretrained
     espressivo export gru-pretrained -o gru.onnx --weights fp16
-    espressivo export runs/more -o mean.onnx --mean-with gru.onnx --share 0.5
+    espressivo export runs/gru -o mean.onnx --mean-with gru.onnx --share 0.5
     """,
 )
 @click.argument("run", type=PATH)
