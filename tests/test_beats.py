@@ -104,6 +104,16 @@ def test_a_key_signature_is_told_from_the_notes(sharps: int) -> None:
     assert set(keys(heard).tolist()) == {sharps}
 
 
+@pytest.mark.parametrize(("beats", "sharps"), [(25, {0}), (150, {0, 1})])
+def test_a_key_signature_outlasts_a_passage_in_another_key_but_not_a_section(
+    beats: int, sharps: set[int]
+) -> None:
+    heard = np.zeros((100 + beats + 100, 12))
+    heard[:, [0, 2, 4, 5, 7, 9, 11]] = 1
+    heard[100 : 100 + beats, 5], heard[100 : 100 + beats, 6] = 0, 4
+    assert set(keys(heard).tolist()) == sharps
+
+
 def test_beats_of_a_waltz() -> None:
     found = espressivo.beats(waltz())
     assert len(found) > 2
