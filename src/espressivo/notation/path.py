@@ -52,8 +52,9 @@ _KEY_WEIGHT = 0.1  # notes that follow each other say much the same
 
 @dataclass(frozen=True)
 class Costs:
-    """What a path loses; chosen on half A of the validation pieces of ASAP, but `key_change` on the
-    training pieces.
+    """What a path loses.
+
+    Chosen on half A of the validation pieces of ASAP, but `key_change` on the training pieces.
 
     Parameters
     ----------
