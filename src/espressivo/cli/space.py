@@ -242,7 +242,7 @@ def map_(
 
     latent = bundled_latent()
     index = update(folder, latent, file=index_file, progress=Console(sys.stderr))
-    points = laid_out(index, latent, most=most, seed=seed)
+    points = laid_out(index, most=most, seed=seed)
     page = map_page(index, points, folder)
     with replacing(output) as temporary:
         temporary.write_text(page, encoding="utf-8")
