@@ -128,10 +128,14 @@ def morph(
             tell(done, total)
 
         if b is None:
-            points = first.means + moved
             if other is not None:
-                points = points + (other - first.means.mean(0)) / 2
-            played = space.decode(points, told=told, **arguments)
+                moved = moved + (other - first.means.mean(0)) / 2
+            played = space.decode(
+                first.means + moved,
+                summaries=space.summaries(first, moved),
+                told=told,
+                **arguments,
+            )
         else:
             last = space.encode(_read(b, from_b))
             ends = (first, first.passages.at(from_a)), (last, last.passages.at(from_b))
