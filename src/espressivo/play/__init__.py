@@ -27,6 +27,9 @@ from espressivo.play.interpreting import (
 from espressivo.play.keeping import (
     Keep,
 )
+from espressivo.play.leaning import (
+    Lean,
+)
 from espressivo.play.loading import (
     DEFAULT_MODEL,
     bundled,
@@ -93,6 +96,7 @@ __all__ = [
     "Encoded",
     "Interpreter",
     "Keep",
+    "Lean",
     "Model",
     "Options",
     "Primer",
