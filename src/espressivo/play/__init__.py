@@ -71,6 +71,7 @@ from espressivo.play.settings import (
 from espressivo.play.space import (
     Encoded,
     Space,
+    has_space,
 )
 from espressivo.play.stream import (
     LONGEST_REST_S,
@@ -111,6 +112,7 @@ __all__ = [
     "bundled_styles",
     "chords",
     "expected_inside",
+    "has_space",
     "load",
     "opened",
     "perform",

@@ -17,7 +17,6 @@ from espressivo.codes import (
     following,
 )
 from espressivo.engine import MAX_SEED, Engine, State, generator
-from espressivo.latent import bundled_latent
 from espressivo.music import Performance
 from espressivo.numeric import within
 from espressivo.play.arguments import (
@@ -411,11 +410,6 @@ class Model:
             )
             for one in range(seed, seed + count)
         ]  # fmt: skip
-
-    @property
-    def has_space(self) -> bool:
-        """Whether there is a space of passages for it."""
-        return self.vocabulary.notewise and self.vocabulary == bundled_latent().vocabulary
 
     def space(self) -> Space:
         """Return the space of passages, in which it goes from one to another."""

@@ -39,7 +39,7 @@ from espressivo.play.batch import Mark, Memory, Piece, Row, begun, side_by_side
 from espressivo.play.player import Player, supported_controls
 from espressivo.play.settings import Settings
 
-__all__ = ["BLENDED", "Encoded", "Space"]
+__all__ = ["BLENDED", "Encoded", "Space", "has_space"]
 
 _CANDIDATES = 8
 _TEMPERATURE = 0.8  # of pitches
@@ -70,6 +70,12 @@ class Encoded:
     passages: Passages
     means: Points
     spreads: Points
+
+
+def has_space(engine: Engine) -> bool:
+    """Return whether there is a `Space` for what an engine plays."""
+    v = engine.vocabulary
+    return v.notewise and v == bundled_latent().vocabulary
 
 
 class Space:

@@ -12,7 +12,7 @@ from typing import Any
 
 from espressivo import midi
 from espressivo.errors import EspressivoError, ServerError
-from espressivo.play import Lean, Model, Stream, load
+from espressivo.play import Lean, Model, Stream, has_space, load
 from espressivo.server import messages
 from espressivo.server.controls import Control, WordControl, available_controls
 from espressivo.server.counts import Counts
@@ -246,7 +246,7 @@ class Session:
             licence=str(card.get("licence") or "unspecified"),
             trained_on=str(card.get("trained_on") or ""),
             sha256=self._model.engine.sha256,
-            space=self._model.has_space,
+            space=has_space(self._model.engine),
             controls=controls,
         )
 
