@@ -34,6 +34,13 @@ from espressivo.play import Space
 from espressivo.similar import laid_out, search, update
 
 _STEPS = 11  # of a way, with both ends
+_NOTICED = {
+    "denser": ("density", np.log(1.1), "10 %"),
+    "louder": ("velocity", 4.0, "4"),
+    "brighter": ("pitch", 1.0, "a semitone"),
+}
+"""How far a way may turn back and still count as monotone, in the units of each measure, and in
+words: about what is just noticed in tempo, in loudness (1 dB) and in the register of many notes."""
 
 
 def main() -> None:
@@ -137,6 +144,13 @@ def scored(space: Space, ids: np.ndarray, lifts: np.ndarray) -> list[float]:
     return sums
 
 
+def alone(space: Space, ids: np.ndarray) -> tuple[float, int]:
+    """Return the nats of ids without a past or a lift, and how many notes they are."""
+    length = int((space.latent.vocabulary.kinds[ids] == TIME_SHIFT).sum())
+    nothing = np.zeros((1, length, space.latent.vocabulary.size), np.float32)
+    return scored(space, ids, nothing)[0], noted(space, ids)
+
+
 def ratio(above: np.ndarray, below: np.ndarray, drawing: np.ndarray) -> Estimate:
     return estimate(above.sum() / below.sum(), (drawing @ above) / (drawing @ below))
 
@@ -147,7 +161,7 @@ def rebuilt(options: argparse.Namespace, data: Path) -> dict[str, object]:
     if options.strength is not None:
         space.strength = options.strength
     chosen = list(drawn(space, options, data))
-    pieces, before, after, overlap = [], [], [], []
+    pieces, before, after, overlap, likely = [], [], [], [], []
     for seed, (piece, (encoded, number)) in enumerate(chosen):
         played = space.decode(
             encoded.means[number],
@@ -162,6 +176,7 @@ def rebuilt(options: argparse.Namespace, data: Path) -> dict[str, object]:
         before.append(own)
         after.append(made.padded(space.latent.length, COARSE)[0])
         overlap.append(shared(space, before[-1], after[-1]))
+        likely.append(alone(space, made.ids(0)) + alone(space, encoded.passages.ids(number)))
     v = space.latent.vocabulary
     one, other = (measured_passages(np.stack(each), v) for each in (before, after))
     groups = np.array(pieces)
@@ -179,7 +194,24 @@ def rebuilt(options: argparse.Namespace, data: Path) -> dict[str, object]:
     found["pitch classes shared"] = estimate(
         float(np.mean(overlap)), np.array([np.mean(np.array(overlap)[s]) for s in again(groups)])
     )
-    return found
+    by = np.stack([np.array(likely)[groups == piece].sum(0) for piece in np.unique(groups)])
+    return found | compared(by)
+
+
+def compared(by: np.ndarray) -> dict[str, object]:
+    """Return nats a note of what was played and of people's passages, from their sums in groups.
+
+    Both are without a past or a lift; columns are nats and notes, played and people's.
+    """
+    drawing = resamples(len(by))
+    played, people_s = (ratio(by[:, n], by[:, n + 1], drawing) for n in (0, 2))
+    less = by[:, 0].sum() / by[:, 1].sum() - by[:, 2].sum() / by[:, 3].sum()
+    sums = drawing @ by
+    return {
+        "nats a note, played": played,
+        "nats a note, people's": people_s,
+        "played less people's": estimate(less, sums[:, 0] / sums[:, 1] - sums[:, 2] / sums[:, 3]),
+    }
 
 
 def again(groups: np.ndarray) -> Iterator[np.ndarray]:
@@ -203,41 +235,53 @@ def shared(space: Space, one: np.ndarray, other: np.ndarray) -> float:
 
 
 def ways(options: argparse.Namespace, data: Path) -> dict[str, object]:
-    """Return how steadily measures go from one passage to another, where the two differ."""
+    """Return how steadily measures go from one passage to another, and how likely the steps are.
+
+    A way is monotone if it never turns back, from the highest that it has reached in the direction
+    in which its ends differ, by more than `_NOTICED`.
+    """
     space = load().space()
-    options.pieces, options.each = min(62, 2 * options.pairs), -(-2 * options.pairs // 62)
+    each = -(-2 * options.pairs // 62)
+    options.pieces, options.each = min(62, 2 * options.pairs), each
     chosen = list(drawn(space, options, data))
-    rng = np.random.default_rng(2)
-    order = rng.permutation(len(chosen))
+    order = np.random.default_rng(2).permutation(len(chosen))
     v, length = space.latent.vocabulary, space.latent.length
-    steady: dict[str, list[float]] = {name: [] for name in DIRECTIONS[:3]}
+    back: dict[str, list[float]] = {name: [] for name in _NOTICED}
+    likely = []
     for pair in range(min(options.pairs, len(chosen) // 2)):
         ends = [chosen[order[2 * pair + k]][1] for k in (0, 1)]
-        means = [encoded.means[number] for encoded, number in ends]
-        points = space.interpolate(*means, _STEPS)
-        played = [
-            space.decode(point, seed=pair, candidates=options.candidates,
-                         temperature=options.temperature)
-            for point in points[1:-1]
-        ]  # fmt: skip
-        rows = [passages_of(one, length, v).padded(length, COARSE)[:1] for one in played]
-        inside = measured_passages(np.concatenate(rows), v)
-        edges = [
-            measured_passages(e.passages.padded(length, COARSE)[n : n + 1], v) for e, n in ends
-        ]
-        every = np.concatenate((edges[0], inside, edges[1]))
-        for column, name in enumerate(DIRECTIONS[:3]):
-            x = every[:, column]
-            steady[name].append(
-                float(np.corrcoef(x, np.arange(len(x)) * np.sign(x[-1] - x[0]))[0, 1])
+        points, summaries = space.between(*ends, np.linspace(0, 1, _STEPS))
+        rows, nats_of = [], []
+        for point, summary in zip(points[1:-1], summaries[1:-1], strict=True):
+            one = space.decode(
+                point,
+                summaries=summary,
+                seed=pair,
+                candidates=options.candidates,
+                temperature=options.temperature,
             )
-    found: dict[str, object] = {"pairs": len(steady["denser"])}
-    for name, values in steady.items():
-        each = np.array(values)
-        drawing = resamples(len(each))
-        ones = np.ones(len(each))
-        found[f"{name}: correlation with the step, mean"] = ratio(each, ones, drawing)
-        found[f"{name}: correlation above 0.5"] = ratio((each > 0.5) * 1.0, ones, drawing)
+            made = passages_of(one, length, v)
+            rows.append(made.padded(length, COARSE)[:1])
+            nats_of.append(alone(space, made.ids(0)))
+        edges = [e.passages.padded(length, COARSE)[n : n + 1] for e, n in ends]
+        every = measured_passages(np.concatenate((edges[0], *rows, edges[1])), v)
+        for name, values in back.items():
+            x = every[:, DIRECTIONS.index(name)]
+            x = x * np.sign(x[-1] - x[0])
+            values.append(float((np.maximum.accumulate(x) - x).max()))
+        likely.append((nats_of, [alone(space, e.passages.ids(n)) for e, n in ends]))
+    found: dict[str, object] = {"pairs": len(likely)}
+    drawing, ones = resamples(len(likely)), np.ones(len(likely))
+    for name, (title, noticed, words) in _NOTICED.items():
+        turned = np.array(back[name])
+        found[f"{title}: never turns back by more than {words}"] = ratio(
+            (turned <= noticed) * 1.0, ones, drawing
+        )
+        found[f"{title}: never turns back"] = ratio((turned <= 0) * 1.0, ones, drawing)
+    steps_of, ends_of = (np.array([one[k] for one in likely]) for k in (0, 1))
+    found |= compared(np.concatenate((steps_of.sum(1), ends_of.sum(1)), 1))
+    worst = int(np.argmax(steps_of[..., 0].sum(0) / steps_of[..., 1].sum(0)))
+    found[f"the least likely step, {worst + 1}"] = ratio(*steps_of[:, worst].T, drawing)
     return found
 
 
@@ -288,28 +332,27 @@ def similar(options: argparse.Namespace, data: Path) -> dict[str, object]:
         for number, path in enumerate(chosen):
             (root / f"{number}.mid").symlink_to(path)
         space = bundled_latent()
-        began = time.perf_counter()
+        began = time.process_time()
         index = update(root, space)
-        took = time.perf_counter() - began
-        near = space.near(index.means.astype(np.float32))
+        took = time.process_time() - began
         count = Counter(piece.get(path) for path in chosen)
         first: dict[str, list[tuple[str, float]]] = {"held out": [], "learned from": []}
-        seconds = []
+        seconds: list[tuple[float, float]] = []
         for number, path in enumerate(chosen):
             if path not in piece or count[piece[path]] < 2:
                 continue
             asked = passages_of(midi.read(path), space.length, space.vocabulary)
-            began = time.perf_counter()
-            found = search(index, space, asked, without=f"{number}.mid", top=1, near=near)
-            seconds.append(time.perf_counter() - began)
+            began = time.perf_counter(), time.process_time()
+            found = search(index, space, asked, without=f"{number}.mid", top=1)
+            seconds.append((time.perf_counter() - began[0], time.process_time() - began[1]))
             right = piece.get(chosen[int(found[0].name.removesuffix(".mid"))]) == piece[path]
             group = "held out" if number < len(held) else "learned from"
             first[group].append((str(piece[path]), float(right)))
     told: dict[str, object] = {
         "files": len(index),
         "passages": len(index.of),
-        "seconds to index": round(took, 1),
-        "seconds a query, median": round(float(np.median(seconds)), 3),
+        "seconds of the processor to index": round(took, 1),
+        "seconds a query, median, and of the processor": np.median(seconds, 0).round(3).tolist(),
     }
     for group, rows in first.items():
         if not rows:
@@ -342,9 +385,8 @@ def picture(_: argparse.Namespace, data: Path) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as folder:
         for name, row in zip(by, rows, strict=True):
             (Path(folder) / name).symlink_to(data / row["path"])
-        space = bundled_latent()
-        index = update(Path(folder), space)
-        points = laid_out(index, space)
+        index = update(Path(folder), bundled_latent())
+        points = laid_out(index)
     figure, axes = plt.subplots(figsize=(9, 7), layout="constrained")
     composer = [by[index.names[index.of[point.number]]].split()[-1] for point in points]
     most = [name for name, _ in Counter(composer).most_common(9)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from espressivo.latent import (
 )
 from espressivo.networks import LatentConfig, LatentNetwork
 from espressivo.play import Space
+from espressivo.play.player import Choice, Player
 from espressivo.training.latent import train_latent
 from espressivo.training.space import TakePlaces, directions, means_of, nearness
 from known import CARD
@@ -293,11 +295,48 @@ def test_a_single_point_is_played_for_as_long_as_asked(space: Space) -> None:
     assert len(space.decode(point, seconds=0, candidates=1).notes) == 0
 
 
+def test_a_passage_keeps_to_what_it_is_to_be_like(space: Space) -> None:
+    point = space.encode(played(1)).means[2]
+    wanted = space.latent.summary(point[None])[0]
+    wanted[2:4] = -0.8, 0.9
+    wanted[4:] = 0
+    wanted[[4 + 1, 4 + 6, 4 + 10]] = 0.2, 0.5, 0.3
+    made = space.decode(point, summaries=wanted, seed=2, candidates=1)
+    events = passages_of(made, space.latent.length, V).padded(space.latent.length, COARSE)
+    found = summarised(events, V)[0][0]
+    assert np.minimum(found[4:], wanted[4:]).sum() > 0.8
+    assert np.abs(found - wanted)[2:4].max() < 0.3
+
+
+def test_the_way_between_two_passages_ends_at_both(space: Space) -> None:
+    a, b = space.encode(played(1)), space.encode(played(2))
+    points, wanted = space.between((a, 1), (b, 3), np.linspace(0, 1, 5))
+    for at, encoded, number in ((0, a, 1), (4, b, 3)):
+        assert np.allclose(points[at], encoded.means[number], atol=1e-4)
+        assert np.allclose(wanted[at], space.summaries(encoded)[number], atol=1e-5)
+    assert np.allclose(wanted[2], (wanted[0] + wanted[4]) / 2, atol=1e-5)
+    louder = space.summaries(a, space.latent.towards(louder=1)) - space.summaries(a)
+    assert (louder[:, 2] > 0.3).all()
+
+
+def test_a_passage_that_a_model_leaves_empty_is_no_error(
+    space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nothing(*_: object, **__: object) -> Iterator[Choice]:
+        yield from ()
+
+    monkeypatch.setattr(Player, "choices", nothing)
+    for points in (np.zeros(64, np.float32), np.zeros((2, 64), np.float32)):
+        assert not len(space.decode(points, seconds=6, candidates=1).notes)
+
+
 def test_models_without_a_space_and_bad_points_are_refused(space: Space) -> None:
     with pytest.raises(ModelError, match="'seed' has no space"):
         load("seed").space()
     with pytest.raises(GenerationError, match="64 numbers"):
         space.decode(np.zeros((2, 3), np.float32))
+    with pytest.raises(GenerationError, match="16 numbers, one for each of 2"):
+        space.decode(np.zeros((2, 64), np.float32), summaries=np.zeros(16, np.float32))
     with pytest.raises(GenerationError, match="no direction 'greener'"):
         bundled_latent().towards(greener=1)
 

@@ -28,6 +28,7 @@ from espressivo import Performance, midi
 from espressivo.codes import CONTROLS, TIME_SHIFT, vocabulary
 from espressivo.codes.controls import SIZE
 from espressivo.errors import ServerError
+from espressivo.play.loading import load
 from espressivo.play.model import Model
 from espressivo.play.settings import Settings
 from espressivo.play.stream import LONGEST_REST_S
@@ -43,6 +44,7 @@ V = vocabulary("seed")
 BEGIN = {"type": "begin", "run": 1, "time_s": 0, "events": [], "settings": {}, "seed": 3}
 FIELDS = {"run": 7, "time_s": 0.0, "events": (), "settings": {}, "seed": 3}
 CHORD = [[0.0, 144, 60, 80], [0.1, 144, 64, 70], [0.5, 128, 60, 0], [0.75, 128, 64, 0]]
+BETWEEN = {"type": "between", "passages": [CHORD, CHORD], "share": 0.5}
 
 
 class Swift(Model):
@@ -197,6 +199,12 @@ def test_the_latest_notes_come_with_the_pedal_as_it_was():
             {"type": "steer", "settings": {"onset_rate": 3}},
             "this model does not support the setting 'onset_rate': it supports temperature, ",
         ),
+        ({**BETWEEN, "share": 2}, "share must be within 0..1"),
+        ({**BETWEEN, "passages": {}}, "passages must be a list of two"),
+        ({**BETWEEN, "passages": [CHORD]}, "two lists of events, or none"),
+        ({**BETWEEN, "passages": [CHORD] * 3}, "two lists of events, or none"),
+        ({**BETWEEN, "passages": [CHORD, [*CHORD, [61, 128, 60, 0]]]}, "at most 60 s"),
+        (BETWEEN, "has no space of passages"),
         ({**BEGIN, "settings": {"onset_rate": 3}}, "does not support the setting 'onset_rate'"),
         ({"type": "steer", "settings": {"temperature": "1"}}, "temperature must be a number"),
         ({"type": "steer", "settings": {"temperature": float("nan")}}, "temperature"),
@@ -509,6 +517,30 @@ def test_a_passage_is_played_anew_and_nothing_else(talk, listener, amount):
     assert "a gap needs a beginning" in failed["message"]
 
 
+def test_a_model_plays_by_a_point_between_two_passages(talk, listener, monkeypatch):
+    monkeypatch.setattr(session, "load", lambda name, styles: Swift(load().engine))
+    talk({"type": "choose_model", "name": "two"})
+    assert listener.of("model")[-1]["space"]
+    low, high = (
+        [event for n in range(40) for event in ([n / 8, 144, p, v], [n / 8 + 0.1, 128, p, 0])]
+        for p, v in ((40, 30), (90, 100))
+    )
+    talk({"type": "between", "passages": [low, high], "share": 0})
+    talk(BEGIN)
+    listener.hear(60)
+    talk({"type": "between", "passages": [low, high], "share": 1})
+    listener.hear(100)
+    talk({"type": "stop"})
+    notes = [e for m in listener.of("events") for e in m["events"] if e[1] == 144 and e[3]]
+    pitch, velocity = np.array(notes)[:, 2], np.array(notes)[:, 3]
+    assert pitch[:20].mean() < 60 < pitch[-20:].mean()
+    assert velocity[:20].mean() < 60 < velocity[-20:].mean()
+    talk({**BETWEEN, "passages": [[], []]})
+    assert "without notes" in listener.of("error")[-1]["message"]
+    talk({**BETWEEN, "passages": []})
+    assert len(listener.of("error")) == 1
+
+
 @pytest.mark.parametrize(
     ("fields", "complaint"),
     [
@@ -708,7 +740,16 @@ def test_a_listener_is_greeted_plays_and_goes():
                 assert hello["type"] == "hello" and hello["models"] == ["one", "two"]
                 assert model["name"] == "one"
                 assert {"steer", "hear", "file"} <= set(hello["offers"])
-                about = {"name", "title", "licence", "trained_on", "sha256", "controls", "type"}
+                about = {
+                    "name",
+                    "title",
+                    "licence",
+                    "trained_on",
+                    "sha256",
+                    "space",
+                    "controls",
+                    "type",
+                }
                 assert about == set(model)
                 assert {
                     "name",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -60,7 +61,7 @@ def test_only_what_has_changed_is_read_again(folder: Path, monkeypatch: pytest.M
         index, "_encoded", lambda path, latent: (read.append(path.name), encoded(path, latent))[1]
     )
     same = update(folder, latent)
-    assert not read and np.array_equal(same.means, before.means)
+    assert not read and np.array_equal(same.near, before.near)
     played(9).write(folder / "0-0.mid")
     (folder / "4-1.mid").unlink()
     played(8).write(folder / "new.mid")
@@ -87,6 +88,13 @@ def test_files_without_notes_are_left_out_and_told(folder: Path) -> None:
     assert (folder / INDEX_NAME).stat().st_ino == before  # nothing new, nothing written
 
 
+def test_an_index_of_another_space_is_made_anew(folder: Path) -> None:
+    latent = bundled_latent()
+    made = update(folder, latent)
+    dataclasses.replace(made, near=np.zeros_like(made.near)).write(folder / INDEX_NAME, "other")
+    assert np.array_equal(update(folder, latent).near, made.near)
+
+
 def test_what_is_no_index_is_not_replaced(folder: Path) -> None:
     (folder / INDEX_NAME).write_text("mine")
     with pytest.raises(DataError, match="is no index"):
@@ -105,8 +113,8 @@ def test_what_is_no_index_is_not_replaced(folder: Path) -> None:
         {"of": np.array([0, 0])},
         {"of": np.array([-1, 0])},
         {"of": np.array(["a", "b"])},
-        {"means": np.zeros((2, 3), np.float16)},
-        {"means": np.full((2, 64), np.nan, np.float16)},
+        {"near": np.zeros((2, 3), np.float16)},
+        {"near": np.full((2, bundled_latent().near_size), np.nan, np.float16)},
         {"begin_s": np.zeros((2, 2), np.float32)},
         {"stamps": [[1, 1]]},
         {"stamps": [[1, 1], [1, float("inf")]]},
@@ -117,16 +125,15 @@ def test_an_index_whose_parts_do_not_fit_is_refused(folder: Path, change: dict[s
     parts: dict[str, Any] = {
         "names": ("0-0.mid", "0-1.mid"),
         "stamps": ((1, 1), (1, 1)),
-        "means": np.zeros((2, latent.size), np.float16),
+        "near": np.zeros((2, latent.near_size), np.float16),
         "begin_s": np.zeros(2, np.float32),
         "end_s": np.ones(2, np.float32),
         "of": np.arange(2, dtype=np.int32),
         "left_out": {},
     }
-    space = f"{latent.card['name']}/{latent.size}"
-    index.Index(**parts).write(where, space)
+    index.Index(**parts).write(where, latent.digest)
     assert len(update(folder, latent)) == 2 * PIECES
-    index.Index(**parts | change).write(where, space)
+    index.Index(**parts | change).write(where, latent.digest)
     with pytest.raises(DataError, match="damaged"):
         update(folder, latent)
 
@@ -134,7 +141,7 @@ def test_an_index_whose_parts_do_not_fit_is_refused(folder: Path, change: dict[s
 def test_a_map_of_many_files_has_passages_of_the_last_ones_too(folder: Path) -> None:
     latent = bundled_latent()
     made = update(folder, latent)
-    shown = {int(made.of[point.number]) for point in laid_out(made, latent, most=4)}
+    shown = {int(made.of[point.number]) for point in laid_out(made, most=4)}
     assert len(shown) == 4 and max(shown) > len(made) / 2
 
 
@@ -156,7 +163,7 @@ def test_the_map_holds_what_it_plays_and_needs_nothing_else(folder: Path) -> Non
     played(7).write(folder / "sub <b>" / "x.mid")
     latent = bundled_latent()
     made = update(folder, latent)
-    points = laid_out(made, latent, most=40)
+    points = laid_out(made, most=40)
     assert 20 <= len(points) <= 40
     assert all(0 <= point.x <= 1 and 0 <= point.y <= 1 for point in points)
     assert max(point.x for point in points) == max(point.y for point in points) == 1

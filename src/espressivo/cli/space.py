@@ -128,10 +128,14 @@ def morph(
             tell(done, total)
 
         if b is None:
-            points = first.means + moved
             if other is not None:
-                points = points + (other - first.means.mean(0)) / 2
-            played = space.decode(points, told=told, **arguments)
+                moved = moved + (other - first.means.mean(0)) / 2
+            played = space.decode(
+                first.means + moved,
+                summaries=space.summaries(first, moved),
+                told=told,
+                **arguments,
+            )
         else:
             last = space.encode(_read(b, from_b))
             ends = (first, first.passages.at(from_a)), (last, last.passages.at(from_b))
@@ -242,7 +246,7 @@ def map_(
 
     latent = bundled_latent()
     index = update(folder, latent, file=index_file, progress=Console(sys.stderr))
-    points = laid_out(index, latent, most=most, seed=seed)
+    points = laid_out(index, most=most, seed=seed)
     page = map_page(index, points, folder)
     with replacing(output) as temporary:
         temporary.write_text(page, encoding="utf-8")

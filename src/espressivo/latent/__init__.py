@@ -9,6 +9,7 @@ from espressivo.latent.measures import (
     DIRECTIONS,
     SUMMARY,
     measured_passages,
+    named_numbers,
     requests,
     summarised,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "bundled_latent",
     "cuts",
     "measured_passages",
+    "named_numbers",
     "passages_of",
     "requests",
     "spherical",

@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 from espressivo.codes import DURATION, NO_ID, NOTE_ON, TIME_SHIFT, VELOCITY, Vocabulary
 from espressivo.latent.passages import CHORD_STEPS
 
-__all__ = ["DIRECTIONS", "SUMMARY", "measured_passages", "requests", "summarised"]
+__all__ = [
+    "DIRECTIONS",
+    "SUMMARY",
+    "measured_passages",
+    "named_numbers",
+    "requests",
+    "summarised",
+]
 
 SUMMARY = 16
 """Numbers that sum a passage up: logarithms of notes and of onsets a second, mean velocity and mean
@@ -19,6 +26,7 @@ pitch, each about 0 and about 1 apart, and the shares of the twelve pitch classe
 _MIDDLE = np.array([1.8, 1.4, 62.0, 62.0])
 _SCALE = np.array([0.6, 0.5, 15.0, 9.0])
 _SHORTEST_S = 0.1
+_FASTEST = 4.0  # logarithm of notes or onsets a second
 _LEAST_SHARE = 1e-3  # of a pitch class: one that is asked for at 0 would be forbidden
 
 DIRECTIONS = ("denser", "louder", "brighter", "calmer", "smoother")
@@ -113,13 +121,20 @@ def summarised(
     return found.astype(np.float32), count.astype(np.float32)
 
 
+def named_numbers(summary: NDArray[np.float32]) -> tuple[float, float, float, float]:
+    """Return notes and onsets a second, mean velocity (1 to 127) and mean pitch of a summary."""
+    density, onsets, velocity, pitch = (summary[:4] * _SCALE + _MIDDLE).tolist()
+    rates = np.exp(np.clip((density, onsets), -_FASTEST, _FASTEST)).tolist()
+    return rates[0], rates[1], min(max(velocity, 1.0), 127.0), pitch
+
+
 def requests(summary: NDArray[np.float32]) -> dict[str, Any]:
     """Return what controls ask for what a summary, (SUMMARY,), says, by their names."""
-    density, onsets, velocity, _ = summary[:4] * _SCALE + _MIDDLE
+    density, onsets, velocity, _ = named_numbers(summary)
     shares = np.maximum(summary[4:].astype(float), _LEAST_SHARE)
     return {
-        "density": float(np.exp(min(density, 4.0))),
-        "onset_rate": float(np.exp(min(onsets, 4.0))),
-        "loudness": float(np.clip(velocity, 1, 127)),
+        "density": density,
+        "onset_rate": onsets,
+        "loudness": velocity,
         "pitch_weights": tuple((shares / shares.sum()).tolist()),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib.resources
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,6 +43,10 @@ class Latent:
         Dimensions of the space.
     length : int
         Events of the longest passage.
+    near_size : int
+        Dimensions of what `near` returns.
+    digest : str
+        Another for each model file.
     card : dict
         What it says of itself.
 
@@ -52,7 +57,7 @@ class Latent:
     """
 
     def __init__(self, content: bytes, name: str) -> None:
-        self._name = name
+        self._name, self.digest = name, hashlib.sha256(content).hexdigest()
         sealed = is_sealed(content, name)
         self._session, metadata = opened(content, name, 1)
         about = described(metadata, name, sealed)
@@ -64,6 +69,7 @@ class Latent:
             self.card: Mapping[str, Any] = dict(about["card"])
             self._directions = _array(about["directions"], len(DIRECTIONS), self.size)
             self._near = _array(about["near"], None, self.size)
+            self.near_size = len(self._near)
             self._middle = _array(about["middle"], self.size)
             mixture = about["mixture"]
             self._weights = _array(mixture["weights"], None)
@@ -77,9 +83,19 @@ class Latent:
             [np.arange(v.first[kind], v.first[kind] + v.counts[kind]) for kind in kinds]
         )
 
-    def encode(self, passages: Passages) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return the means and the spreads (standard deviations) of passages, each (n, size)."""
-        return self.encode_events(passages.padded(self.length, COARSE))
+    def encode(
+        self, passages: Passages, chosen: NDArray[np.int64] | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the means and the spreads (standard deviations) of passages, each (n, size).
+
+        Parameters
+        ----------
+        passages : Passages
+        chosen : int64 array, (n,), optional
+            Numbers of passages; by default all.
+        """
+        events = passages.padded(self.length, COARSE)
+        return self.encode_events(events if chosen is None else events[chosen])
 
     def encode_events(
         self, events: NDArray[np.int64]

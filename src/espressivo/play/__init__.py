@@ -27,6 +27,9 @@ from espressivo.play.interpreting import (
 from espressivo.play.keeping import (
     Keep,
 )
+from espressivo.play.leaning import (
+    Lean,
+)
 from espressivo.play.loading import (
     DEFAULT_MODEL,
     bundled,
@@ -69,6 +72,7 @@ from espressivo.play.settings import (
 from espressivo.play.space import (
     Encoded,
     Space,
+    has_space,
 )
 from espressivo.play.stream import (
     LONGEST_REST_S,
@@ -95,6 +99,7 @@ __all__ = [
     "Encoded",
     "Interpreter",
     "Keep",
+    "Lean",
     "Model",
     "Options",
     "Primer",
@@ -109,6 +114,7 @@ __all__ = [
     "bundled_styles",
     "chords",
     "expected_inside",
+    "has_space",
     "load",
     "opened",
     "perform",

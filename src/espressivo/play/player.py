@@ -26,6 +26,7 @@ from espressivo.play.settings import FOLLOW_GUIDANCE, FOLLOW_S, Settings
 __all__ = [
     "Adjust",
     "Choice",
+    "Leaning",
     "Mask",
     "Player",
     "Reader",
@@ -58,6 +59,16 @@ class Reader(Protocol):
 
     def copy(self) -> Self:
         """Return one that goes its own way from here."""
+
+
+class Leaning(Protocol):
+    """What makes some ids likelier, by what has been played."""
+
+    def raised(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return scores of the next id, shape (size,), from those that a model gives."""
+
+    def play(self, event: Event) -> None:
+        """Take note of an event that has been played."""
 
 
 class Choice(NamedTuple):
@@ -93,6 +104,11 @@ class Player:
         What the model has read before the first decision, in whole events.
     state : Reader, optional
         One that has read the primer; by default a new `State`.
+
+    Attributes
+    ----------
+    lean : Leaning or None
+        Can be set between two events.
     """
 
     def __init__(
@@ -106,6 +122,7 @@ class Player:
         self._engine, self._rng = engine, rng
         self.vocabulary = engine.vocabulary
         self.mask = Mask(self.vocabulary, settings)
+        self.lean: Leaning | None = None
         self._free: State | None = None  # reads along, with nothing requested, for guidance
         self._guidance = 1.0
         self._returns, self._lift = 1.0, 0.0  # how strongly music comes back, by its form
@@ -281,6 +298,8 @@ class Player:
             heard += self.mask.feed(id_)
         for id_ in unread:
             self._read(id_)
+        if self.lean is not None:
+            self.lean.play(event)
         return heard
 
     def drop(self) -> None:
@@ -335,12 +354,12 @@ class Player:
             self._free.feed(ids)
 
     def logits(self) -> NDArray[np.float32]:
-        """Return the scores of the next id, moved further towards what is requested if need be."""
+        """Return the scores of the next id, moved towards what is requested and leant to."""
         logits = self.state.logits()
-        if self._free is None:
-            return logits
-        free = self._free.logits()
-        return free + np.float32(self._guidance) * (logits - free)
+        if self._free is not None:
+            free = self._free.logits()
+            logits = free + np.float32(self._guidance) * (logits - free)
+        return logits if self.lean is None else self.lean.raised(logits)
 
     @property
     def _wanted_guidance(self) -> float:

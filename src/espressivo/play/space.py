@@ -23,6 +23,7 @@ from espressivo.codes import (
 from espressivo.engine import Engine, generator
 from espressivo.errors import GenerationError, ModelError
 from espressivo.latent import (
+    SUMMARY,
     Latent,
     Passages,
     bundled_latent,
@@ -33,17 +34,20 @@ from espressivo.latent import (
 )
 from espressivo.music import Performance
 from espressivo.numeric import within
+from espressivo.play.aim import Aim
 from espressivo.play.batch import Mark, Memory, Piece, Row, begun, side_by_side
 from espressivo.play.player import Player, supported_controls
 from espressivo.play.settings import Settings
 
-__all__ = ["Encoded", "Space"]
+__all__ = ["BLENDED", "Encoded", "Space", "has_space"]
 
 _CANDIDATES = 8
 _TEMPERATURE = 0.8  # of pitches
-_NUMBERS, _SHARES = 20.0, 20.0  # of what sums a passage up, beside the square of the distance
+_NUMBERS, _SHARES = 100.0, 20.0  # of what sums a passage up, beside the square of the distance
 _STRENGTH = 1.5  # of the lift, times what was learned; chosen on half A
-_BLENDED = 8  # events over which one point gives way to the next
+
+BLENDED = 8
+"""Events over which one point gives way to the next."""
 _HEARD = 256  # events that are read again where a model begins to read
 _LONGEST_WAIT_S = 1.0  # at a joint
 _SLOWEST_S = 120.0  # a passage lasts no longer
@@ -66,6 +70,12 @@ class Encoded:
     passages: Passages
     means: Points
     spreads: Points
+
+
+def has_space(engine: Engine) -> bool:
+    """Return whether there is a `Space` for what an engine plays."""
+    v = engine.vocabulary
+    return v.notewise and v == bundled_latent().vocabulary
 
 
 class Space:
@@ -115,6 +125,43 @@ class Space:
         count = within("count", count, least=2, whole=True)
         return spherical(a, b, np.linspace(0, 1, count))
 
+    def summaries(self, encoded: Encoded, moved: Points | None = None) -> Points:
+        """Return what passages are like, (passages, SUMMARY), or would be if they were moved.
+
+        Parameters
+        ----------
+        encoded : Encoded
+        moved : float32 array, (size,) or (passages, size), optional
+            Is added to their points.
+        """
+        events = encoded.passages.padded(self.latent.length, len(FIELDS))
+        found, _ = summarised(events, self._v)
+        return found if moved is None else found + self._changed(encoded.means, moved)
+
+    def between(
+        self, first: tuple[Encoded, int], last: tuple[Encoded, int], shares: NDArray[np.float64]
+    ) -> tuple[Points, Points]:
+        """Return points on the way from a passage to another, and what passages there are like.
+
+        Parameters
+        ----------
+        first, last : tuple of Encoded and int
+            A performance and the number of a passage.
+        shares : float64 array, (count,)
+            Of the way: 0 is the first, 1 the last.
+
+        Returns
+        -------
+        points : float32 array, (count, size)
+            Keep their distance from the middle of the space.
+        summaries : float32 array, (count, SUMMARY)
+            Go straight from what the one is like to what the other is.
+        """
+        points = spherical(first[0].means[first[1]], last[0].means[last[1]], shares)
+        ends = [self.summaries(encoded)[number] for encoded, number in (first, last)]
+        along = shares[:, None]
+        return points, np.asarray((1 - along) * ends[0] + along * ends[1], np.float32)
+
     def sample(self, count: int, seed: int) -> Points:
         """Draw points, (count, size), where people's passages are."""
         return self.latent.sample(count, seed)
@@ -123,6 +170,7 @@ class Space:
         self,
         points: Points,
         *,
+        summaries: Points | None = None,
         seconds: float | None = None,
         seed: int = 0,
         candidates: int = _CANDIDATES,
@@ -134,12 +182,15 @@ class Space:
         Parameters
         ----------
         points : float32 array, (passages, size) or (size,)
+        summaries : float32 array, (passages, SUMMARY) or (SUMMARY,), optional
+            What each passage is to be like, as `summaries` and `between` return it; by default what
+            its point says, which is less exact.
         seconds : float, optional
             How long it may be at most; a single point is played for so long again and again.
         seed : int
         candidates : int
-            How many are played of each passage; the one is taken which the reader finds nearest to
-            the point.
+            How many are played of each passage; the one is taken which is nearest to its point, as
+            the reader finds it, and to what it is to be like.
         temperature : float
             Of pitches.
         told : function, optional
@@ -148,11 +199,14 @@ class Space:
         rows = np.atleast_2d(points)
         if rows.shape[1:] != (self.latent.size,) or not np.isfinite(rows).all():
             raise GenerationError(f"a point is {self.latent.size} numbers, not {rows.shape[1:]}")
+        wanted = self.latent.summary(rows) if summaries is None else np.atleast_2d(summaries)
+        if wanted.shape != (len(rows), SUMMARY) or not np.isfinite(wanted).all():
+            raise GenerationError(f"a summary is {SUMMARY} numbers, one for each of {len(rows)}")
         if seconds is not None:
             within("seconds", seconds, least=0, most=3600)
         again = seconds is not None and np.ndim(points) == 1
         found = self._played(
-            np.empty(0, np.int32), rows, seconds, again, seed, candidates, temperature, told
+            np.empty(0, np.int32), rows, wanted, seconds, again, seed, candidates, temperature, told
         )
         return self._v.decode(found)
 
@@ -184,13 +238,12 @@ class Space:
             As in `decode`.
         """
         count = within("steps", count, least=1, whole=True)
-        ends = [encoded.means[number] for encoded, number in (first, last)]
-        points = spherical(ends[0], ends[1], np.arange(1, count + 1) / (count + 1))
+        points, wanted = self.between(first, last, np.arange(1, count + 1) / (count + 1))
         if moved is not None:
-            points = points + moved
-        begin = self._alone(first[0].passages, first[1], None)
+            points, wanted = points + moved, wanted + self._changed(points, moved)
+        begin, before = self._alone(first[0].passages, first[1], None), first[0].means[first[1]]
         played = self._played(
-            begin, points, None, False, seed, candidates, temperature, told, before=ends[0]
+            begin, points, wanted, None, False, seed, candidates, temperature, told, before=before
         )
         whole = np.concatenate((begin, played))
         return self._v.decode(
@@ -214,10 +267,15 @@ class Space:
             ids = np.concatenate((np.array(move, np.int32), ids))
         return np.asarray(ids, np.int32)
 
+    def lifts(self, points: Points) -> Points:
+        """Return by how many nats ids are lifted at each place, (points, length, ids)."""
+        return np.asarray(self.strength * self.latent.lift(points), np.float32)
+
     def _played(
         self,
         primer: Ids,
         points: Points,
+        summaries: Points,
         seconds: float | None,
         again: bool,
         seed: int,
@@ -234,12 +292,19 @@ class Space:
         left = None if seconds is None else round(seconds * self._v.steps_per_second)
         number = 0
         while number < len(points) or again:
-            point = points[number % len(points)]
+            point, summary = (each[number % len(points)] for each in (points, summaries))
             lifts = self._lifts(before, point)
             seeds = generator(seed, number).integers(2**63, size=candidates).tolist()
             context = self._context([primer, *played])
             ways = [
-                _Way(self._engine, self._asking(point, temperature), context, lifts, one)
+                _Way(
+                    self._engine,
+                    self._asking(summary, temperature),
+                    context,
+                    lifts,
+                    Aim(summary, self.latent.length, self._v),
+                    one,
+                )
                 for one in seeds
             ]
             side_by_side(
@@ -248,41 +313,45 @@ class Space:
                 [way.row for way in ways],
                 [way.playing() for way in ways],
             )
-            best = self._nearest(ways, point)
+            best = self._nearest(ways, point, summary)
             memory, ids = best.memory, np.array(best.ids, np.int32)
+            if again and not len(ids):
+                break
             if left is not None:
-                at = np.cumsum(np.where(self._v.kinds[ids] == TIME_SHIFT, self._v.values[ids], 0))
-                within_it = np.searchsorted(at, left, "right")
-                shifts = np.flatnonzero(self._v.kinds[ids] == TIME_SHIFT)
-                whole = shifts[shifts <= within_it]
-                if within_it < len(ids):
-                    played.append(ids[: int(whole[-1]) if len(whole) else 0])
+                shifts = self._v.kinds[ids] == TIME_SHIFT
+                now = np.cumsum(np.where(shifts, self._v.values[ids], 0))
+                if now.max(initial=0) > left:
+                    played.append(ids[: int(np.argmax(now > left))])  # before an event's shift
                     break
-                left -= int(at[-1])
+                left -= int(now.max(initial=0))
             played.append(ids)
             before, number = point, number + 1
             if told is not None:
                 told(1)
         return np.concatenate([np.empty(0, np.int32), *played])
 
-    def _asking(self, point: Points, temperature: float) -> Settings:
-        """Return settings that ask for what a passage at a point is like, of what is supported."""
-        wanted = requests(self.latent.summary(point[None])[0])
+    def _changed(self, points: Points, moved: Points) -> Points:
+        """Return by how much what points say changes if they are moved."""
+        return np.asarray(self.latent.summary(points + moved) - self.latent.summary(points))
+
+    def _asking(self, summary: Points, temperature: float) -> Settings:
+        """Return settings that ask for what sums a passage up, of what is supported."""
+        wanted = requests(summary)
         supported = supported_controls(self._engine)
         asked: Any = {name: value for name, value in wanted.items() if name in supported}
         return Settings(temperature=temperature, guidance=1.0, **asked)
 
-    def _lifts(self, before: Points | None, point: Points) -> NDArray[np.float32]:
+    def _lifts(self, before: Points | None, point: Points) -> Points:
         """Return the lift at each place of a passage; at its first the point before fades."""
         if before is None:
-            return np.asarray(self.strength * self.latent.lift(point[None])[0])
-        share = (np.arange(_BLENDED) + 1) / (_BLENDED + 1)
+            return np.asarray(self.lifts(point[None])[0])
+        share = (np.arange(BLENDED) + 1) / (BLENDED + 1)
         fading = (1 - share[:, None]) * before + share[:, None] * point
-        every = self.latent.lift(np.concatenate((fading, point[None])).astype(np.float32))
+        every = self.lifts(np.concatenate((fading, point[None])))
         lifts = every[-1].copy()
-        at = np.arange(_BLENDED)
-        lifts[:_BLENDED] = every[at, at]
-        return np.asarray(self.strength * lifts)
+        at = np.arange(BLENDED)
+        lifts[:BLENDED] = every[at, at]
+        return np.asarray(lifts)
 
     def _context(self, parts: Sequence[Ids]) -> Ids:
         """Return what a player must know of what was played before: what stands, and the latest."""
@@ -294,8 +363,8 @@ class Space:
         cut = int(begins[-_HEARD])
         return np.concatenate((restore(ids[:cut], v), ids[cut:]))
 
-    def _nearest(self, ways: Sequence[_Way], point: Points) -> _Way:
-        """Return the way that the reader, and what sums it up, find nearest to a point."""
+    def _nearest(self, ways: Sequence[_Way], point: Points, wanted: Points) -> _Way:
+        """Return the way that is nearest to a point, and to what is to sum it up."""
         length, v = self.latent.length, self._v
         events = np.full((len(ways), length, len(FIELDS)), NO_ID, np.int64)
         for row, way in zip(events, ways, strict=True):
@@ -303,7 +372,7 @@ class Space:
             row[: len(laid)] = laid
         means, _ = self.latent.encode_events(events[..., :COARSE])
         summary, _ = summarised(events, v)
-        missed = summary - self.latent.summary(point[None])
+        missed = summary - wanted
         apart = ((means - point) ** 2).sum(1)
         apart += _NUMBERS * (missed[:, :4] ** 2).sum(1) + _SHARES * np.abs(missed[:, 4:]).sum(1)
         return ways[int(np.argmin(apart))]
@@ -318,10 +387,11 @@ class _Way:
         settings: Settings,
         context: Ids,
         lifts: NDArray[np.float32],
+        aim: Aim,
         seed: int,
     ) -> None:
-        self._lifts = lifts
-        self.row = _Lifted()
+        self._lifts, self._aim = lifts, aim
+        self.row = _Lifted(aim)
         self._player = Player(engine, settings, generator(seed), context, self.row)
         self._most = self._player.decoder.now + _SLOWEST_S * engine.vocabulary.steps_per_second
         self.ids: list[int] = []
@@ -335,6 +405,7 @@ class _Way:
             if not event or self._player.decoder.now > self._most:
                 break
             self._player.play(event)
+            self._aim.play(event)
             self.ids += event
             yield event
         self.memory = yield Mark()
@@ -343,11 +414,14 @@ class _Way:
 class _Lifted(Row):
     """A row whose ids are likelier or less likely than the model says."""
 
-    bias: NDArray[np.float32] | float = 0.0
+    def __init__(self, aim: Aim) -> None:
+        super().__init__()
+        self._aim = aim
+        self.bias: NDArray[np.float32] | float = 0.0
 
     def logits(self) -> NDArray[np.float32]:
         """Return the scores of the next id, shape (size,)."""
-        return np.asarray(super().logits() + self.bias)
+        return self._aim.raised(np.asarray(super().logits() + self.bias))
 
 
 def _pedal(ids: Ids, v: Vocabulary) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 from espressivo.codes import Event, Message
 from espressivo.numeric import within
 from espressivo.play.form import Habit
-from espressivo.play.player import Player
+from espressivo.play.player import Leaning, Player
 from espressivo.play.settings import Options, Settings
 
 __all__ = ["LONGEST_REST_S", "Stream", "TimedEvent"]
@@ -136,6 +136,10 @@ class Stream(Iterator[TimedEvent]):
             self._player.check(settings)
             self._settings = settings
             self._ask(lambda: self._adopt(settings))
+
+    def lean(self, lean: Leaning | None) -> None:
+        """Let something make some ids likelier from the next event on, or nothing any more."""
+        self._ask(lambda: self._lean(lean))
 
     def hear(self, pitch: int, velocity: int) -> None:
         """Let the model hear that a person strikes a key now; 1..127, velocity 0 is `release`.
@@ -290,6 +294,9 @@ class Stream(Iterator[TimedEvent]):
 
     def _adopt(self, settings: Settings) -> None:
         self._player.settings = settings  # an event that has been decided still comes
+
+    def _lean(self, lean: Leaning | None) -> None:
+        self._player.lean = lean
 
     def _strike(self, pitch: int, velocity: int) -> None:
         """Let the model read that a person strikes a key; it is not handed out."""

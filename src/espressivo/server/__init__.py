@@ -22,6 +22,10 @@ begin         run, time_s, events, settings,    the model goes on after the even
 stop                                            the run ends; nothing more of it is sent
 steer         settings                          some of the settings change
 choose_model  name                              the run ends; the next `begin` is with this model
+between       passages, share                   the model plays by the point at that share, 0..1,
+                                                of the way between two passages, lists of events
+                                                of at most a minute; freely if there are none. A
+                                                choice of a model ends it
 hear          pitch, velocity                   the model hears a key; velocity 0 releases it
 fill          run, events, from_s, to_s,        the run ends; a passage of the events is invented
               keep, amount, settings, seed      anew, or that part of its notes. Of what is around
@@ -37,7 +41,7 @@ to page       fields                            meaning
 hello         version, models, offers           comes first; `offers` are the types of messages
                                                 that are understood, and ``file``
 model         name, title, licence, trained_on, the model that is chosen, what it is, and what can
-              sha256, controls                  be steered
+              sha256, space, controls           be steered; `space`: whether `between` is possible
 begun         run                               events of this run follow
 events        run, events                       music, at most `LEAD_S` before its time
 returned      run, at_s, from_s, seconds        what was played from `from_s` on is about to

@@ -23,6 +23,7 @@ __all__ = [
     "MAX_EVENTS",
     "OFFERS",
     "Begin",
+    "Between",
     "ChooseModel",
     "Fill",
     "Hear",
@@ -130,7 +131,22 @@ class Fill:
             raise ServerError("something can be kept only with an amount of 1")
 
 
-PageMessage = Begin | Stop | Steer | ChooseModel | Hear | Fill
+@dataclass(frozen=True)
+class Between:
+    """Let the model play by a point between two passages, or freely if there are none."""
+
+    passages: tuple[tuple[MidiEvent, ...], ...]
+    share: float
+
+    def __post_init__(self) -> None:
+        if len(self.passages) not in (0, 2):
+            raise ServerError("passages must be two lists of events, or none")
+        for each in self.passages:
+            if each and each[-1][0] - each[0][0] > AROUND_S:
+                raise ServerError(f"a passage to lean to lasts at most {AROUND_S:g} s")
+
+
+PageMessage = Begin | Between | Stop | Steer | ChooseModel | Hear | Fill
 
 
 def parse(text: str) -> PageMessage:
@@ -273,6 +289,12 @@ def _events(name: str, value: Any) -> tuple[MidiEvent, ...]:
     return tuple(_event(each) for each in value)
 
 
+def _passages(name: str, value: Any) -> tuple[tuple[MidiEvent, ...], ...]:
+    if not isinstance(value, list):
+        raise ServerError(f"{name} must be a list of two lists of events, or of none")
+    return tuple(_events("a passage", each) for each in value[:3])
+
+
 def _event(value: Any) -> MidiEvent:
     if not (isinstance(value, list) and len(value) == 4):
         raise ServerError(f"an event must be [time_s, status, data1, data2], not {brief(value)}")
@@ -300,6 +322,7 @@ _FIELDS: dict[str, tuple[type[PageMessage], dict[str, Any]]] = {
         },
     ),
     "stop": (Stop, {}),
+    "between": (Between, {"passages": _passages, "share": _share}),
     "steer": (Steer, {"settings": _settings}),
     "choose_model": (ChooseModel, {"name": _name}),
     "hear": (Hear, {"pitch": _whole(0, 127), "velocity": _whole(0, 127)}),

@@ -12,7 +12,7 @@ from typing import Any
 
 from espressivo import midi
 from espressivo.errors import EspressivoError, ServerError
-from espressivo.play import Model, Stream, load
+from espressivo.play import Lean, Model, Stream, has_space, load
 from espressivo.server import messages
 from espressivo.server.controls import Control, WordControl, available_controls
 from espressivo.server.counts import Counts
@@ -74,6 +74,8 @@ class Session:
         self._models, self._send = models, send
         self._model = models.get(models.names[0])
         self._stream: Stream | None = None  # of the run that the page is playing
+        self._between: messages.Between | None = None  # what it plays by, and how
+        self._lean: Lean | None = None
         self._filling: messages.Fill | None = None  # what the page still waits for
         self._runs: list[threading.Thread] = []  # those that go on, or may not have ended yet
 
@@ -127,6 +129,8 @@ class Session:
                     self._stream.steer(**settings)
             case messages.ChooseModel():
                 self._choose(message.name)
+            case messages.Between():
+                self._go_between(message)
             case messages.Hear():
                 if self._stream is not None:
                     self._stream.hear(message.pitch, message.velocity)
@@ -148,11 +152,29 @@ class Session:
             seed=begin.seed, primer=primer, lead_s=LEAD_S, returned=returned, **settings
         )
         self.close()
+        if self._lean is not None:
+            stream.lean(self._lean)
         self._stream = stream
         self._tell("begun", run=begin.run)
         self._models.counts.add("runs")
         # Its events are not kept, for an hour perhaps.
         self._start(f"run {begin.run}", self._run, stream, begin.run, begin.time_s)
+
+    def _go_between(self, asked: messages.Between) -> None:
+        """Play by a point between two passages from the next event on, or freely."""
+        before, self._between = self._between, None
+        if not asked.passages:
+            self._lean = None
+        elif self._lean is not None and before and before.passages == asked.passages:
+            self._lean.share = asked.share
+        else:
+            self._lean = None
+            space = self._model.space()
+            ends = [space.encode(messages.performance(events)) for events in asked.passages]
+            self._lean = Lean(space, ends[0], ends[1], asked.share)
+        self._between = asked
+        if self._stream is not None:
+            self._stream.lean(self._lean)
 
     def _start(self, name: str, work: Callable[..., None], *args: Any) -> None:
         thread = threading.Thread(target=work, args=args, name=name, daemon=True)
@@ -221,6 +243,7 @@ class Session:
     def _choose(self, name: str) -> None:
         self._model = self._models.get(name)
         self.close()
+        self._between = self._lean = None
         controls = [vars(control) for control in self._controls().values()]
         card = self._model.card
         self._tell(
@@ -230,6 +253,7 @@ class Session:
             licence=str(card.get("licence") or "unspecified"),
             trained_on=str(card.get("trained_on") or ""),
             sha256=self._model.engine.sha256,
+            space=has_space(self._model.engine),
             controls=controls,
         )
 

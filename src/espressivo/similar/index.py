@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +25,9 @@ __all__ = ["INDEX_NAME", "Index", "update"]
 INDEX_NAME = ".espressivo-index.npz"
 """Name of the index in the folder that it is of, unless told otherwise."""
 
-_FORMAT = 1
+_FORMAT = 2
 _LATER = 24  # events from one passage to the next, of which each has up to twice as many
-_ARRAYS = ("means", "begin_s", "end_s", "of")
+_ARRAYS = ("near", "begin_s", "end_s", "of")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +40,8 @@ class Index:
         Of the performances, as paths below the folder.
     stamps : tuple of (int, int)
         Size in bytes and time of the last change in nanoseconds of each file.
-    means : float16 array, shape (passages, size)
-        Where each passage is, as `espressivo.latent.Latent.encode` says.
+    near : float16 array, shape (passages, dimensions)
+        Where each passage is among takes, as `espressivo.latent.Latent.near` says.
     begin_s, end_s : float32 arrays, shape (passages,)
     of : int32 array, shape (passages,)
         Number of the performance of each passage, ascending.
@@ -50,7 +51,7 @@ class Index:
 
     names: tuple[str, ...]
     stamps: tuple[tuple[int, int], ...]
-    means: NDArray[np.float16]
+    near: NDArray[np.float16]
     begin_s: NDArray[np.float32]
     end_s: NDArray[np.float32]
     of: NDArray[np.int32]
@@ -58,6 +59,11 @@ class Index:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @cached_property
+    def directions(self) -> NDArray[np.float32]:
+        """`near` in numbers that are quickly multiplied, shape (passages, dimensions)."""
+        return self.near.astype(np.float32)
 
     def write(self, path: Path, space: str) -> None:
         """Write it, whole or not at all."""
@@ -101,8 +107,7 @@ def update(
     if not root.is_dir():
         raise DataError(f"{folder}: no such folder")
     kept = root / INDEX_NAME if file is None else file
-    space = str(latent.card["name"]) + f"/{latent.size}"
-    before = _read(kept, space, latent.size)
+    before = _read(kept, latent)
     old = {} if before is None else {n: k for k, n in enumerate(before.names)}
     files = [path for _, path in find_files([root]) if path.is_file()]
     names, stamps, left_out = [], [], {}
@@ -134,13 +139,13 @@ def update(
             progress.advance()
     if not parts:
         raise DataError(f"{folder}: none of {len(files)} MIDI files holds notes of a piano")
-    means, begin_s, end_s = (np.concatenate(each) for each in zip(*parts, strict=True))
+    near, begin_s, end_s = (np.concatenate(each) for each in zip(*parts, strict=True))
     of = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part[0]) for part in parts])
-    index = Index(tuple(names), tuple(stamps), means, begin_s, end_s, of, left_out)
+    index = Index(tuple(names), tuple(stamps), near, begin_s, end_s, of, left_out)
     if before is None or (before.names, before.left_out) != (index.names, left_out):
         changed = True
     if changed:
-        index.write(kept, space)
+        index.write(kept, latent.digest)
     return index
 
 
@@ -150,7 +155,7 @@ def _encoded(
     passages = passages_of(midi.read(path), latent.length, latent.vocabulary, _LATER)
     means, _ = latent.encode(passages)
     return (
-        means.astype(np.float16),
+        latent.near(means).astype(np.float16),
         passages.begin_s.astype(np.float32),
         passages.end_s.astype(np.float32),
     )
@@ -160,10 +165,10 @@ def _part(
     index: Index, number: int
 ) -> tuple[NDArray[np.float16], NDArray[np.float32], NDArray[np.float32]]:
     first, last = np.searchsorted(index.of, [number, number + 1])
-    return index.means[first:last], index.begin_s[first:last], index.end_s[first:last]
+    return index.near[first:last], index.begin_s[first:last], index.end_s[first:last]
 
 
-def _read(path: Path, space: str, size: int) -> Index | None:
+def _read(path: Path, latent: Latent) -> Index | None:
     """Return an index from disk; None if there is none, or one of another space."""
     if not path.exists():
         return None
@@ -172,7 +177,7 @@ def _read(path: Path, space: str, size: int) -> Index | None:
         with np.load(io.BytesIO(content), allow_pickle=False) as stored:
             about = json.loads(stored["about"].tobytes())
             arrays = {name: stored[name] for name in _ARRAYS}
-        if about["format"] != _FORMAT or about["space"] != space:
+        if about["format"] != _FORMAT or about["space"] != latent.digest:
             return None
         index = Index(
             tuple(map(str, about["names"])),
@@ -182,7 +187,7 @@ def _read(path: Path, space: str, size: int) -> Index | None:
         )
         count = len(index.of)
         fits = (
-            index.means.shape == (count, size)
+            index.near.shape == (count, latent.near_size)
             and index.begin_s.shape == index.end_s.shape == (count,)
             and len(index.stamps) == len(index)
             and np.array_equal(np.unique(index.of), np.arange(len(index)))

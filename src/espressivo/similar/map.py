@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from espressivo import midi
 from espressivo.errors import DataError
 from espressivo.files import printable
-from espressivo.latent import Latent
 from espressivo.music import sustained_notes
 from espressivo.similar.index import Index
 
@@ -46,13 +45,12 @@ class MapPoint:
     y: float
 
 
-def laid_out(index: Index, latent: Latent, *, most: int = 2000, seed: int = 0) -> list[MapPoint]:
+def laid_out(index: Index, *, most: int = 2000, seed: int = 0) -> list[MapPoint]:
     """Lay passages out in the plane by t-SNE (van der Maaten & Hinton 2008), of scikit-learn.
 
     Parameters
     ----------
     index : Index
-    latent : Latent
     most : int
         So many passages at most, drawn evenly from all pieces.
     seed : int
@@ -69,7 +67,7 @@ def laid_out(index: Index, latent: Latent, *, most: int = 2000, seed: int = 0) -
     chosen = _chosen(index, most)
     if len(chosen) < _FEWEST:
         raise DataError(f"a map needs at least {_FEWEST} passages, and there are {len(chosen)}")
-    near = latent.near(index.means[chosen].astype(np.float32))
+    near = index.near[chosen].astype(np.float32)
     fewest = min(_PERPLEXITY, (len(chosen) - 1) / 3)
     layout = TSNE(perplexity=fewest, metric="cosine", init="random", random_state=seed)
     plane = layout.fit_transform(near)

@@ -59,7 +59,6 @@ def search(
     top: int = 10,
     places: int = 3,
     without: str | None = None,
-    near: NDArray[np.float32] | None = None,
 ) -> list[Similar]:
     """Return the performances of an index that are most like another, best first.
 
@@ -77,14 +76,11 @@ def search(
         How many passages of each.
     without : str, optional
         The name of a performance that does not count, such as the one that is asked about.
-    near : float32 array, optional
-        `latent.near` of the index's means, where many are asked about.
     """
-    means, _ = latent.encode(passages)
-    chosen = np.unique(np.linspace(0, len(means) - 1, min(len(means), _MOST)).astype(int))
-    mine = latent.near(means[chosen])
-    theirs = latent.near(index.means.astype(np.float32)) if near is None else near
-    alike = mine @ theirs.T  # (chosen, passages)
+    count = len(passages)
+    chosen = np.unique(np.linspace(0, count - 1, min(count, _MOST)).astype(int))
+    means, _ = latent.encode(passages, chosen)
+    alike = latent.near(means) @ index.directions.T  # (chosen, passages)
     begins = np.searchsorted(index.of, np.arange(len(index)))
     best = np.maximum.reduceat(alike, begins, axis=1)  # (chosen, performances)
     score = best.mean(0)

@@ -13,6 +13,7 @@
  * @property {string} licence
  * @property {string} trained_on
  * @property {string} sha256
+ * @property {boolean} [space] whether it can play between two passages
  * @property {Control[]} controls
  */
 /**
@@ -23,6 +24,7 @@
  *   | { type: "choose_model", name: string }
  *   | { type: "hear", pitch: number, velocity: number }
  *   | { type: "fill", run: number, events: Event[], from_s: number, to_s: number, keep: string | null, amount: number, settings: Settings, seed: number }
+ *   | { type: "between", passages: Event[][], share: number }
  *   | { type: "load_model", name: string, data: ArrayBuffer }} ToBackEnd
  */
 /**

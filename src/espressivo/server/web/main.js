@@ -16,6 +16,7 @@ import { anySeed, Player } from "./player.js";
 import { Recorder } from "./recorder.js";
 import { Replay } from "./replay.js";
 import { shelf } from "./shelf.js";
+import { slots } from "./slots.js";
 import { Sound } from "./sound.js";
 import { steering } from "./steering.js";
 import { Store } from "./store.js";
@@ -63,6 +64,7 @@ steering(page, say);
 const drawTime = transport(page);
 const drawNotes = moments(page, say);
 shelf(page, files(page));
+slots(page);
 computerKeyboard((pitch, velocity) => player.strike(pitch, velocity), (pitch) => player.release(pitch));
 
 store.watch(["link", "language", "model"], ({ link, model }) => {

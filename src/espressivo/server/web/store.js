@@ -5,6 +5,7 @@
 /** @typedef {import("./settings.js").Settings} Settings */
 /** @typedef {import("./takes.js").Row} Row */
 /** @typedef {import("./passages.js").Filling} Filling */
+/** @typedef {import("./slots.js").Slot} Slot */
 /** @typedef {Pick<Row, "id" | "name" | "seconds">} Shown */
 /**
  * @typedef {object} State
@@ -19,6 +20,8 @@
  * @property {number | null} mark a moment of the music, in seconds, to go on from
  * @property {number | null} anchor another moment: a passage is between the two
  * @property {Filling | null} filling a passage that is being played anew
+ * @property {[Slot | null, Slot | null]} slots passages between which the model plays
+ * @property {number} share of the way from the one to the other, 0..1
  * @property {Row | null} recording the take that is being recorded
  * @property {Row[]} takes
  * @property {boolean} safe whether takes outlast the page
@@ -43,11 +46,13 @@ export class Store {
 
   /** @param {Partial<State>} known */
   constructor(known = {}) {
-    this.state = Object.freeze({
+    /** @type {State} */
+    const begin = {
       link: "connecting", offers: [], models: [], model: null, settings: {}, seed: 0, mode: "stopped",
-      mark: null, anchor: null, filling: null, recording: null, takes: [], safe: false, replaying: null, running: false, loop: false,
+      mark: null, anchor: null, filling: null, slots: [null, null], share: 0.5, recording: null, takes: [], safe: false, replaying: null, running: false, loop: false,
       answer: true, view: "roll", near: false, language: "en", volume: 1, muted: false, undo: null, redo: null, ...known,
-    });
+    };
+    this.state = Object.freeze(begin);
   }
 
   /** @param {Partial<State>} part */
