@@ -17,6 +17,7 @@ from espressivo import telemetry
 from espressivo.cli.options import (
     JSON,
     PATH,
+    PLACE,
     VOCABULARY,
     Between,
     Duration,
@@ -49,7 +50,12 @@ _CLUSTER_S = 10.0  # so long a scheduler is waited for
     """,
 )
 @click.argument("folders", type=PATH, nargs=-1, required=True)
-@click.option("--out", type=Folder(), required=True, help="Folder to write the dataset in.")
+@click.option(
+    "--out",
+    type=Folder(urls=True),
+    required=True,
+    help="Folder to write the dataset in, or a URL such as s3://bucket/data.",
+)
 @click.option(
     "--csv",
     "splits",
@@ -74,7 +80,7 @@ _CLUSTER_S = 10.0  # so long a scheduler is waited for
 @JSON
 def prepare(
     folders: Sequence[Path],
-    out: Path,
+    out: Path | str,
     splits: Path | None,
     vocabulary_name: str,
     programs: Sequence[int],
@@ -87,7 +93,8 @@ def prepare(
     MIDI files and recordings are found recursively. Exact and near duplicates are dropped; all
     performances of one composition fall into one split. A run that was stopped continues where it
     was, and a second run reuses what is there. DIR/manifest.csv says of every file what became of
-    it.
+    it. A dataset for a URL (extra `cloud`) is made in a local folder first, in ESPRESSIVO_CACHE or
+    ~/.cache/espressivo.
     """
     from espressivo.data import prepare as prepare_corpus
     from espressivo.data import processes
@@ -148,7 +155,7 @@ class _NetworkName(click.ParamType[Any]):
     espressivo train data --out runs/gru --resume
     """,
 )
-@click.argument("dataset", type=PATH)
+@click.argument("dataset", type=PLACE)
 @click.option("--out", type=Folder(), required=True, help="Folder of the run.")
 @click.option("--resume", is_flag=True, help="Go on with the run in that folder.")
 @click.option(
@@ -279,7 +286,7 @@ class _NetworkName(click.ParamType[Any]):
 )
 @JSON
 def train(
-    dataset: Path,
+    dataset: Path | str,
     out: Path,
     resume: bool,
     decay_now: bool,
@@ -291,7 +298,7 @@ def train(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Train a network on a prepared DATASET.
+    """Train a network on a prepared DATASET, a folder or, with the extra `cloud`, a URL.
 
     The run's folder holds last.ckpt and best.ckpt, log.csv, curves.png and TensorBoard's log. A
     run that was stopped, however it was, goes on with --resume, with the settings it began with;

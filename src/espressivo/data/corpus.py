@@ -29,14 +29,15 @@ import numpy as np
 
 from espressivo.codes import Vocabulary
 from espressivo.data import shards
-from espressivo.data.dataset import DESCRIPTION, FORMAT, IDS, MANIFEST
+from espressivo.data.cloud import check_url, kept_at, upload
 from espressivo.data.entries import Entries, Entry, Sketches, Sources, scratch
 from espressivo.data.finding import found_files, read_splits, row_of
 from espressivo.data.fingerprint import FINGERPRINT, same_composition, same_performance
+from espressivo.data.layout import DESCRIPTION, FORMAT, IDS, MANIFEST
 from espressivo.data.recordings import transcribed
 from espressivo.data.splits import SPLITS, Row, split_up
 from espressivo.errors import AudioError, DataError
-from espressivo.files import SEAL, check_folder, locked, replacing
+from espressivo.files import SEAL, check_folder, is_url, locked, replacing
 from espressivo.music import is_recording
 from espressivo.progress import Progress, Silent
 
@@ -174,7 +175,9 @@ def prepare(
         folder's own name.
     out : path
         Folder of the dataset; made if missing. A dataset there is replaced, and its shards are
-        taken over where their files and settings are the same.
+        taken over where their files and settings are the same. It may be a URL that fsspec reads,
+        such as s3://bucket/data, with the extra `cloud`: then it is prepared in a local folder,
+        which stays for the next time, and put there when it is whole (`espressivo.data.cloud`).
     vocabulary : Vocabulary
         The one to write in.
     splits : path, optional
@@ -202,6 +205,22 @@ def prepare(
         If there are no MIDI files, the CSV does not fit, another run is writing to `out`, or
         `out` cannot be written.
     """
+    if is_url(out):
+        url = os.fspath(out)
+        check_url(url)
+        local = kept_at(url)
+        manifest = prepare(
+            folders,
+            local,
+            vocabulary=vocabulary,
+            splits=splits,
+            fractions=fractions,
+            programs=programs,
+            executor=executor,
+            progress=progress,
+        )
+        upload(local, url, progress)
+        return manifest
     began_s = time.monotonic()
     if not (len(fractions) == 3 and min(fractions) >= 0 and abs(sum(fractions) - 1) <= 1e-6):
         raise DataError(f"fractions {fractions}: give three from 0 to 1 that add up to 1")

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,17 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from espressivo.codes import TIME_SHIFT, Ids, Vocabulary
+from espressivo.data.cloud import fetched
+from espressivo.data.layout import DESCRIPTION, FORMAT, IDS, MANIFEST
 from espressivo.errors import DataError
-from espressivo.files import intact, regular
+from espressivo.files import intact, is_url, regular
 
-__all__ = ["FORMAT", "Dataset", "Piece"]
-
-FORMAT = 2
-"""Version of the layout of a prepared dataset. From version 2 on every byte is under a hash, and
-all ids are in one file; in version 1 they are in shards."""
-
-DESCRIPTION, MANIFEST, IDS = "dataset.json", "manifest.csv", "pieces.ids"
-"""The files of a prepared dataset; the first is written last."""
+__all__ = ["Dataset", "Piece"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +48,8 @@ class Dataset:
     Parameters
     ----------
     folder : path
+        Or a URL that fsspec reads, such as s3://bucket/data, with the extra `cloud`: it is fetched
+        into a local folder, which stays for the next time.
 
     Attributes
     ----------
@@ -70,7 +68,7 @@ class Dataset:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+        self.folder = fetched(os.fspath(folder)) if is_url(folder) else Path(folder)
         try:
             content = regular(self.folder / DESCRIPTION).read_bytes()
             manifest = regular(self.folder / MANIFEST).read_bytes()
