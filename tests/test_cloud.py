@@ -130,7 +130,7 @@ def test_fetching_that_ends_on_the_way_goes_on(
             os.truncate(target, 10)
 
     monkeypatch.setattr(memory, "get_file", short)
-    with pytest.raises(DataError, match="pieces.ids: has not come whole: try again"):
+    with pytest.raises(DataError, match=r"pieces.ids: has not come whole: try again"):
         Dataset(URL)
     assert len(read(URL)) == 3
     assert fetched == ["manifest.csv", "pieces.ids", "pieces.ids"]

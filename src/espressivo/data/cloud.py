@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from espressivo.data.layout import DESCRIPTION, IDS, MANIFEST
+from espressivo.data.layout import DESCRIPTION, IDS, MANIFESTS, kind_of
 from espressivo.errors import DataError
 from espressivo.files import intact, replacing
 from espressivo.progress import Progress, Silent, counted
@@ -74,8 +74,9 @@ def upload(folder: Path, url: str, progress: Progress | None = None) -> None:
     """
     with _opened(url) as (system, root):
         description = (folder / DESCRIPTION).read_bytes()
-        name = _name(json.loads(description))
-        for file in (IDS, MANIFEST):
+        about = json.loads(description)
+        name = _name(about)
+        for file in (IDS, MANIFESTS[kind_of(about)]):
             source, target = folder / file, f"{root}/{name}/{file}"
             with _told(progress or Silent(), f"sending {file}", source.stat().st_size) as told:
                 system.put_file(str(source), target, callback=told)
@@ -117,9 +118,10 @@ def fetched(url: str, progress: Progress | None = None) -> Path:
         if (folder / DESCRIPTION).exists():
             return folder
         folder.mkdir(parents=True, exist_ok=True)
-        apart = f"{root}/{_name(json.loads(content))}"
-        source = apart if system.exists(f"{apart}/{MANIFEST}") else root
-        for name in (MANIFEST, IDS):
+        about = json.loads(content)
+        apart, manifest = f"{root}/{_name(about)}", MANIFESTS[kind_of(about)]
+        source = apart if system.exists(f"{apart}/{manifest}") else root
+        for name in (manifest, IDS):
             if not (folder / name).exists():  # else a fetch was stopped after it
                 _fetch(system, f"{source}/{name}", folder / name, progress or Silent())
         with replacing(folder / DESCRIPTION) as temporary:

@@ -11,7 +11,6 @@ stay for the next run, which takes them over where nothing has changed; they can
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
 import re
@@ -33,7 +32,8 @@ from espressivo.data.cloud import check_url, kept_at, upload
 from espressivo.data.entries import Entries, Entry, Sketches, Sources, scratch
 from espressivo.data.finding import found_files, read_splits, row_of
 from espressivo.data.fingerprint import FINGERPRINT, same_composition, same_performance
-from espressivo.data.layout import DESCRIPTION, FORMAT, IDS, MANIFEST
+from espressivo.data.layout import DESCRIPTION, FORMAT, IDS, MANIFESTS
+from espressivo.data.manifest import COLUMNS, check_kind, writing_rows
 from espressivo.data.recordings import transcribed
 from espressivo.data.splits import SPLITS, Row, split_up
 from espressivo.errors import AudioError, DataError
@@ -46,22 +46,6 @@ __all__ = [
     "Totals",
     "prepare",
 ]
-
-_COLUMNS = (
-    "path",
-    "status",
-    "reason",
-    "detail",
-    "split",
-    "composition",
-    "start",
-    "events",
-    "notes",
-    "outside",
-    "seconds",
-    "sha256",
-    "ids_sha256",
-)
 
 
 @dataclass(frozen=True)
@@ -76,7 +60,7 @@ class Totals:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What `prepare` found, and what became of it; ``manifest.csv`` has a row for every file.
+    """What `prepare` found, and what became of it; its manifest has a row for every file.
 
     Parameters
     ----------
@@ -125,7 +109,7 @@ class Manifest:
         lines += [f"  {number} dropped: {reason}" for reason, number in self.dropped.items()]
         lines += [f"    {text}" for text in self.unreadable[:20]]
         if len(self.unreadable) > 20:
-            lines.append(f"    and {len(self.unreadable) - 20} more, see manifest.csv")
+            lines.append(f"    and {len(self.unreadable) - 20} more, see the manifest")
         if self.outside:
             lines.append(f"  {self.outside} notes outside the vocabulary's range of pitches")
         if self.parted:
@@ -150,6 +134,7 @@ def prepare(
     splits: str | os.PathLike[str] | None = None,
     fractions: tuple[float, float, float] = (0.85, 0.05, 0.10),
     programs: Collection[int] | None = None,
+    manifest: str = "csv",
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Manifest:
@@ -189,6 +174,9 @@ def prepare(
         of compositions, expected ones: a small corpus may have no test split.
     programs : collection of int, optional
         MIDI programs to read; see `espressivo.midi.read`.
+    manifest : str
+        "csv" or, with pyarrow, "parquet", which is smaller and read faster when there are very
+        many files.
     executor : concurrent.futures.Executor, optional
         Where the work is done; by default a process on each core (which start anew, so a script
         needs its ``if __name__ == "__main__"``). A Dask cluster's ``client.get_executor()`` will
@@ -209,21 +197,23 @@ def prepare(
         url = os.fspath(out)
         check_url(url)
         local = kept_at(url)
-        manifest = prepare(
+        made = prepare(
             folders,
             local,
             vocabulary=vocabulary,
             splits=splits,
             fractions=fractions,
             programs=programs,
+            manifest=manifest,
             executor=executor,
             progress=progress,
         )
         upload(local, url, progress)
-        return manifest
+        return made
     began_s = time.monotonic()
     if not (len(fractions) == 3 and min(fractions) >= 0 and abs(sum(fractions) - 1) <= 1e-6):
         raise DataError(f"fractions {fractions}: give three from 0 to 1 that add up to 1")
+    check_kind(manifest)
     try:
         out = check_folder(out)
     except OSError as error:
@@ -261,7 +251,9 @@ def prepare(
             _drop_copies(entries, sketches, folder)
             composed, parted = split_up(entries, rows, fractions, folder, vocabulary, sketches)
             about = {**settings, "split_by": Path(splits).name if splits else fractions}
-            totals, unreadable = _finish(out, composed, parted, about)
+            if manifest == "parquet":
+                about["format"] = 3
+            totals, unreadable = _finish(out, composed, parted, about, manifest)
     except OSError as error:
         raise DataError(f"{error.filename or out}: {error.strerror or error}") from error
     return Manifest(
@@ -313,7 +305,7 @@ def _each(
 
 def _make_room(out: Path) -> None:
     """Make the folder of the shards, without which nothing that is in `out` is by `prepare`."""
-    strange = [name for name in (DESCRIPTION, MANIFEST, IDS) if (out / name).exists()]
+    strange = [name for name in (DESCRIPTION, *MANIFESTS.values(), IDS) if (out / name).exists()]
     if strange and not (out / "shards").is_dir():
         raise DataError(f"{out / strange[0]}: is no part of a dataset: choose another folder")
     (out / "shards").mkdir(exist_ok=True)
@@ -409,7 +401,7 @@ class _Sum:
 
 
 def _finish(
-    out: Path, entries: Iterable[Entry], parted: int, about: dict[str, Any]
+    out: Path, entries: Iterable[Entry], parted: int, about: dict[str, Any], kind: str
 ) -> tuple[dict[str, Any], list[str]]:
     """Write the ids of all pieces, the manifest, and the file that makes the dataset whole.
 
@@ -420,23 +412,20 @@ def _finish(
     counted = _Sum()
     with (
         replacing(out / DESCRIPTION) as description,
-        replacing(out / MANIFEST) as manifest,
+        replacing(out / MANIFESTS[kind]) as manifest,
         replacing(out / IDS) as ids,
     ):
-        with (
-            manifest.open("w", encoding="utf-8", newline="") as table,
-            ids.open("wb") as joined,
-        ):
-            writer = csv.writer(table, lineterminator="\n")
-            writer.writerow(_COLUMNS)
+        with writing_rows(manifest, kind) as write, ids.open("wb") as joined:
             for entry in _joined(out / "shards", entries, joined):
                 counted.add(entry)
-                writer.writerow(_row(entry))
+                write(_row(entry))
         with manifest.open("rb") as written:
             sha256 = hashlib.file_digest(written, "sha256").hexdigest()
         totals = counted.totals(parted)
         hashed = {"manifest_sha256": sha256, "seal": SEAL}
         description.write_bytes(shards.sealed({**about, **totals, **hashed}))
+    for name in set(MANIFESTS) - {kind}:
+        (out / MANIFESTS[name]).unlink(missing_ok=True)
     return totals, counted.unreadable
 
 
@@ -456,4 +445,4 @@ def _joined(folder: Path, entries: Iterable[Entry], ids: BinaryIO) -> Iterator[E
 
 def _row(entry: Entry) -> list[Any]:
     status = "dropped" if entry.reason else "kept"
-    return [status if name == "status" else getattr(entry, name) for name in _COLUMNS]
+    return [status if name == "status" else getattr(entry, name) for name in COLUMNS]

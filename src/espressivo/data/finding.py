@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from espressivo.data.manifest import manifest_rows
 from espressivo.data.splits import SPLITS, Row
 from espressivo.errors import DataError
 from espressivo.files import printable, regular
@@ -104,14 +105,24 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def read_splits(path: Path) -> dict[str, Row]:
-    """Return split and composition by path, as the rows of a CSV have it; see `prepare`."""
+    """Return split and composition by path, as the rows of a CSV have it; see `prepare`.
+
+    The manifest of a dataset will do, also as Parquet; files that it drops have no row then.
+    """
+    parquet = path.suffix.lower() == ".parquet"
     try:
-        with regular(path).open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
+        if parquet:
+            rows = list(manifest_rows(regular(path).read_bytes(), "parquet", str(path)))
+        else:
+            with regular(path).open(encoding="utf-8-sig", newline="") as file:
+                rows = list(csv.DictReader(file))
     except (OSError, ValueError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read as CSV ({error})") from error
+        kind = "Parquet" if parquet else "CSV"
+        raise DataError(f"{path}: cannot be read as {kind} ({error})") from error
     table: dict[str, Row] = {}
     for number, row in enumerate(rows, 2):
+        if row.get("status") == "dropped":  # of a manifest
+            continue
         try:
             if "midi_filename" in row:  # as MAESTRO has it
                 name = row["midi_filename"]
