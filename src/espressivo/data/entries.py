@@ -61,7 +61,7 @@ class _Records:
     """Bytes in a file, by number; what is replaced stays in it."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self._file, self._begins, self._sizes = file, array("Q"), array("L")
+        self._file, self._begins, self._sizes = file, array("Q"), array("I")
 
     def __len__(self) -> int:
         return len(self._begins)
