@@ -36,7 +36,7 @@ LONGEST_S = 600.0
 MOST_BYTES = 128 << 20
 """So large a file is taken: ten minutes that are not compressed."""
 
-_PATIENCE_S = 300.0  # for a process that says nothing: it loads the network, or is stuck
+_PATIENCE_S = 1200.0  # for a process that says nothing: it loads the network, or is stuck
 _UPLOAD_S = 300.0
 _WORD_S = 20.0  # after which who waits for a turn is told so again, for proxies give up in silence
 _WAITING = 8  # recordings that wait, or are heard
