@@ -44,6 +44,8 @@ NOT_RUN = {  # by how they begin, and why
     "espressivo perform score.mid --model": "needs what tools/interpreter.py trains",
     "docker": "needs its service",
     "espressivo prepare recordings --out data --scheduler": "needs a cluster; see test_corpus.py",
+    "espressivo prepare recordings --out s3:": "needs a bucket; see test_cloud.py",
+    "espressivo train s3:": "needs a bucket; see test_cloud.py",
     "espressivo serve": "serves until it is interrupted; see test_server.py",
     "hf upload": "needs the hub",
     "make": "makes the environment that this runs in",

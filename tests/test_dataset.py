@@ -575,7 +575,7 @@ def test_another_format_is_refused(copied):
     about = json.loads((copied / "dataset.json").read_text())
     del about["seal"]
     (copied / "dataset.json").write_text(json.dumps({**about, "format": 99}))
-    with pytest.raises(DataError, match="format 99, this version reads 1 to 2"):
+    with pytest.raises(DataError, match="format 99, this version reads 1 to 3"):
         Dataset(copied)
 
 

@@ -107,11 +107,11 @@ def test_endless_repetition_is_compared_in_bounded_time_and_memory():
 
 def test_no_files_give_no_pairs():
     assert same_composition([]) == []
-    assert groups(0, []) == []
+    assert not groups(0, [])
 
 
 def test_groups_are_named_by_their_lowest_index():
-    assert groups(7, [(1, 4), (2, 5), (4, 5)]) == [0, 1, 1, 3, 1, 1, 6]
+    assert list(groups(7, [(1, 4), (2, 5), (4, 5)])) == [0, 1, 1, 3, 1, 1, 6]
 
 
 @pytest.mark.slow

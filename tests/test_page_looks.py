@@ -144,7 +144,7 @@ def test_the_page_speaks_german_and_remembers_it(page):
     page.press("help")
     Select(page.find("language")).select_by_value("en")
     page.keys(Keys.ESCAPE)
-    assert page.find("open").text == "Open MIDI…"
+    assert page.find("open").text == "Open…"
 
 
 def test_takes_are_heard_and_the_page_opens_while_the_server_is_away(page, server):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from espressivo.data.corpus import read_splits
+from espressivo.data import read_splits
 from espressivo.files import check_writable, is_stdout, replacing
 from midi_bytes import meta, on, one_track
 from test_packaging import COMMAND

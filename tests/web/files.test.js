@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
+import { isSound, lines } from "../../src/espressivo/server/web/hearing.js";
 import { midiFile, provenanceText } from "../../src/espressivo/server/web/midi_file.js";
 import { wavFile } from "../../src/espressivo/server/web/wav.js";
 
@@ -31,4 +32,19 @@ test("a WAV file holds samples of two sides and texts", () => {
   assert.equal(info.toString("latin1", 0, 12).replace(/[^\w]/g, "."), "LIST" + "(...".replace(/[^\w]/g, ".") + "INFO");
   assert.ok(info.includes("ISFT") && info.includes("espressivo\0") && info.includes("ICMT") && info.includes("odd\0"));
   assert.equal(info.readUInt32LE(4), info.length - 8);
+});
+
+test("lines are taken when they are whole, however they come, and letters stay whole", async () => {
+  const bytes = new TextEncoder().encode('{"done":1,"of":4}\n{"error":"Für Elise"}\n{"cut');
+  for (const size of [1, 7, bytes.length]) {
+    const cuts = [];
+    for (let at = 0; at < bytes.length; at += size) cuts.push(bytes.subarray(at, at + size));
+    const found = [];
+    for await (const line of lines(ReadableStream.from(cuts))) found.push(line);
+    assert.deepEqual(found, [{ done: 1, of: 4 }, { error: "Für Elise" }]);
+  }
+});
+
+test("recordings are known by their names", () => {
+  assert.deepEqual(["a.MP3", "b.tar.wav", "c.mid", "wav", "d.onnx"].map(isSound), [true, true, false, false, false]);
 });

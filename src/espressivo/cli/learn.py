@@ -17,6 +17,7 @@ from espressivo import telemetry
 from espressivo.cli.options import (
     JSON,
     PATH,
+    PLACE,
     VOCABULARY,
     Between,
     Duration,
@@ -50,7 +51,12 @@ _CLUSTER_S = 10.0  # so long a scheduler is waited for
     """,
 )
 @click.argument("folders", type=PATH, nargs=-1, required=True)
-@click.option("--out", type=Folder(), required=True, help="Folder to write the dataset in.")
+@click.option(
+    "--out",
+    type=Folder(urls=True),
+    required=True,
+    help="Folder to write the dataset in, or a URL such as s3://bucket/data.",
+)
 @click.option(
     "--csv",
     "splits",
@@ -66,6 +72,12 @@ _CLUSTER_S = 10.0  # so long a scheduler is waited for
     multiple=True,
     help="Keep only tracks of this General MIDI program (repeatable). Default: all but drums.",
 )
+@click.option(
+    "--manifest",
+    type=click.Choice(["csv", "parquet"]),
+    default="csv",
+    help="Kind of the table of all files; parquet, by pyarrow, suits a hundred thousand and more.",
+)
 @click.option("--workers", type=_COUNT, help="Processes; one for each core if not given.")
 @click.option(
     "--scheduler",
@@ -75,10 +87,11 @@ _CLUSTER_S = 10.0  # so long a scheduler is waited for
 @JSON
 def prepare(
     folders: Sequence[Path],
-    out: Path,
+    out: Path | str,
     splits: Path | None,
     vocabulary_name: str,
     programs: Sequence[int],
+    manifest: str,
     workers: int | None,
     scheduler: str | None,
     as_json: bool,
@@ -88,7 +101,8 @@ def prepare(
     MIDI files and recordings are found recursively. Exact and near duplicates are dropped; all
     performances of one composition fall into one split. A run that was stopped continues where it
     was, and a second run reuses what is there. DIR/manifest.csv says of every file what became of
-    it.
+    it. A dataset for a URL (extra `cloud`) is made in a local folder first, in ESPRESSIVO_CACHE or
+    ~/.cache/espressivo.
     """
     from espressivo.data import prepare as prepare_corpus
     from espressivo.data import processes
@@ -97,16 +111,17 @@ def prepare(
     if workers and scheduler:
         raise click.UsageError("--scheduler has workers of its own: leave out --workers")
     with _cluster(scheduler) if scheduler else processes(workers) as executor:
-        manifest = prepare_corpus(
+        made = prepare_corpus(
             folders,
             out,
             vocabulary=preset(vocabulary_name),
             splits=splits,
             programs=programs or None,
+            manifest=manifest,
             executor=executor,
             progress=Console(sys.stderr),
         )
-    click.echo(json.dumps(manifest.to_dict()) if as_json else "\n".join(manifest.lines()))
+    click.echo(json.dumps(made.to_dict()) if as_json else "\n".join(made.lines()))
 
 
 @contextlib.contextmanager
@@ -149,7 +164,7 @@ class _NetworkName(click.ParamType[Any]):
     espressivo train data --out runs/gru --resume
     """,
 )
-@click.argument("dataset", type=PATH)
+@click.argument("dataset", type=PLACE)
 @click.option("--out", type=Folder(), required=True, help="Folder of the run.")
 @click.option("--resume", is_flag=True, help="Go on with the run in that folder.")
 @click.option(
@@ -280,7 +295,7 @@ class _NetworkName(click.ParamType[Any]):
 )
 @JSON
 def train(
-    dataset: Path,
+    dataset: Path | str,
     out: Path,
     resume: bool,
     decay_now: bool,
@@ -292,7 +307,7 @@ def train(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Train a network on a prepared DATASET.
+    """Train a network on a prepared DATASET, a folder or, with the extra `cloud`, a URL.
 
     The run's folder holds last.ckpt and best.ckpt, log.csv, curves.png and TensorBoard's log. A
     run that was stopped, however it was, goes on with --resume, with the settings it began with;

@@ -15,7 +15,7 @@ import numpy as np
 
 from espressivo.codes import Ids, Vocabulary, following, presets
 from espressivo.errors import CodecError, GenerationError
-from espressivo.files import check_folder, check_writable, ending, is_stdout, printable
+from espressivo.files import check_folder, check_writable, ending, is_stdout, is_url, printable
 from espressivo.music import Performance, read
 from espressivo.play import DEFAULT_MODEL, Options, Settings, bundled, load
 from espressivo.progress import Console
@@ -29,6 +29,7 @@ __all__ = [
     "MODEL",
     "ONE_BASED",
     "PATH",
+    "PLACE",
     "PRIMER_EVENTS",
     "STYLES",
     "VOCABULARY",
@@ -153,13 +154,19 @@ class Output(click.Path):
 
 
 class Folder(click.Path):
-    """A folder to write in, which is made if it is not there."""
+    """A folder to write in, which is made if it is not there.
 
-    def __init__(self) -> None:
+    With `urls` it may also be a URL, whose text is returned.
+    """
+
+    def __init__(self, *, urls: bool = False) -> None:
         super().__init__(path_type=Path)
+        self._urls = urls
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> Path:
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         """Return the path; `OSError` if something else than a folder is there."""
+        if self._urls and is_url(value):
+            return str(value)
         return check_folder(os.fsdecode(super().convert(value, param, ctx)))
 
 
@@ -221,6 +228,17 @@ PRIMER_EVENTS = click.option(
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 PATH = click.Path(path_type=Path)
+
+
+class _Place(click.Path):
+    """A path, or a URL as it is."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Return a path, or the text of a URL."""
+        return str(value) if is_url(value) else super().convert(value, param, ctx)
+
+
+PLACE = _Place(path_type=Path)
 
 
 def given(ctx: click.Context) -> set[str]:

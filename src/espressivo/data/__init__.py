@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from espressivo.data.annotations import Annotated, Annotation, annotated, read_annotation
 from espressivo.data.augment import Augmentation
-from espressivo.data.corpus import (
-    SPLITS,
-    find_files,
-    match_rows,
-    prepare,
-    read_splits,
-)
+from espressivo.data.corpus import prepare
 from espressivo.data.dataset import Dataset
+from espressivo.data.finding import find_files, match_rows, read_splits
 from espressivo.data.fingerprint import Sketch, mixed, sketch
 from espressivo.data.following import Take, followed, take_of
 from espressivo.data.half import HALVES, Half, halves
@@ -19,6 +14,7 @@ from espressivo.data.pairs import LEAST_MATCHED, Pair, Pairs, Piece, engraved, h
 from espressivo.data.probes import COPIES, PAST_S, Probe, copies, past
 from espressivo.data.shards import follow_parent, processes
 from espressivo.data.sides import Material
+from espressivo.data.splits import SPLITS
 from espressivo.data.tokenizer import Tokenizer, Tokens
 from espressivo.data.windows import (
     IGNORED,

@@ -11,59 +11,41 @@ stay for the next run, which takes them over where nothing has changed; they can
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
 import re
 import time
+from array import array
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import Any
+from typing import Any, BinaryIO
+
+import numpy as np
 
 from espressivo.codes import Vocabulary
 from espressivo.data import shards
-from espressivo.data.dataset import DESCRIPTION, FORMAT, IDS, MANIFEST
+from espressivo.data.cloud import check_url, kept_at, upload
+from espressivo.data.entries import Entries, Entry, Sketches, Sources, scratch
+from espressivo.data.finding import found_files, read_splits, row_of
 from espressivo.data.fingerprint import FINGERPRINT, same_composition, same_performance
+from espressivo.data.layout import DESCRIPTION, FORMAT, IDS, MANIFESTS
+from espressivo.data.manifest import COLUMNS, check_kind, writing_rows
 from espressivo.data.recordings import transcribed
-from espressivo.data.shards import Entry, Sketches
 from espressivo.data.splits import SPLITS, Row, split_up
-from espressivo.errors import DataError
-from espressivo.files import SEAL, check_folder, locked, printable, regular, replacing
+from espressivo.errors import AudioError, DataError
+from espressivo.files import SEAL, check_folder, is_url, locked, replacing
 from espressivo.music import is_recording
 from espressivo.progress import Progress, Silent
-from espressivo.registry import RECORDINGS
 
 __all__ = [
-    "SPLITS",
     "Manifest",
-    "Row",
     "Totals",
-    "find_files",
-    "match_rows",
     "prepare",
-    "read_splits",
 ]
-
-_SUFFIXES = (".kar", ".mid", ".midi")
-_COLUMNS = (
-    "path",
-    "status",
-    "reason",
-    "detail",
-    "split",
-    "composition",
-    "start",
-    "events",
-    "notes",
-    "outside",
-    "seconds",
-    "sha256",
-    "ids_sha256",
-)
 
 
 @dataclass(frozen=True)
@@ -78,7 +60,7 @@ class Totals:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What `prepare` found, and what became of it; ``manifest.csv`` has a row for every file.
+    """What `prepare` found, and what became of it; its manifest has a row for every file.
 
     Parameters
     ----------
@@ -127,7 +109,7 @@ class Manifest:
         lines += [f"  {number} dropped: {reason}" for reason, number in self.dropped.items()]
         lines += [f"    {text}" for text in self.unreadable[:20]]
         if len(self.unreadable) > 20:
-            lines.append(f"    and {len(self.unreadable) - 20} more, see manifest.csv")
+            lines.append(f"    and {len(self.unreadable) - 20} more, see the manifest")
         if self.outside:
             lines.append(f"  {self.outside} notes outside the vocabulary's range of pitches")
         if self.parted:
@@ -152,6 +134,7 @@ def prepare(
     splits: str | os.PathLike[str] | None = None,
     fractions: tuple[float, float, float] = (0.85, 0.05, 0.10),
     programs: Collection[int] | None = None,
+    manifest: str = "csv",
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Manifest:
@@ -177,7 +160,9 @@ def prepare(
         folder's own name.
     out : path
         Folder of the dataset; made if missing. A dataset there is replaced, and its shards are
-        taken over where their files and settings are the same.
+        taken over where their files and settings are the same. It may be a URL that fsspec reads,
+        such as s3://bucket/data, with the extra `cloud`: then it is prepared in a local folder,
+        which stays for the next time, and put there when it is whole (`espressivo.data.cloud`).
     vocabulary : Vocabulary
         The one to write in.
     splits : path, optional
@@ -189,6 +174,9 @@ def prepare(
         of compositions, expected ones: a small corpus may have no test split.
     programs : collection of int, optional
         MIDI programs to read; see `espressivo.midi.read`.
+    manifest : str
+        "csv" or, with pyarrow, "parquet", which is smaller and read faster when there are very
+        many files.
     executor : concurrent.futures.Executor, optional
         Where the work is done; by default a process on each core (which start anew, so a script
         needs its ``if __name__ == "__main__"``). A Dask cluster's ``client.get_executor()`` will
@@ -205,170 +193,119 @@ def prepare(
         If there are no MIDI files, the CSV does not fit, another run is writing to `out`, or
         `out` cannot be written.
     """
+    if is_url(out):
+        url = os.fspath(out)
+        check_url(url)
+        local = kept_at(url)
+        made = prepare(
+            folders,
+            local,
+            vocabulary=vocabulary,
+            splits=splits,
+            fractions=fractions,
+            programs=programs,
+            manifest=manifest,
+            executor=executor,
+            progress=progress,
+        )
+        upload(local, url, progress)
+        return made
     began_s = time.monotonic()
     if not (len(fractions) == 3 and min(fractions) >= 0 and abs(sum(fractions) - 1) <= 1e-6):
         raise DataError(f"fractions {fractions}: give three from 0 to 1 that add up to 1")
+    check_kind(manifest)
     try:
         out = check_folder(out)
     except OSError as error:
         raise DataError(f"{out}: {error.strerror}") from None
-    files = find_files(folders, recordings=True)
-    rows = None if splits is None else _rows(files, Path(splits))
-    wanted = [file for file in files if rows is None or file[0] in rows]
+    rows = _rows(folders, None if splits is None else Path(splits))
     settings = {
         "format": FORMAT,
         "fingerprint": FINGERPRINT,
         "vocabulary": vocabulary.to_dict(),
         "programs": None if programs is None else sorted(programs),
     }
+    progress = progress or Silent()
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with locked(out, DataError):
+        with locked(out, DataError), ExitStack() as stack:
             _make_room(out)
             if not (out / IDS).exists():  # of version 1, whose ids are in the shards
                 (out / DESCRIPTION).unlink(missing_ok=True)
-            wanted, refused = transcribed(wanted, out / "transcribed", progress or Silent())
-            plan = shards.plan(wanted, out / "shards", settings)
-            _clear(out, {shard.name for shard in plan})
-            with TemporaryFile(dir=out / "shards", prefix=".", suffix=".partial") as file:
-                sketches, made = Sketches(file), dict[str, Entry]()
-                for entry in shards.make_all(plan, executor, progress or Silent()):
-                    sketches.take(entry)
-                    made[entry.path] = entry
-                made |= {entry.path: entry for entry in refused}
-                entries = [made.get(name) or Entry(name, "not in the CSV") for name, _ in files]
-                _drop_copies(entries, sketches)
-                entries, parted = split_up(
-                    entries, rows, fractions, out / "shards", vocabulary, sketches
-                )
-            totals = _totals(entries, parted)
-            about = {**settings, "split_by": Path(splits).name if splits else fractions, **totals}
-            _finish(out, entries, about)
+            folder = out / "shards"
+            one, two, three = (stack.enter_context(scratch(folder)) for _ in range(3))
+            sources, entries, sketches = Sources(one), Entries(two), Sketches(three)
+            files = found_files(folders, recordings=True)
+            wanted = array("q")
+            for entry, path in _each(files, rows, out / "transcribed", progress):
+                if not entry.reason:
+                    wanted.append(len(entries))
+                sources.append(entry.path, path)
+                sketches.append(entry)
+                entries.append(entry)
+            plan = shards.Plan(sources, wanted, folder, settings)
+            _clear(out, set(plan.names))
+            for number, entry in shards.make_all(plan, executor, progress):
+                sketches[number] = entry
+                entries[number] = entry
+            _drop_copies(entries, sketches, folder)
+            composed, parted = split_up(entries, rows, fractions, folder, vocabulary, sketches)
+            about = {**settings, "split_by": Path(splits).name if splits else fractions}
+            if manifest == "parquet":
+                about["format"] = 3
+            totals, unreadable = _finish(out, composed, parted, about, manifest)
     except OSError as error:
         raise DataError(f"{error.filename or out}: {error.strerror or error}") from error
     return Manifest(
         **{**totals, "splits": {name: Totals(**t) for name, t in totals["splits"].items()}},
-        unreadable=tuple(f"{e.path}: {e.detail}" for e in entries if e.reason == "unreadable"),
+        unreadable=tuple(unreadable),
         disk_bytes=sum(path.stat().st_size for path in out.rglob("*") if path.is_file()),
         taken_s=time.monotonic() - began_s,
     )
 
 
-def find_files(
-    folders: Sequence[str | os.PathLike[str]], *, recordings: bool = False
-) -> list[tuple[str, Path]]:
-    """Return name and path of each MIDI file, by folder as given, then by name.
-
-    A name begins with that of the folder; a file may stand for one. Folders below that cannot be
-    listed are among them, so that whoever reads them says why. With `recordings` sound files are
-    among them too, but for those beside which a MIDI file has the same name. `DataError` if a
-    folder is missing or none has any.
-    """
-    suffixes = (*_SUFFIXES, *RECORDINGS) if recordings else _SUFFIXES
-    found: dict[str, list[tuple[str, Path]]] = {}
-    for folder in folders:
-        root = Path(folder).resolve()
-        if root.is_file() and root.suffix.lower() in suffixes and root.name not in found:
-            found[root.name] = [(printable(root.name), root)]
-            continue
-        if not root.is_dir():
-            raise DataError(f"{folder}: no such folder")
-        if root.name in found:
-            raise DataError(f"{folder}: another folder is also named {root.name!r}; rename one")
-        paths = [p for p in _walk(root) if p.suffix.lower() in suffixes or os.path.isdir(p)]
-        written = {path.with_suffix("") for path in paths if path.suffix.lower() in _SUFFIXES}
-        found[root.name] = sorted(
-            (printable(f"{root.name}/{path.relative_to(root).as_posix()}"), path)
-            for path in paths
-            if not (is_recording(path) and path.with_suffix("") in written)
-        )
-    files = [file for of_folder in found.values() for file in of_folder]
-    if not files:
-        sound = ", nor is there sound" if recordings else ""
-        raise DataError(
-            f"{', '.join(map(str, folders))}: no file ends in .mid, .midi or .kar{sound}"
-        )
-    return files
-
-
-def _walk(root: Path) -> Iterator[Path]:
-    """Yield every file below a folder, and every folder that cannot be listed.
-
-    Links are followed, but no folder is entered twice.
-    """
-    entered, left = set(), [root]
-    while left:
-        folder = left.pop()
-        real = os.path.realpath(folder)
-        if real in entered:
-            continue
-        entered.add(real)
-        try:
-            with os.scandir(folder) as found:
-                below = sorted(Path(entry) for entry in found)
-        except OSError as error:
-            if folder == root:
-                raise DataError(f"{root}: cannot be listed ({error.strerror})") from error
-            yield folder
-            continue
-        for path in below:
-            if not os.path.isdir(path):
-                yield path
-        # so that the same one of two links to a folder is always followed
-        left += filter(os.path.isdir, reversed(below))
-
-
-def read_splits(path: Path) -> dict[str, Row]:
-    """Return split and composition by path, as the rows of a CSV have it; see `prepare`."""
-    try:
-        with regular(path).open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, ValueError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read as CSV ({error})") from error
-    table: dict[str, Row] = {}
-    for number, row in enumerate(rows, 2):
-        try:
-            if "midi_filename" in row:  # as MAESTRO has it
-                name = row["midi_filename"]
-                composition = f"{row['canonical_composer']} | {row['canonical_title']}"
-            else:
-                name, composition = row["path"], row["composition"]
-            split = row["split"]
-        except KeyError as error:
-            raise DataError(
-                f"{path}: has no column {error}; see 'prepare' for those needed"
-            ) from None
-        if name is None or composition is None:
-            raise DataError(f"{path}: row {number}: has too few columns")
-        if split not in SPLITS:
-            raise DataError(f"{path}: row {number}: split {split!r} is none of {', '.join(SPLITS)}")
-        table[name.replace("\\", "/")] = (split, composition)
-    return table
-
-
-def match_rows(files: list[tuple[str, Path]], table: dict[str, Row]) -> dict[str, str]:
-    """Return for each file that has a row the row's path: the longest in which the file's ends."""
-    matched = {}
+def _rows(folders: Sequence[str | os.PathLike[str]], splits: Path | None) -> dict[str, Row] | None:
+    """Return the row of each file that has one, or None without a CSV; some files are there."""
+    files = found_files(folders, recordings=True)
+    if splits is None:
+        next(files)
+        return None
+    table, rows, count = read_splits(splits), dict[str, Row](), 0
     for name, path in files:
-        ends = ("/".join(path.parts[begin:]) for begin in range(len(path.parts)))
-        row = next((end for end in ends if end in table), None)
+        count += 1
+        row = row_of(path, table)
         if row is not None:
-            matched[name] = row
-    return matched
-
-
-def _rows(files: list[tuple[str, Path]], csv_path: Path) -> dict[str, Row]:
-    """Return the row of each file that has one."""
-    table = read_splits(csv_path)
-    rows = {name: table[row] for name, row in match_rows(files, table).items()}
+            rows[name] = table[row]
     if not rows:
-        raise DataError(f"{csv_path}: no row of it is one of the {len(files)} MIDI files found")
+        raise DataError(f"{splits}: no row of it is one of the {count} MIDI files found")
     return rows
+
+
+def _each(
+    files: Iterable[tuple[str, Path]],
+    rows: dict[str, Row] | None,
+    heard: Path,
+    progress: Progress,
+) -> Iterator[tuple[Entry, Path]]:
+    """Yield the entry of each file, dropped or yet to be filled in, and where it is.
+
+    Recordings are where they are kept as they were heard.
+    """
+    for name, path in files:
+        entry = Entry(name)
+        if rows is not None and name not in rows:
+            entry.reason = "not in the CSV"
+        elif is_recording(path):
+            try:
+                path = transcribed(name, path, heard, progress)
+            except AudioError as error:
+                entry.reason, entry.detail = "unreadable", str(error)
+        yield entry, path
 
 
 def _make_room(out: Path) -> None:
     """Make the folder of the shards, without which nothing that is in `out` is by `prepare`."""
-    strange = [name for name in (DESCRIPTION, MANIFEST, IDS) if (out / name).exists()]
+    strange = [name for name in (DESCRIPTION, *MANIFESTS.values(), IDS) if (out / name).exists()]
     if strange and not (out / "shards").is_dir():
         raise DataError(f"{out / strange[0]}: is no part of a dataset: choose another folder")
     (out / "shards").mkdir(exist_ok=True)
@@ -382,89 +319,130 @@ def _clear(out: Path, names: set[str]) -> None:
             path.unlink()
 
 
-def _drop_copies(entries: list[Entry], stored: Sketches) -> None:
+def _drop_copies(entries: Entries, stored: Sketches, folder: Path) -> None:
     """Mark all but one of the files that hold the same performance."""
-    first: dict[str, Entry] = {}
-    for entry in entries:
-        if not entry.reason and first.setdefault(entry.sha256, entry) is not entry:
-            entry.reason, entry.detail = "exact copy", first[entry.sha256].path
-    kept = [entry for entry in entries if not entry.reason]
+    for index, path in _exact_copies(entries):
+        entry = entries[index]
+        entry.reason, entry.detail = "exact copy", path
+        entries[index] = entry
+    kept = entries.kept()
     sketches = stored.of(kept)
     related = defaultdict(list)
-    for a, b in same_composition(sketches):
+    for a, b in same_composition(sketches, folder):
         related[a].append(b)
         related[b].append(a)
+    alike = {index: entries[kept[index]] for index in related}
     stay: set[int] = set()
-    for index in sorted(range(len(kept)), key=lambda i: (-kept[i].notes, i)):
+    for index in sorted(alike, key=lambda i: (-alike[i].notes, i)):
         for other in related[index]:
             if other in stay and same_performance(sketches[index], sketches[other]):
-                kept[index].reason, kept[index].detail = "same performance", kept[other].path
+                entry = alike[index]
+                entry.reason, entry.detail = "same performance", alike[other].path
+                entries[kept[index]] = entry
                 break
         else:
             stay.add(index)
 
 
-def _totals(entries: list[Entry], parted: int) -> dict[str, Any]:
-    """Count files by what became of them, and add up the kept ones by split."""
-    kept = [entry for entry in entries if not entry.reason]
-    splits = {}
-    for name in SPLITS:
-        of_split = [entry for entry in kept if entry.split == name]
-        splits[name] = {
-            "pieces": len(of_split),
-            "events": sum(entry.events for entry in of_split),
-            "notes": sum(entry.notes for entry in of_split),
-            "hours": round(sum(entry.seconds for entry in of_split) / 3600, 3),
+def _exact_copies(entries: Entries) -> Iterator[tuple[int, str]]:
+    """Yield the numbers of files whose bytes are those of an earlier one, and its path."""
+    begins = (0 if entry.reason else int(entry.sha256[:16] or "0", 16) for entry in entries)
+    begin, times = np.unique(begun := np.fromiter(begins, np.uint64), return_counts=True)
+    first: dict[str, str] = {}
+    for index in np.flatnonzero(np.isin(begun, begin[times > 1])).tolist():
+        entry = entries[index]
+        if not entry.reason and first.setdefault(entry.sha256, entry.path) is not entry.path:
+            yield index, first[entry.sha256]
+
+
+class _Sum:
+    """What became of files, added up as they are written."""
+
+    def __init__(self) -> None:
+        self._found = self._kept = self._outside = 0
+        self._dropped = Counter[str]()
+        self._splits = {name: [0, 0, 0, 0.0] for name in SPLITS}
+        self._last = ""
+        self.unreadable: list[str] = []
+
+    def add(self, entry: Entry) -> None:
+        """Count a file by what became of it, and a kept one by its split."""
+        another, self._last = entry.path != self._last, entry.path  # else its second part
+        self._found += another
+        if entry.reason:
+            self._dropped[entry.reason] += 1
+            if entry.reason == "unreadable":
+                self.unreadable.append(f"{entry.path}: {entry.detail}")
+            return
+        self._kept += another
+        self._outside += entry.outside
+        totals = self._splits[entry.split]
+        for place, value in enumerate((1, entry.events, entry.notes, entry.seconds)):
+            totals[place] += value
+
+    def totals(self, parted: int) -> dict[str, Any]:
+        """Return the numbers of `Manifest`."""
+        return {
+            "found": self._found,
+            "kept": self._kept,
+            "dropped": dict(sorted(self._dropped.items())),
+            "outside": self._outside,
+            "parted": parted,
+            "splits": {
+                name: {
+                    "pieces": pieces,
+                    "events": events,
+                    "notes": notes,
+                    "hours": round(seconds / 3600, 3),
+                }
+                for name, (pieces, events, notes, seconds) in self._splits.items()
+            },
         }
-    return {
-        "found": len({entry.path for entry in entries}),
-        "kept": len({entry.path for entry in kept}),
-        "dropped": dict(sorted(Counter(e.reason for e in entries if e.reason).items())),
-        "outside": sum(entry.outside for entry in kept),
-        "parted": parted,
-        "splits": splits,
-    }
 
 
-def _finish(out: Path, entries: list[Entry], about: dict[str, Any]) -> None:
+def _finish(
+    out: Path, entries: Iterable[Entry], parted: int, about: dict[str, Any], kind: str
+) -> tuple[dict[str, Any], list[str]]:
     """Write the ids of all pieces, the manifest, and the file that makes the dataset whole.
 
     They get their names in this order when all are written, so that a dataset which is there stays
     as it is until then; one of which only some files are new is known by its hashes, and refused.
+    Returned are the totals, and the files that could not be read.
     """
+    counted = _Sum()
     with (
         replacing(out / DESCRIPTION) as description,
-        replacing(out / MANIFEST) as manifest,
+        replacing(out / MANIFESTS[kind]) as manifest,
         replacing(out / IDS) as ids,
     ):
-        _join(out / "shards", entries, ids)
-        hashed = {"manifest_sha256": _write_table(entries, manifest), "seal": SEAL}
-        description.write_bytes(shards.sealed({**about, **hashed}))
+        with writing_rows(manifest, kind) as write, ids.open("wb") as joined:
+            for entry in _joined(out / "shards", entries, joined):
+                counted.add(entry)
+                write(_row(entry))
+        with manifest.open("rb") as written:
+            sha256 = hashlib.file_digest(written, "sha256").hexdigest()
+        totals = counted.totals(parted)
+        hashed = {"manifest_sha256": sha256, "seal": SEAL}
+        description.write_bytes(shards.sealed({**about, **totals, **hashed}))
+    for name in set(MANIFESTS) - {kind}:
+        (out / MANIFESTS[name]).unlink(missing_ok=True)
+    return totals, counted.unreadable
 
 
-def _join(folder: Path, entries: list[Entry], path: Path) -> None:
-    """Put the ids of all pieces that are kept into one file, where the entries say it."""
+def _joined(folder: Path, entries: Iterable[Entry], ids: BinaryIO) -> Iterator[Entry]:
+    """Put the ids of all pieces that are kept into one file, and yield entries that say where."""
     start = 0
-    with path.open("wb") as ids:
-        for entry in entries:
-            if entry.reason:
-                entry.start = 0
-                continue
+    for entry in entries:
+        if entry.reason:
+            entry.start = 0
+        else:
             with shards.ids_path(folder, entry.shard).open("rb") as shard:
                 shard.seek(2 * entry.start)
                 ids.write(shard.read(2 * entry.events))
             entry.start, start = start, start + entry.events
+        yield entry
 
 
-def _write_table(entries: list[Entry], path: Path) -> str:
-    """Write the manifest, a row for each entry; return its hash."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(_COLUMNS)
-        for entry in entries:
-            status = "dropped" if entry.reason else "kept"
-            writer.writerow(
-                status if name == "status" else getattr(entry, name) for name in _COLUMNS
-            )
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _row(entry: Entry) -> list[Any]:
+    status = "dropped" if entry.reason else "kept"
+    return [status if name == "status" else getattr(entry, name) for name in COLUMNS]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import io
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from espressivo.codes import TIME_SHIFT, Ids, Vocabulary
+from espressivo.data.cloud import fetched
+from espressivo.data.layout import DESCRIPTION, FORMAT, FORMATS, IDS, MANIFESTS, kind_of
+from espressivo.data.manifest import manifest_rows
 from espressivo.errors import DataError
-from espressivo.files import intact, regular
+from espressivo.files import intact, is_url, regular
 
-__all__ = ["FORMAT", "Dataset", "Piece"]
-
-FORMAT = 2
-"""Version of the layout of a prepared dataset. From version 2 on every byte is under a hash, and
-all ids are in one file; in version 1 they are in shards."""
-
-DESCRIPTION, MANIFEST, IDS = "dataset.json", "manifest.csv", "pieces.ids"
-"""The files of a prepared dataset; the first is written last."""
+__all__ = ["Dataset", "Piece"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +48,8 @@ class Dataset:
     Parameters
     ----------
     folder : path
+        Or a URL that fsspec reads, such as s3://bucket/data, with the extra `cloud`: it is fetched
+        into a local folder, which stays for the next time.
 
     Attributes
     ----------
@@ -70,22 +68,24 @@ class Dataset:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+        self.folder = fetched(os.fspath(folder)) if is_url(folder) else Path(folder)
         try:
             content = regular(self.folder / DESCRIPTION).read_bytes()
-            manifest = regular(self.folder / MANIFEST).read_bytes()
             whole = intact(content)
             about: dict[str, Any] = {"format": FORMAT} if whole is False else json.loads(content)
-            if about["format"] not in (1, FORMAT):
+            if about["format"] not in FORMATS:
                 raise DataError(
-                    f"{self.folder}: format {about['format']}, this version reads 1 to {FORMAT}; "
+                    f"{self.folder}: format {about['format']}, this version reads {FORMATS[0]} to "
+                    f"{FORMATS[-1]}; "
                     "run 'espressivo prepare' again"
                 )
             if not whole and ("manifest_sha256" in about or about["format"] > 1):
                 raise ValueError(f"{DESCRIPTION} has changed since it was written")
+            kind = kind_of(about)
+            manifest = regular(self.folder / MANIFESTS[kind]).read_bytes()
             self.sha256 = hashlib.sha256(manifest).hexdigest()
             if about.get("manifest_sha256", self.sha256) != self.sha256:
-                raise ValueError(f"{MANIFEST} has changed since it was written")
+                raise ValueError(f"{MANIFESTS[kind]} has changed since it was written")
             self.vocabulary = Vocabulary(**about["vocabulary"])
             self.pieces = tuple(
                 Piece(
@@ -99,7 +99,7 @@ class Dataset:
                     row.get("ids_sha256", ""),
                     row.get("shard", ""),
                 )
-                for row in csv.DictReader(io.StringIO(manifest.decode(), newline=""))
+                for row in manifest_rows(manifest, kind, str(self.folder))
                 if row["status"] == "kept"
             )
         except FileNotFoundError as error:

@@ -17,7 +17,11 @@ compared.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +51,9 @@ _PERFORMANCE_SHARE = 0.5  # MAESTRO and ASAP: copies are above 0.83, other pairs
 _LEAST_SHARED = 3  # of so few landmarks that chance would decide, nothing is concluded
 _TOLERANCE_MS = 8.0
 _NEIGHBOURS = 100  # files with which a file is compared for each landmark; bounds the cost
-_AT_ONCE = 1 << 22  # landmarks that are compared at once; bounds the memory
+_AT_ONCE = 1 << 16  # landmarks that are compared at once; bounds the memory
+_SKETCHES = 1 << 7  # that are read at once
+_SHIFT, _FILE = np.uint64(32), np.uint64((1 << 32) - 1)  # where a key has its landmark, and a file
 _REPEATS = 64  # occurrences of a pair in one file that are looked at; bounds the cost
 
 
@@ -67,40 +73,66 @@ def sketch(performance: Performance) -> Sketch:
     return np.stack(columns, axis=1).astype(np.uint32)
 
 
-def same_composition(sketches: Sequence[Sketch]) -> list[tuple[int, int]]:
+def same_composition(
+    sketches: Sequence[Sketch], folder: Path | None = None
+) -> list[tuple[int, int]]:
     """Return the pairs of indices, lower first, that hold the same composition, or part of it.
 
     Time and the number of pairs grow in proportion to the landmarks; memory with the pairs alone,
-    if the sketches are not in memory.
+    but for a number a sketch, if the sketches are not in memory.
+
+    Parameters
+    ----------
+    sketches : sequence of Sketch
+    folder : path, optional
+        Where landmarks are written meanwhile; by default where the system has temporary files.
     """
-    sizes = np.zeros(len(sketches), np.int64)
     pair, shared = np.empty(0, np.int64), np.empty(0, np.int64)
-    parts = 1 + sum(map(len, sketches)) // _AT_ONCE
-    for part in range(parts):
-        each = [np.unique(one[one[:, 0] % parts == part, 0]) for one in sketches]
-        many = np.array([len(one) for one in each], np.int64)
-        landmark = np.concatenate([np.empty(0, np.uint32), *each])
-        found, times = _meetings(landmark, np.repeat(np.arange(len(each)), many), len(each))
-        sizes += many
-        pair, back = np.unique(np.concatenate([pair, found]), return_inverse=True)
-        counts = np.concatenate([shared, times])
-        shared = np.bincount(back, counts, len(pair)).astype(np.int64)
+    with TemporaryFile(dir=folder, prefix=".", suffix=".partial") as file:
+        sizes = _write_keys(sketches, file)
+        parts = 1 + int(sizes.sum()) // _AT_ONCE
+        for part in range(parts):
+            keys = np.sort(np.concatenate([np.empty(0, np.uint64), *_keys(file, part, parts)]))
+            found, times = _meetings(keys >> _SHIFT, (keys & _FILE).astype(np.int64), len(sizes))
+            pair, back = np.unique(np.concatenate([pair, found]), return_inverse=True)
+            counts = np.concatenate([shared, times])
+            shared = np.bincount(back, counts, len(pair)).astype(np.int64)
     first, second = np.divmod(pair, max(len(sizes), 1))
     least = np.maximum(_COMPOSITION_SHARE * np.minimum(sizes[first], sizes[second]), _LEAST_SHARED)
     similar = shared >= least
     return list(zip(first[similar].tolist(), second[similar].tolist(), strict=True))
 
 
+def _write_keys(sketches: Sequence[Sketch], file: IO[bytes]) -> NDArray[np.int64]:
+    """Write each landmark of each sketch once, before the sketch's index; return how many."""
+    sizes = np.zeros(len(sketches), np.int64)
+    for begin in range(0, len(sketches), _SKETCHES):
+        some = [sketches[index] for index in range(len(sketches))[begin : begin + _SKETCHES]]
+        which = np.repeat(np.arange(len(some), dtype=np.uint64), [len(one) for one in some])
+        landmark = np.concatenate([one[:, 0] for one in some]).astype(np.uint64)
+        keys = np.unique((landmark << _SHIFT) | (which + np.uint64(begin)))
+        each = (keys & _FILE).astype(np.int64) - begin
+        sizes[begin : begin + len(some)] = np.bincount(each, minlength=len(some))
+        file.write(keys.tobytes())
+    return sizes
+
+
+def _keys(file: IO[bytes], part: int, parts: int) -> Iterator[NDArray[np.uint64]]:
+    """Yield what was written, of one part of the landmarks."""
+    file.seek(0)
+    while content := file.read(8 * _AT_ONCE):
+        keys = np.frombuffer(content, np.uint64)
+        yield keys[(keys >> _SHIFT) % np.uint64(parts) == part]
+
+
 def _meetings(
-    landmark: NDArray[np.uint32], file: NDArray[np.int64], files: int
+    landmark: NDArray[np.uint64], file: NDArray[np.int64], files: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the pairs of files that share landmarks, as ``first * files + second``, and how many.
 
-    The files of a landmark stand beside each other once sorted, so this takes time in proportion to
+    The files of a landmark stand beside each other, in order, so this takes time in proportion to
     the landmarks, however many files there are.
     """
-    order = np.argsort(landmark, kind="stable")
-    landmark, file = landmark[order], file[order]
     pairs = [np.empty(0, np.int64)]
     here = np.arange(len(landmark))
     for apart in range(1, min(_NEIGHBOURS, files) + 1):
@@ -145,9 +177,9 @@ def same_performance(one: Sketch, other: Sketch) -> bool:
     return len(agreeing) >= needed
 
 
-def groups(count: int, pairs: Sequence[tuple[int, int]]) -> list[int]:
+def groups(count: int, pairs: Sequence[tuple[int, int]]) -> Sequence[int]:
     """Return for each of `count` files the lowest index that pairs connect it with."""
-    lowest = list(range(count))
+    lowest = array("q", range(count))
 
     def find(index: int) -> int:
         while lowest[index] != index:
@@ -158,7 +190,9 @@ def groups(count: int, pairs: Sequence[tuple[int, int]]) -> list[int]:
     for first, second in pairs:
         a, b = sorted((find(first), find(second)))
         lowest[b] = a
-    return [find(index) for index in range(count)]
+    for index in range(count):
+        lowest[index] = find(index)
+    return lowest
 
 
 def _pairs(landmarks: Sketch) -> tuple[NDArray[np.uint64], NDArray[np.float64]]:

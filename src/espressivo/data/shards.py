@@ -19,108 +19,42 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import (
+    FIRST_COMPLETED,
     BrokenExecutor,
     Executor,
     Future,
     ProcessPoolExecutor,
-    as_completed,
+    wait,
 )
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, overload
+from typing import Any, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from espressivo import midi
 from espressivo.codes import Ids, Vocabulary
-from espressivo.data.fingerprint import Sketch, sketch
+from espressivo.data.entries import Entry, Sources
+from espressivo.data.fingerprint import sketch
 from espressivo.errors import DataError, MidiError
 from espressivo.files import SEAL, intact, regular, replacing, seal
 from espressivo.progress import Progress
 
 __all__ = [
-    "Entry",
+    "Plan",
     "Shard",
-    "Sketches",
     "follow_parent",
     "ids_path",
     "make",
     "make_all",
-    "plan",
     "processes",
     "sealed",
 ]
 
 _FILES = 64  # at most so many to a shard, on average
-
-
-@dataclass(slots=True)
-class Entry:
-    """A row of the manifest: what became of a file.
-
-    ``reason`` is empty for a file that is kept, ``start`` and ``events`` are the position and the
-    number of its ids, in the shard until all pieces are put together, ``outside`` counts notes
-    that the vocabulary has no ids for, ``sha256`` and ``ids_sha256`` are the hashes of the file
-    and of its ids, and ``landmarks`` is its fingerprint (`Sketch`, little-endian, base64).
-    """
-
-    path: str
-    reason: str = ""
-    detail: str = ""
-    split: str = ""
-    composition: str = ""
-    shard: str = ""
-    start: int = 0
-    events: int = 0
-    notes: int = 0
-    outside: int = 0
-    seconds: float = 0.0
-    sha256: str = ""
-    ids_sha256: str = ""
-    landmarks: str = ""
-
-
-class Sketches:
-    """Fingerprints of files by their paths, on disk: those of a large corpus fill the memory.
-
-    Parameters
-    ----------
-    file : binary file
-        An empty one, to write in and read.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file, self._places = file, dict[str, tuple[int, int]]()
-
-    def take(self, entry: Entry) -> None:
-        """Take the landmarks of an entry, which has none from then on."""
-        landmarks, entry.landmarks = base64.b64decode(entry.landmarks), ""
-        self._places[entry.path] = self._file.seek(0, os.SEEK_END), len(landmarks)
-        self._file.write(landmarks)
-
-    def of(self, entries: Sequence[Entry]) -> Sequence[Sketch]:
-        """Return the fingerprints of some entries, each read when it is wanted."""
-        return _Stored(self._file, [self._places[entry.path] for entry in entries])
-
-
-class _Stored(Sequence[Sketch]):
-    def __init__(self, file: BinaryIO, places: list[tuple[int, int]]) -> None:
-        self._file, self._places = file, places
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    @overload
-    def __getitem__(self, index: int) -> Sketch: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Sketch]: ...
-    def __getitem__(self, index: int | slice) -> Sketch | Sequence[Sketch]:
-        if isinstance(index, slice):
-            return _Stored(self._file, self._places[index])
-        begin, size = self._places[index]
-        self._file.seek(begin)
-        stored = np.frombuffer(self._file.read(size), "<u4")
-        return stored.astype(np.uint32).reshape(-1, 3)
+_AT_ONCE = 64  # shards that are given to an executor; bounds the memory
 
 
 @dataclass(frozen=True)
@@ -145,40 +79,81 @@ class Shard:
     settings: dict[str, Any]
 
 
-def plan(files: Sequence[tuple[str, Path]], folder: Path, settings: dict[str, Any]) -> list[Shard]:
-    """Deal files to shards by a hash of their names, so that a new file changes one shard only.
+class Plan(Sequence[Shard]):
+    """Files dealt to shards by a hash of their names, so that a new file changes one shard only.
 
-    The number of shards is a power of two, so it seldom changes.
+    The number of shards is a power of two, so it seldom changes. Each is put together when it is
+    wanted.
+
+    Parameters
+    ----------
+    sources : Sources
+        All files.
+    wanted : sequence of int
+        Which of them.
+    folder : path
+        Of the shards.
+    settings : dict
+        As of `Shard`.
     """
-    count = 1
-    while count * _FILES < len(files):
-        count *= 2
-    dealt: list[list[tuple[str, Path]]] = [[] for _ in range(count)]
-    for name, path in sorted(files):
-        dealt[int(hashlib.sha256(name.encode()).hexdigest(), 16) % count].append((name, path))
-    plain = json.loads(json.dumps(settings))  # as it comes back from a record
-    return [
-        Shard(f"{number:05}", folder.resolve(), tuple(share), plain)
-        for number, share in enumerate(dealt)
-        if share
-    ]
+
+    def __init__(
+        self,
+        sources: Sources,
+        wanted: Sequence[int] | NDArray[np.int64],
+        folder: Path,
+        settings: dict[str, Any],
+    ) -> None:
+        self._sources, self._folder, self.total = sources, folder.resolve(), len(wanted)
+        self._settings = json.loads(json.dumps(settings))  # as it comes back from a record
+        count = 1
+        while count * _FILES < len(wanted):
+            count *= 2
+        dealt = np.fromiter((_hash(sources[one][0]) % count for one in wanted), np.int64)
+        order = np.argsort(dealt, kind="stable")
+        self.names = tuple(f"{number:05}" for number in np.unique(dealt).tolist())
+        cuts = np.flatnonzero(np.diff(dealt[order])) + 1
+        self._files = np.split(np.array(wanted, np.int64)[order], cuts) if len(wanted) else []
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @overload
+    def __getitem__(self, index: int) -> Shard: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Shard]: ...
+    def __getitem__(self, index: int | slice) -> Shard | Sequence[Shard]:
+        if isinstance(index, slice):
+            return [self[each] for each in range(len(self))[index]]
+        files = tuple(self._sources[one] for one in self.files(index))
+        return Shard(self.names[index], self._folder, files, self._settings)
+
+    def files(self, index: int) -> list[int]:
+        """Return the numbers of a shard's files, in the order of their names."""
+        return sorted(self._files[index].tolist(), key=self._sources.__getitem__)
 
 
 def make_all(
-    shards: Sequence[Shard], executor: Executor | None, progress: Progress
-) -> Iterator[Entry]:
-    """Make shards in parallel, and yield the entries of their files in no particular order."""
-    progress.start(sum(len(shard.files) for shard in shards), "files", "preparing")
+    plan: Plan, executor: Executor | None, progress: Progress
+) -> Iterator[tuple[int, Entry]]:
+    """Make shards in parallel, and yield the entries of their files by number, in no order."""
+    progress.start(plan.total, "files", "preparing")
     own = None
     if executor is None:
-        executor = own = processes(min(os.cpu_count() or 1, len(shards)))
-    futures: list[Future[list[Entry]]] = []
+        executor = own = processes(min(os.cpu_count() or 1, len(plan)))
+    futures: dict[Future[list[Entry]], int] = {}
+    left = iter(range(len(plan)))
     try:
-        futures += [executor.submit(make, shard) for shard in shards]
-        for future in as_completed(futures):
-            entries = future.result()
-            progress.advance(len(entries))
-            yield from entries
+        while True:
+            for index in islice(left, _AT_ONCE - len(futures)):
+                futures[executor.submit(make, plan[index])] = index
+            if not futures:
+                break
+            done, _ = wait(futures, return_when=FIRST_COMPLETED)
+            for future in done:
+                numbers = plan.files(futures.pop(future))
+                yield from zip(numbers, future.result(), strict=True)
+                progress.advance(len(numbers))
     except BrokenExecutor:
         raise DataError(
             "a process that was preparing files was killed, perhaps for lack of memory; "
@@ -309,6 +284,10 @@ def _whole(shard: Shard) -> tuple[dict[str, Any], list[tuple[Entry, bytes]]] | N
         return (record["made_from"], each) if whole else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _hash(name: str) -> int:
+    return int(hashlib.sha256(name.encode()).hexdigest(), 16)
 
 
 def _sha256(path: Path) -> str:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from espressivo.codes import NOTE_ON, TIME_SHIFT, Vocabulary, grid_steps
 from espressivo.data import shards
+from espressivo.data.entries import Entries, Entry, Sketches
 from espressivo.data.fingerprint import groups, same_composition
-from espressivo.data.shards import Entry, Sketches
 
 __all__ = ["SPLITS", "Row", "split_up"]
 
@@ -27,19 +28,18 @@ _SHORTEST_S = 30.0  # of such a file, so that something can be said of its end
 
 
 def split_up(
-    entries: list[Entry],
+    entries: Entries,
     rows: Mapping[str, Row] | None,
     fractions: tuple[float, float, float],
     folder: Path,
     vocabulary: Vocabulary,
     sketches: Sketches,
-) -> tuple[list[Entry], int]:
+) -> tuple[Iterator[Entry], int]:
     """Give each kept file its split and composition, as `espressivo.data.prepare` says.
 
     Parameters
     ----------
-    entries : list of Entry
-        Those that are kept are changed.
+    entries : Entries
     rows : mapping, optional
         Split and composition of each path, if they are given.
     fractions : tuple of float
@@ -53,52 +53,77 @@ def split_up(
 
     Returns
     -------
-    entries : list of Entry
-        Two of a file that is split by time.
+    entries : iterator of Entry
+        All of them; two of a file that is split by time.
     parted : int
         Pairs of files with common music that stand in different splits.
     """
-    kept = [entry for entry in entries if not entry.reason]
-    pairs = same_composition(sketches.of(kept))
-    for entry, first in zip(kept, groups(len(kept), pairs), strict=True):
-        entry.composition = kept[first].path.rpartition(".")[0]
+    kept = entries.kept()
+    pairs = same_composition(sketches.of(kept), folder)
     if rows is not None:
-        for entry in kept:
+        split_of = {one: rows[entries[kept[one]].path][0] for pair in pairs for one in pair}
+        return _given(entries, rows), sum(split_of[a] != split_of[b] for a, b in pairs)
+    lead = kept[np.array(groups(len(kept), pairs), np.int64)]
+    names = (_name(entries[index]) for index in np.unique(lead).tolist())
+    drawn = np.unique(np.fromiter(map(_drawn, names), float))
+    if len(drawn) == 1 and min(fractions[:2]) > 0:
+        name = _name(entries[lead[0]])
+        return (part for one in entries for part in _by_time(one, name, folder, vocabulary)), 0
+    return _by_composition(entries, lead, _chooser(drawn, fractions)), 0
+
+
+def _given(entries: Entries, rows: Mapping[str, Row]) -> Iterator[Entry]:
+    """Yield entries with the splits and compositions that are given."""
+    for entry in entries:
+        if not entry.reason:
             entry.split, entry.composition = rows[entry.path]
-        return entries, sum(kept[a].split != kept[b].split for a, b in pairs)
-    names = {entry.composition for entry in kept}
-    if len(names) == 1 and min(fractions[:2]) > 0:
-        return [part for entry in entries for part in _by_time(entry, folder, vocabulary)], 0
-    split_of = _by_composition(names, fractions)
-    for entry in kept:
-        entry.split = split_of[entry.composition]
-    return entries, 0
+        yield entry
 
 
-def _by_composition(names: set[str], fractions: tuple[float, float, float]) -> dict[str, str]:
-    """Return the split of each composition: some learn and some validate, if there are two."""
+def _by_composition(
+    entries: Entries, lead: NDArray[np.int64], choose: Callable[[float], str]
+) -> Iterator[Entry]:
+    """Yield entries with their compositions, each named after its first, and their splits."""
+    leads = iter(lead)
+    for entry in entries:
+        if not entry.reason:
+            entry.composition = _name(entries[next(leads)])
+            entry.split = choose(_drawn(entry.composition))
+        yield entry
+
+
+def _name(entry: Entry) -> str:
+    """Return what a composition is called after its first file."""
+    return entry.path.rpartition(".")[0]
+
+
+def _drawn(name: str) -> float:
+    return int(hashlib.sha256(name.encode()).hexdigest()[:12], 16) / 16**12
+
+
+def _chooser(
+    drawn: NDArray[np.float64], fractions: tuple[float, float, float]
+) -> Callable[[float], str]:
+    """Return what tells a composition's split: some learn and some validate, if there are two.
+
+    `drawn` are the numbers of all compositions, in order.
+    """
     train, validation, _ = fractions
-    drawn = {
-        name: int(hashlib.sha256(name.encode()).hexdigest()[:12], 16) / 16**12 for name in names
-    }
-    split_of = {
-        name: SPLITS[(at >= train) + (at >= train + validation)] for name, at in drawn.items()
-    }
-    if len(names) > 1 and min(train, validation) > 0:
-        lowest = min(names, key=lambda name: drawn[name])
-        split_of[lowest] = "train"
-        if "validation" not in split_of.values():
-            middle = train + validation / 2
-            nearest = min(names - {lowest}, key=lambda name: abs(drawn[name] - middle))
-            split_of[nearest] = "validation"
-    return split_of
+    moved = dict[float, str]()
+    if len(drawn) > 1 and min(train, validation) > 0:
+        lowest, others = drawn[0], drawn[1:]
+        moved[float(lowest)] = "train"
+        if not ((others >= train) & (others < train + validation)).any():
+            nearest = np.abs(others - (train + validation / 2)).argmin()
+            moved[float(others[nearest])] = "validation"
+    return lambda at: moved.get(at) or SPLITS[(at >= train) + (at >= train + validation)]
 
 
-def _by_time(entry: Entry, folder: Path, v: Vocabulary) -> list[Entry]:
+def _by_time(entry: Entry, name: str, folder: Path, v: Vocabulary) -> list[Entry]:
     """Cut a kept file in two: its first four fifths are learned from, its last fifth is not."""
     if entry.reason:
         return [entry]
-    entry.split = "train"
+    entry.split, entry.composition = "train", name
     if entry.seconds < _SHORTEST_S:
         return [entry]
     with shards.ids_path(folder, entry.shard).open("rb") as stored:

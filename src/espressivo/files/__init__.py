@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from espressivo.files.locks import locked
-from espressivo.files.names import ending, printable
+from espressivo.files.names import ending, is_url, printable
 from espressivo.files.reading import regular
 from espressivo.files.seals import SEAL, intact, seal
 from espressivo.files.writing import check_folder, check_writable, is_stdout, is_stream, replacing
@@ -16,6 +16,7 @@ __all__ = [
     "intact",
     "is_stdout",
     "is_stream",
+    "is_url",
     "locked",
     "printable",
     "regular",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from espressivo.files.writing import is_stream
 
-__all__ = ["ending", "printable"]
+__all__ = ["ending", "is_url", "printable"]
 
 
 def ending(path: str | os.PathLike[str], of_streams: str) -> str:
@@ -17,6 +18,11 @@ def ending(path: str | os.PathLike[str], of_streams: str) -> str:
     """
     suffix = Path(path).suffix.lower()
     return of_streams if not suffix and is_stream(path) else suffix
+
+
+def is_url(text: str | os.PathLike[str]) -> bool:
+    """Tell whether a text is the URL of a folder or file, such as s3://bucket/data."""
+    return re.match(r"[a-z][a-z0-9+.-]+://", os.fspath(text)) is not None
 
 
 def printable(text: str) -> str:

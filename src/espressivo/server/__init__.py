@@ -3,12 +3,11 @@
 ``messages`` checks what a page sends and writes music as a page reads it, ``controls`` lists what a
 page can steer, ``session`` plays for one listener, ``conversation`` is its WebSocket, ``allowance``
 keeps one from disturbing another, ``workers`` are processes to deal listeners to, ``notated`` draws
-takes as notes, and ``app`` is all that a browser reaches, at the address on which ``listening``
-waits. The page itself is in the
-folder ``web``; ``site`` writes it as a folder that needs no server, since ``web/engine`` does in
-the browser what is done here, behind the same messages. The server does not remember what was
-played: the page does, and sends the latest of it whenever it wants the model to go on. So a lost
-connection loses nothing.
+takes as notes, ``heard`` transcribes recordings, and ``app`` is all that a browser reaches, at the
+address on which ``listening`` waits. The page itself is in the folder ``web``; ``site`` writes it
+as a folder that needs no server, since ``web/engine`` does in the browser what is done here, behind
+the same messages. The server does not remember what was played: the page does, and sends the latest
+of it whenever it wants the model to go on. So a lost connection loses nothing.
 
 Messages are JSON over one WebSocket per listener, each with a ``type``. Music is a list of events
 ``[time_s, status, data1, data2]``: seconds, and a MIDI message on channel 1, which is a note-on
@@ -39,7 +38,8 @@ load_model    name, data                        as `choose_model`, with a model 
 to page       fields                            meaning
 ============  ================================  ===================================================
 hello         version, models, offers           comes first; `offers` are the types of messages
-                                                that are understood, and ``file``
+                                                that are understood, ``file``, and ``sound`` where
+                                                recordings are transcribed
 model         name, title, licence, trained_on, the model that is chosen, what it is, and what can
               sha256, space, controls           be steered; `space`: whether `between` is possible
 begun         run                               events of this run follow

@@ -23,6 +23,7 @@ from aiohttp import WSCloseCode, web
 from espressivo.errors import EspressivoError
 from espressivo.server.conversation import accepted, converse
 from espressivo.server.counts import METRICS_TYPE, metrics
+from espressivo.server.heard import Recordings
 from espressivo.server.listening import known, loopback
 from espressivo.server.messages import MAX_BYTES
 from espressivo.server.notated import drawn
@@ -72,7 +73,8 @@ def make(
     """Return the server, ready to be run.
 
     It serves the files of the page, the soundfont, the WebSocket ``/play``, ``/notation``, to which
-    takes are posted that are drawn as notes, the page of scores under ``/score/``, which posts to
+    takes are posted that are drawn as notes, ``/transcribe``, to which recordings are posted that
+    become music, the page of scores under ``/score/``, which posts to
     ``/score/perform``, and for those who look after it ``/healthz`` and ``/metrics``; and nothing
     else. A request must name the server by an IP address, as ``localhost`` or as `host`, and a
     WebSocket or a post must come from the page itself, so that no other site that a browser visits
@@ -113,7 +115,7 @@ def make(
     refused = Counter[str]()
     several = Workers(workers, models.names, models.styles) if workers > 1 else None
     scores, performing = Scores(), ThreadPoolExecutor(1, thread_name_prefix="scores")
-    waiting = asyncio.Semaphore(_WAITING)
+    waiting, recordings = asyncio.Semaphore(_WAITING), Recordings()
     drawing, takes = asyncio.Semaphore(1), asyncio.Semaphore(_WAITING)
 
     def of_page(request: web.Request) -> bool:
@@ -205,6 +207,11 @@ def make(
                 raise web.HTTPBadRequest(text=str(error)) from None
         return web.Response(body=answer, content_type="application/json")
 
+    async def transcribe(request: web.Request) -> web.StreamResponse:
+        if not of_page(request):
+            raise web.HTTPForbidden(text="only the page itself may have recordings transcribed")
+        return await recordings.answer(request, origin(request), _HEADERS)
+
     async def health(_: web.Request) -> web.StreamResponse:
         ready = several is None or several.ready
         about = {"ready": ready, "version": __version__, "listeners": len(playing), "room": room}
@@ -242,6 +249,7 @@ def make(
     app.router.add_get("/metrics", measured)
     app.router.add_post("/score/perform", perform)
     app.router.add_post("/notation", notation)
+    app.router.add_post("/transcribe", transcribe)
     app.cleanup_ctx.append(working)
     app.on_shutdown.append(farewell)
     return app

@@ -16,6 +16,7 @@ from espressivo.play import Lean, Model, Stream, has_space, load
 from espressivo.server import messages
 from espressivo.server.controls import Control, WordControl, available_controls
 from espressivo.server.counts import Counts
+from espressivo.server.heard import hears
 
 __all__ = ["LEAD_S", "Models", "Session"]
 
@@ -81,7 +82,8 @@ class Session:
 
     def greet(self, version: str) -> None:
         """Tell the page which models there are, and choose the first."""
-        self._tell("hello", version=version, models=self._models.names, offers=messages.OFFERS)
+        offers = [*messages.OFFERS, *(["sound"] if hears() else [])]
+        self._tell("hello", version=version, models=self._models.names, offers=offers)
         self._choose(self._models.names[0])
 
     def handle(self, message: str | bytes) -> None:

@@ -1,5 +1,6 @@
-// Files: MIDI files that are opened or dropped, and takes that are downloaded as MIDI and as sound.
+// Files: MIDI files and recordings that are opened or dropped, and takes that are downloaded as MIDI and as sound.
 
+import { hearing, isSound, SOUND_BYTES, SOUNDS } from "./hearing.js";
 import { midiFile, provenanceText } from "./midi_file.js";
 import { Music } from "./music.js";
 import { $, dropped, say } from "./page.js";
@@ -14,11 +15,17 @@ const FILE_BYTES = 4 << 20; // the back end takes no more
 
 /** @param {import("./page.js").Page} page */
 export function files({ store, player, takes, sound, backEnd }) {
+  const hear = hearing(player);
   const open = async (/** @type {File} */ file) => {
     const { offers } = store.state, model = file.name.toLowerCase().endsWith(".onnx");
     if (model && !offers.includes("load_model")) return say(t("A model of your own plays by espressivo serve --model FILE."));
     if (model) return player.loadModel(file.name, await file.arrayBuffer());
     if (!offers.includes("file")) return say(t("This page opens models (.onnx), and no other files."));
+    if (isSound(file.name)) {
+      if (!offers.includes("sound")) return say(t("Recordings are heard by the server: pip install 'espressivo[transcribe]' there."));
+      if (file.size > SOUND_BYTES) return say(t("This recording is too large: at most 128 MB are taken."));
+      return hear(file);
+    }
     if (file.size > FILE_BYTES) return say(t("This file is too large: at most 4 MB are taken."));
     try {
       if (!backEnd.sendBytes(await file.arrayBuffer())) say(t("The server cannot be reached."));
@@ -27,12 +34,13 @@ export function files({ store, player, takes, sound, backEnd }) {
     }
   };
   const chosen = $("file", HTMLInputElement);
-  for (const [button, accept] of [["open", ".mid,.midi,audio/midi"], ["open-model", ".onnx"]]) {
-    $(button).onclick = () => {
-      chosen.accept = accept;
-      chosen.click();
-    };
-  }
+  const choose = (/** @type {string} */ accept) => {
+    chosen.accept = accept;
+    chosen.click();
+  };
+  const midi = ".mid,.midi,audio/midi";
+  $("open").onclick = () => choose(store.state.offers.includes("sound") ? [midi, ...SOUNDS].join() : midi);
+  $("open-model").onclick = () => choose(".onnx");
   chosen.onchange = () => {
     if (chosen.files?.[0]) void open(chosen.files[0]);
     chosen.value = "";

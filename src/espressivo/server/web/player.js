@@ -163,6 +163,17 @@ export class Player {
     this.#edit(name, () => (this.music = music));
   }
 
+  /**
+   * Let the model go on from what a file holds.
+   * @param {import("./music.js").Event[]} events
+   */
+  open(events) {
+    const music = Music.of(events);
+    if (!music.notes.length) return this.say(t("There are no piano notes in this file."));
+    this.use(t("Open a file"), music);
+    this.#leadIn();
+  }
+
   #edit(/** @type {string} */ name, /** @type {() => void} */ make) {
     this.stop();
     let music = this.music.copy(), { seed } = this.store.state;
@@ -312,15 +323,7 @@ export class Player {
         const leftS = (this.#zero ?? 0) + this.music.end - this.clock();
         setTimeout(() => this.#run === run && this.#halt(this.now()), 1000 * Math.max(0, leftS));
       },
-      file: ({ events }) => {
-        const music = Music.of(events);
-        if (!music.notes.length) {
-          this.say(t("There are no piano notes in this file."));
-          return;
-        }
-        this.use(t("Open a file"), music);
-        this.#leadIn();
-      },
+      file: ({ events }) => this.open(events),
       // `run` is that of a run that has failed and is going to end; null if a message was refused.
       error: ({ run, message }) => {
         if (run !== null && run !== this.#run) return;

@@ -6,8 +6,18 @@ export const GERMAN = {
   "Model": "Modell",
   "About": "Info",
   "Name, licence and origin of the model": "Name, Lizenz und Herkunft des Modells",
-  "Open MIDI…": "MIDI öffnen…",
-  "Go on from a MIDI file": "Eine MIDI-Datei fortsetzen",
+  "Open…": "Öffnen…",
+  "Go on from a MIDI file or a recording": "Eine MIDI-Datei oder Tonaufnahme fortsetzen",
+  "A recording": "Eine Tonaufnahme",
+  "Cancel": "Abbrechen",
+  "{name} is being sent…": "{name} wird gesendet …",
+  "{name} waits for others…": "{name} wartet auf andere …",
+  "{name} is being heard…": "{name} wird angehört …",
+  "{name} is being heard: {done} of {all}": "{name} wird angehört: {done} von {all}",
+  "{name} cannot be heard: the server ended it.": "{name} ist nicht zu hören: Der Server hat abgebrochen.",
+  "Recordings are heard by the server: pip install 'espressivo[transcribe]' there.":
+    "Tonaufnahmen hört der Server: dort pip install 'espressivo[transcribe]'.",
+  "This recording is too large: at most 128 MB are taken.": "Diese Tonaufnahme ist zu groß: höchstens 128 MB.",
   "Open model…": "Modell öffnen…",
   "Play with a model of your own, an .onnx file": "Mit einem eigenen Modell spielen, einer .onnx-Datei",
   "Takes": "Aufnahmen",
@@ -30,8 +40,8 @@ export const GERMAN = {
     "Notenrolle: Töne steigen von der Klaviatur auf, wie sie gespielt werden. Auf und Ab wählen einen Moment, Eingabe spielt von dort weiter.",
   "Press play": "Drück auf Play",
   "and the piano plays for ever.": "und das Klavier spielt endlos.",
-  "Or begin yourself, on these keys, on your computer's, on a MIDI keyboard, or by dropping a MIDI file: when you pause, it goes on.":
-    "Oder fang selbst an: auf diesen Tasten, der Computertastatur, einem MIDI-Keyboard oder mit einer MIDI-Datei, die du hierher ziehst. Machst du eine Pause, spielt es weiter.",
+  "Or begin yourself, on these keys, on your computer's, on a MIDI keyboard, or by dropping a MIDI file or a recording: when you pause, it goes on.":
+    "Oder fang selbst an: auf diesen Tasten, der Computertastatur, einem MIDI-Keyboard oder mit einer MIDI-Datei oder Tonaufnahme, die du hierher ziehst. Machst du eine Pause, spielt es weiter.",
   "Or begin yourself, on these keys, on your computer's or on a MIDI keyboard: when you pause, it goes on. A model of your own plays when you drop its .onnx file here.":
     "Oder fang selbst an: auf diesen Tasten, der Computertastatur oder einem MIDI-Keyboard. Machst du eine Pause, spielt es weiter. Ein eigenes Modell spielt, wenn du seine .onnx-Datei hierher ziehst.",
   "Drop a model's .onnx file, and it plays": "Die .onnx-Datei eines Modells loslassen, und es spielt",
