@@ -100,9 +100,8 @@ def prepare(
 
     MIDI files and recordings are found recursively. Exact and near duplicates are dropped; all
     performances of one composition fall into one split. A run that was stopped continues where it
-    was, and a second run reuses what is there. DIR/manifest.csv says of every file what became of
-    it. A dataset for a URL (extra `cloud`) is made in a local folder first, in ESPRESSIVO_CACHE or
-    ~/.cache/espressivo.
+    was, and a second run reuses what is there. The manifest says what became of every file. What
+    is for a URL (extra `cloud`) is made first in ESPRESSIVO_CACHE or ~/.cache/espressivo.
     """
     from espressivo.data import prepare as prepare_corpus
     from espressivo.data import processes
@@ -130,9 +129,8 @@ def _cluster(scheduler: str) -> Iterator[Executor]:
     try:
         from distributed import Client
     except ModuleNotFoundError as error:
-        raise DataError(
-            f"--scheduler needs {error.name}: pip install 'espressivo[cluster]'"
-        ) from None
+        what = f"--scheduler needs {error.name}: pip install 'espressivo[cluster]'"
+        raise DataError(what) from None
     try:
         client = Client(scheduler, timeout=_CLUSTER_S)  # type: ignore[no-untyped-call]  # Dask
     except (OSError, ValueError) as error:
