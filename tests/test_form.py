@@ -110,7 +110,7 @@ def shared(passage, other):
 
 def test_a_section_comes_back_and_its_touch_is_new():
     model = espressivo.load()
-    piece = model.generate(form="A:6 B:6 A:6", seed=1, ending="cut")
+    piece = model.generate(form="A:6 B:6 A:6", seed=4, ending="cut")
     assert piece.seconds == pytest.approx(18, abs=0.05)
     notes = [piece.slice(begin, begin + 6).notes for begin in (0, 6, 12)]
     first, second, third = (part["pitch"].tolist() for part in notes)
@@ -118,7 +118,7 @@ def test_a_section_comes_back_and_its_touch_is_new():
     assert shared(third, first) > 10 * shared(third, second)
     velocities = notes[0]["velocity"].tolist(), notes[2]["velocity"].tolist()
     assert velocities[0] != velocities[1]
-    again = model.generate_batch(1, form="A:6 B:6 A:6", seed=1, ending="cut")
+    again = model.generate_batch(1, form="A:6 B:6 A:6", seed=4, ending="cut")
     assert again == [piece]
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from aiohttp import ClientSession
 
+from espressivo.codes import vocabulary
 from espressivo.errors import AudioError
 from espressivo.music import Performance
 from espressivo.progress import Progress
@@ -259,7 +260,9 @@ def test_what_hears_writes_lines_alone_and_ends_with_who_asks(tmp_path: Path) ->
 def test_the_page_is_told_whether_recordings_are_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     from espressivo.server import session
 
-    model = SimpleNamespace(card={}, engine=SimpleNamespace(sha256=""))
+    model = SimpleNamespace(
+        card={}, engine=SimpleNamespace(sha256="", vocabulary=vocabulary("seed"))
+    )
     monkeypatch.setattr(session, "load", lambda name, styles: model)
     monkeypatch.setattr(session, "available_controls", lambda model: {})
     for there in (True, False):

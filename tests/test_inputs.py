@@ -82,7 +82,7 @@ def test_an_endless_device_is_no_file() -> None:
 @pytest.mark.parametrize("name", ["dataset.json", "manifest.csv"])
 def test_a_dataset_whose_files_never_end_is_refused(tmp_path: Path, name: str) -> None:
     for each in ("dataset.json", "manifest.csv"):
-        (tmp_path / each).write_text("{}")
+        (tmp_path / each).write_text('{"format": 1}')
     (tmp_path / name).unlink()
     os.mkfifo(tmp_path / name)
     with pytest.raises(DataError, match=f"is a pipe.*{name}"):

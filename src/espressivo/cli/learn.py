@@ -305,12 +305,12 @@ def train(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Train a network on a prepared DATASET, a folder or, with the extra `cloud`, a URL.
+    """Train a network on a prepared DATASET.
 
-    The run's folder holds last.ckpt and best.ckpt, log.csv, curves.png and TensorBoard's log. A
-    run that was stopped, however it was, goes on with --resume, with the settings it began with;
-    only options about its length (--rounds, --max-time, --patience) may be given anew, and
-    --decay-now.
+    That is a folder or, with the extra `cloud`, a URL. The run's folder holds last.ckpt and
+    best.ckpt, log.csv, curves.png and TensorBoard's log. A run that was stopped, however it was,
+    goes on with --resume, with the settings it began with; only options about its length (--rounds,
+    --max-time, --patience) may be given anew, and --decay-now.
     """
     need("torch", "lightning")
     telemetry.forbid()
