@@ -7,6 +7,7 @@ point tells more than `FREE_NATS` of it (Kingma et al. 2016, "free bits").
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -33,6 +34,7 @@ _IN_A_ROW = 4  # passages that a model that plays reads in a row, in every other
 _TIMES = (
     5  # updates for each batch that a model that plays reads, one with it and some with earlier
 )
+_KEPT = 500  # batches that a model has read, to learn from again
 _WARM_UP = 100  # updates
 _CLOSE, _MOST_APART = 0.15, 400.0  # how near the first numbers of a summary are to come
 _FALL = 0.5  # share of the time over which the rate falls
@@ -213,7 +215,7 @@ def train_latent(
     mean = LatentNetwork(latent.config, vocabulary)
     mean.load_state_dict(latent.state_dict())
     optimizer = torch.optim.AdamW(latent.parameters(), rate, weight_decay=0.01)
-    read: list[tuple[Batch, Tensor]] = []
+    read: deque[tuple[Batch, Tensor]] = deque(maxlen=_KEPT)
     random = np.random.default_rng(seed)
     begun = saved = time.process_time()
     update = 0
