@@ -147,14 +147,14 @@ class Space:
         ----------
         first, last : tuple of Encoded and int
             A performance and the number of a passage.
-        shares : float64 array, (count,)
+        shares : float64 array, (points,)
             Of the way: 0 is the first, 1 the last.
 
         Returns
         -------
-        points : float32 array, (count, size)
+        points : float32 array, (points, size)
             Keep their distance from the middle of the space.
-        summaries : float32 array, (count, SUMMARY)
+        summaries : float32 array, (points, SUMMARY)
             Go straight from what the one is like to what the other is.
         """
         points = spherical(first[0].means[first[1]], last[0].means[last[1]], shares)
