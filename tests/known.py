@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no such files or signals")
+
+
+def runs(number: Path) -> bool:
+    """Tell whether the process whose number a file holds still runs."""
+    try:
+        os.kill(int(number.read_text()), 0)
+    except ProcessLookupError:
+        return False
+    return True
+
 
 CARD = {"name": "tiny", "licence": "CC0", "trained_on": "nothing"}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -24,8 +23,9 @@ from espressivo.progress import Progress
 from espressivo.registry import RECORDINGS
 from espressivo.server import app, heard, listening
 from espressivo.server.session import Models, Session
+from known import posix, runs
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a shell")
+pytestmark = posix
 
 EVENTS = [[0.0, 144, 60, 80], [0.5, 128, 60, 0]]
 ANSWER = f"""
@@ -84,14 +84,6 @@ def serving(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., No
 async def until(there: Callable[[], object]) -> None:
     while not there():
         await asyncio.sleep(0.005)
-
-
-def runs(number: Path) -> bool:
-    try:
-        os.kill(int(number.read_text()), 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 STUCK = "echo $$ > number.part; mv number.part number; exec sleep 60"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +18,7 @@ from espressivo import midi
 from espressivo.errors import EspressivoError, ServerError
 from espressivo.music import Performance
 from espressivo.server import app, listening, notated
+from known import posix, runs
 
 ONSET = np.arange(24) / 2
 TAKE = midi.to_bytes(
@@ -98,15 +98,7 @@ def sleeping(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return file
 
 
-def runs(number: Path) -> bool:
-    try:
-        os.kill(int(number.read_text()), 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-@pytest.mark.skipif(os.name == "nt", reason="needs a shell")
+@posix
 def test_what_takes_too_long_is_given_up(sleeping: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def give_up() -> None:
         task = asyncio.create_task(notated.drawn(TAKE, ""))
@@ -120,7 +112,7 @@ def test_what_takes_too_long_is_given_up(sleeping: Path, monkeypatch: pytest.Mon
     assert not runs(sleeping)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="needs a shell")
+@posix
 def test_the_process_ends_when_the_page_has_gone(sleeping: Path) -> None:
     async def leave() -> None:
         task = asyncio.create_task(notated.drawn(TAKE, ""))
